@@ -1,0 +1,157 @@
+//! Where a page of a list ended.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{InvalidValue, SessionId, SessionType, Timestamp};
+
+/// The end of a page: the time T of its last element, and the last own row and the last group taken at T. At one T a
+/// user's own rows come first, in the index's order, then his groups by id, so paging goes on exactly there even when
+/// hundreds of sessions share one millisecond.
+///
+/// Opaque to callers. It carries positions only, never whose list it is: the partition always comes from the token, so
+/// a forged cursor cannot leave the caller's own list. `Display` and `FromStr` are inverse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    time: Timestamp,
+    own: Option<SessionId>,
+    group: Option<SessionId>,
+}
+
+impl Cursor {
+    /// Before every session of that time.
+    #[must_use]
+    pub fn start(time: Timestamp) -> Self {
+        Self { time, own: None, group: None }
+    }
+
+    /// Goes on from a cursor that the page was given, so that the id this page does not advance is kept while the time
+    /// stays the same.
+    #[must_use]
+    fn at(given: Option<Self>, time: Timestamp) -> Self {
+        given.filter(|cursor| cursor.time == time).unwrap_or(Self::start(time))
+    }
+
+    /// The cursor after an own row was taken.
+    #[must_use]
+    pub fn after_own(given: Option<Self>, time: Timestamp, own: SessionId) -> Self {
+        Self { own: Some(own), ..Self::at(given, time) }
+    }
+
+    /// The cursor after a group was taken.
+    #[must_use]
+    pub fn after_group(given: Option<Self>, time: Timestamp, group: SessionId) -> Self {
+        Self { group: Some(group), ..Self::at(given, time) }
+    }
+
+    /// The time of the page's last element.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The last own row taken at that time.
+    #[must_use]
+    pub fn own(&self) -> Option<&SessionId> {
+        self.own.as_ref()
+    }
+
+    /// The last group taken at that time.
+    #[must_use]
+    pub fn group(&self) -> Option<&SessionId> {
+        self.group.as_ref()
+    }
+}
+
+/// Base64url of `<time> NUL <own id or nothing> NUL <group id or nothing>`; no id holds a control character.
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = |id: &Option<SessionId>| id.as_ref().map_or(String::new(), SessionId::to_string);
+        let plain = format!("{}\0{}\0{}", self.time, id(&self.own), id(&self.group));
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(plain))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let id = |text: &str| (!text.is_empty()).then(|| text.parse::<SessionId>()).transpose().ok();
+        let parse = || {
+            let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+            let (time, ids) = plain.split_once('\0')?;
+            let (own, group) = ids.split_once('\0')?;
+            let cursor = Self { time: time.parse().ok()?, own: id(own)?, group: id(group)? };
+            let is_group = |id: &SessionId| id.session_type() != SessionType::P2p;
+            cursor.group.as_ref().is_none_or(is_group).then_some(cursor)
+        };
+        parse().ok_or_else(|| InvalidValue::new("must be a nextCursor as an earlier page gave it"))
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn what_no_page_gave_is_refused() {
+        let encoded = |plain: &str| BASE64_URL_SAFE_NO_PAD.encode(plain);
+        let texts = [
+            String::new(),
+            "?".into(),
+            "AA==".into(),
+            encoded("5"),
+            encoded("5\0"),
+            encoded("-5\0\0"),
+            encoded("5\0alice\0"),
+            encoded("5\0\0p2p|alice"),
+            encoded("5\0\0\0"),
+        ];
+        for text in texts {
+            assert!(text.parse::<Cursor>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_other_id_is_kept_while_the_time_stays() {
+        let (own, group): (SessionId, SessionId) = ("p2p|a".parse().unwrap(), "team|1".parse().unwrap());
+        let first = Cursor::after_own(None, ms(5), own.clone());
+        let second = Cursor::after_group(Some(first), ms(5), group.clone());
+        assert_eq!((second.own(), second.group()), (Some(&own), Some(&group)));
+        let third = Cursor::after_own(Some(second), ms(4), own.clone());
+        assert_eq!((third.own(), third.group()), (Some(&own), None));
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_cursor_are_inverse(
+            time in 0..=Timestamp::MAX.as_millis(),
+            own in proptest::option::of("(p2p|team|super_team)\\|[^/|\\p{Cc}]{1,40}"),
+            group in proptest::option::of("(team|super_team)\\|[^/|\\p{Cc}]{1,40}"),
+        ) {
+            let id = |text: Option<String>| text.map(|text| text.parse().unwrap());
+            let cursor = Cursor { time: ms(time), own: id(own), group: id(group) };
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+    }
+}

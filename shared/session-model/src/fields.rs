@@ -1,0 +1,125 @@
+//! Reading the fields of a JSON object, so that each refusal names the field.
+
+use std::str::FromStr;
+
+use serde_json::{Map, Value};
+
+use crate::{InvalidField, InvalidValue};
+
+/// A JSON object being read. Absent and `null` are the same.
+#[derive(Clone, Debug)]
+pub struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Parses a body, which a refusal names `body`.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidField> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(InvalidValue::new("must be a JSON object").of("body")),
+            Err(error) => {
+                let at =
+                    format!("must be JSON: malformed at line {}, column {}", error.line(), error.column());
+                Err(InvalidValue::new(at).of("body"))
+            }
+        }
+    }
+
+    /// Whether there is not a single field.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Refuses fields other than these.
+    pub fn only(&self, known: &[&'static str]) -> Result<(), InvalidField> {
+        if self.0.keys().all(|name| known.contains(&name.as_str())) {
+            return Ok(());
+        }
+        Err(InvalidValue::new(format!("must hold no other fields than {}", known.join(", "))).of("body"))
+    }
+
+    /// The field's value as it is.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    /// A text that may be absent.
+    pub fn optional_text(&self, name: &'static str) -> Result<Option<&str>, InvalidField> {
+        match self.value(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(InvalidValue::new("must be a string").of(name)),
+        }
+    }
+
+    /// A text that must be there, and may be empty.
+    pub fn text(&self, name: &'static str) -> Result<&str, InvalidField> {
+        self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").of(name))
+    }
+
+    /// A text that must be there and hold something.
+    pub fn non_empty_text(&self, name: &'static str) -> Result<&str, InvalidField> {
+        let text = self.text(name)?;
+        if text.is_empty() { Err(InvalidValue::new("must not be empty").of(name)) } else { Ok(text) }
+    }
+
+    /// A required text or whole number (the feed sends texts; a number says the same), as text.
+    pub fn scalar(&self, name: &'static str) -> Result<String, InvalidField> {
+        match self.value(name) {
+            None => Err(InvalidValue::new("is required").of(name)),
+            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
+            Some(_) => Err(InvalidValue::new("must be a string").of(name)),
+        }
+    }
+
+    /// A required text, parsed.
+    pub fn parsed<T: FromStr<Err = InvalidValue>>(&self, name: &'static str) -> Result<T, InvalidField> {
+        self.text(name)?.parse().map_err(|reason: InvalidValue| reason.of(name))
+    }
+
+    /// A required list of texts.
+    pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, InvalidField> {
+        let refusal = || InvalidValue::new("must be an array of strings").of(name);
+        match self.value(name) {
+            None => Err(InvalidValue::new("is required").of(name)),
+            Some(Value::Array(values)) => {
+                values.iter().map(|value| value.as_str().ok_or_else(refusal)).collect()
+            }
+            Some(_) => Err(refusal()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal<T>(result: Result<T, InvalidField>) -> String {
+        result.err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_body_must_be_an_object() {
+        assert_eq!(refusal(Fields::parse(b"[]")), "body must be a JSON object");
+        assert_eq!(refusal(Fields::parse(b"{\n  x")), "body must be JSON: malformed at line 2, column 3");
+        assert_eq!(refusal(Fields::parse(b"\xff")), "body must be JSON: malformed at line 1, column 1");
+    }
+
+    #[test]
+    fn a_refusal_names_its_field() {
+        let fields = Fields::parse(br#"{"text": "", "number": 5, "none": null, "mixed": ["a", 1]}"#).unwrap();
+        assert_eq!(fields.text("text"), Ok(""));
+        assert_eq!(fields.optional_text("none"), Ok(None));
+        assert_eq!(refusal(fields.non_empty_text("text")), "text must not be empty");
+        assert_eq!(refusal(fields.text("absent")), "absent is required");
+        assert_eq!(refusal(fields.text("number")), "number must be a string");
+        assert_eq!(fields.scalar("number"), Ok("5".into()));
+        assert_eq!(refusal(fields.scalar("mixed")), "mixed must be a string");
+        assert_eq!(refusal(fields.texts("none")), "none is required");
+        assert_eq!(refusal(fields.texts("number")), "number must be an array of strings");
+        assert_eq!(refusal(fields.texts("mixed")), "mixed must be an array of strings");
+        assert_eq!(refusal(fields.only(&["text"])), "body must hold no other fields than text");
+    }
+}

@@ -1,0 +1,32 @@
+//! What the service is about, without AWS, HTTP, clock or environment: sessions and their ids, pages of a list,
+//! the message copy of the feed, and the merge rule that decides what a session shows.
+//!
+//! Every type here is made by parsing and is valid once it exists. Nothing does I/O; times are arguments.
+
+mod account;
+mod cursor;
+mod ext;
+mod fields;
+mod invalid;
+mod list_query;
+mod message_copy;
+mod page;
+mod register;
+mod row;
+mod session;
+mod session_id;
+mod timestamp;
+
+pub use account::Account;
+pub use cursor::Cursor;
+pub use ext::Ext;
+pub use fields::Fields;
+pub use invalid::{InvalidField, InvalidValue};
+pub use list_query::{Limit, ListQuery, Window};
+pub use message_copy::{Conversation, Event, Message, Recall};
+pub use page::Page;
+pub use register::{Entry, LastMsg, Position, Register};
+pub use row::Row;
+pub use session::{LastMsgType, RecentSession, RecentSessionList};
+pub use session_id::{SessionId, SessionType};
+pub use timestamp::Timestamp;

@@ -1,0 +1,176 @@
+//! What a caller asks of his list.
+
+use std::str::FromStr;
+
+use crate::{Cursor, InvalidField, InvalidValue, Timestamp};
+
+/// An inclusive range of `updateTime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    min: Timestamp,
+    max: Timestamp,
+}
+
+impl Window {
+    /// The range from `min` to `max`, both inclusive; a `max` of 0 is no upper bound, as in Yunxin.
+    pub fn new(min: Timestamp, max: Timestamp) -> Result<Self, InvalidField> {
+        if max == Timestamp::default() {
+            return Ok(Self { min, max: Timestamp::MAX });
+        }
+        if min > max {
+            return Err(InvalidValue::new("must not be above maxTimestamp").of("minTimestamp"));
+        }
+        Ok(Self { min, max })
+    }
+
+    /// The lower bound.
+    #[must_use]
+    pub fn min(&self) -> Timestamp {
+        self.min
+    }
+
+    /// The upper bound.
+    #[must_use]
+    pub fn max(&self) -> Timestamp {
+        self.max
+    }
+
+    /// Whether the time lies inside.
+    #[must_use]
+    pub fn contains(&self, time: Timestamp) -> bool {
+        (self.min..=self.max).contains(&time)
+    }
+}
+
+/// How many sessions a page holds at most: 1 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(u8);
+
+impl Limit {
+    /// The largest limit, and the default.
+    pub const MAX: Self = Self(100);
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0.into()
+    }
+}
+
+impl FromStr for Limit {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text.parse() {
+            Ok(number @ 1..=100) if !text.starts_with('+') => Ok(Self(number)),
+            _ => Err(InvalidValue::new("must be a whole number from 1 to 100")),
+        }
+    }
+}
+
+/// One page of a list, as asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListQuery {
+    window: Window,
+    cursor: Option<Cursor>,
+    limit: Limit,
+    need_last_msg: bool,
+}
+
+impl ListQuery {
+    /// Refuses a cursor whose time lies outside the window: it belongs to another pull.
+    pub fn new(
+        window: Window,
+        cursor: Option<Cursor>,
+        limit: Limit,
+        need_last_msg: bool,
+    ) -> Result<Self, InvalidField> {
+        if cursor.as_ref().is_some_and(|cursor| !window.contains(cursor.time())) {
+            let reason =
+                "must lie between minTimestamp and maxTimestamp: give each page the bounds of the first";
+            return Err(InvalidValue::new(reason).of("cursor"));
+        }
+        Ok(Self { window, cursor, limit, need_last_msg })
+    }
+
+    /// The range this page lies in: the window, from the cursor's time downwards.
+    #[must_use]
+    pub fn range(&self) -> Window {
+        let max = self.cursor.as_ref().map_or(self.window.max, Cursor::time);
+        Window { max, ..self.window }
+    }
+
+    /// Where the page before this one ended.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// How many sessions at most.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// Whether sessions carry their last message.
+    #[must_use]
+    pub fn need_last_msg(&self) -> bool {
+        self.need_last_msg
+    }
+
+    /// The `minTimestamp` for the next incremental pull, if this page begins a pull up to `now`: a minute before, so that
+    /// a message recorded up to a minute late is still found.
+    #[must_use]
+    pub fn watermark(&self, now: Timestamp) -> Option<Timestamp> {
+        const LATE_MS: u64 = 60_000;
+        (self.cursor.is_none() && self.window.max == Timestamp::MAX).then(|| now.earlier_by(LATE_MS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn a_window_is_inclusive_and_zero_is_no_upper_bound() {
+        let window = Window::new(ms(5), ms(7)).unwrap();
+        assert_eq!([4, 5, 7, 8].map(|time| window.contains(ms(time))), [false, true, true, false]);
+        assert_eq!(Window::new(ms(5), ms(0)).unwrap().max(), Timestamp::MAX);
+        assert!(Window::new(ms(5), ms(5)).is_ok());
+        assert_eq!(Window::new(ms(6), ms(5)).unwrap_err().field, "minTimestamp");
+    }
+
+    #[test]
+    fn a_limit_is_1_to_100() {
+        assert_eq!("1".parse::<Limit>().unwrap().get(), 1);
+        assert_eq!("100".parse::<Limit>().unwrap(), Limit::MAX);
+        for text in ["", "0", "101", "-1", "+1", "1.5", "many", "256"] {
+            assert!(text.parse::<Limit>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_first_page_of_an_open_pull_has_a_watermark() {
+        let open = Window::new(ms(0), ms(0)).unwrap();
+        let bounded = Window::new(ms(0), ms(90_000)).unwrap();
+        let cursor = Some(Cursor::start(ms(80_000)));
+        let watermark =
+            |window, cursor| ListQuery::new(window, cursor, Limit::MAX, true).unwrap().watermark(ms(100_000));
+        assert_eq!(watermark(open, None), Some(ms(40_000)));
+        assert_eq!(watermark(open, cursor), None);
+        assert_eq!(watermark(bounded, None), None);
+    }
+
+    #[test]
+    fn a_cursor_belongs_to_its_window() {
+        let window = Window::new(ms(5), ms(7)).unwrap();
+        for (time, fits) in [(4, false), (5, true), (7, true), (8, false)] {
+            let query = ListQuery::new(window, Some(Cursor::start(ms(time))), Limit::MAX, true);
+            assert_eq!(query.map(|query| query.range().max()).ok(), fits.then(|| ms(time)));
+        }
+    }
+}

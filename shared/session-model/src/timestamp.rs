@@ -1,0 +1,97 @@
+//! Points in time.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::InvalidValue;
+
+/// A point in time: milliseconds since 1970-01-01T00:00Z, from 0 to 2^53 - 1 (what a JSON number holds exactly).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The latest time there is, 2^53 - 1.
+    pub const MAX: Self = Self((1 << 53) - 1);
+    /// 2000-01-01T00:00Z. The feed has nothing older.
+    const FEED_MIN: Self = Self(946_684_800_000);
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+    /// The time this many milliseconds after 1970-01-01T00:00Z; the latest there is when that is later still.
+    #[must_use]
+    pub fn from_millis(millis: u64) -> Self {
+        Self(millis.min(Self::MAX.0))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00Z.
+    #[must_use]
+    pub fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// This long before, but not before 1970.
+    #[must_use]
+    pub fn earlier_by(self, millis: u64) -> Self {
+        Self(self.0.saturating_sub(millis))
+    }
+
+    /// Refuses what no clock of a feed says at `now`: before 2000 or more than 24 hours ahead. Such a time would stay
+    /// the newest for ever, or sort below everything.
+    pub fn check_plausible(self, now: Self) -> Result<Self, InvalidValue> {
+        if self < Self::FEED_MIN {
+            Err(InvalidValue::new("must be a time in milliseconds, not before the year 2000"))
+        } else if self.0 > now.0 + Self::DAY_MS {
+            Err(InvalidValue::new("must be a time in milliseconds, not more than 24 hours ahead"))
+        } else {
+            Ok(self)
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        // Digits alone: `u64::from_str` would also take a sign.
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(millis) if digits && millis <= Self::MAX.0 => Ok(Self(millis)),
+            _ => Err(InvalidValue::new(
+                "must be a time in milliseconds, a whole number from 0 to 9007199254740991",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digits_up_to_the_json_limit_are_a_time() {
+        assert_eq!("0".parse(), Ok(Timestamp::default()));
+        assert_eq!("9007199254740991".parse(), Ok(Timestamp::MAX));
+        for text in ["", "-1", "+1", " 1", "1.0", "1e3", "9007199254740992", "99999999999999999999", "now"] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_feed_time_lies_between_2000_and_tomorrow() {
+        let now = Timestamp(1_700_000_000_000);
+        let day = Timestamp::DAY_MS;
+        for plausible in [946_684_800_000, now.0, now.0 + day] {
+            assert_eq!(Timestamp(plausible).check_plausible(now), Ok(Timestamp(plausible)));
+        }
+        for implausible in [0, 946_684_799_999, now.0 + day + 1] {
+            assert!(Timestamp(implausible).check_plausible(now).is_err(), "{implausible}");
+        }
+    }
+}
