@@ -33,6 +33,12 @@ impl Page {
         }
     }
 
+    /// How many sessions more the page takes, as far as its limit goes.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.limit.get() - self.sessions.len()
+    }
+
     /// Adds an own row's session. Breaks when it does not fit any more: then the page has `hasMore` and is complete.
     pub fn push_own(&mut self, session: RecentSession) -> ControlFlow<()> {
         self.push(session, Cursor::after_own)

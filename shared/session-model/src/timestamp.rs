@@ -49,6 +49,12 @@ impl Timestamp {
     }
 }
 
+impl From<Timestamp> for u64 {
+    fn from(time: Timestamp) -> Self {
+        time.0
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = InvalidValue;
 

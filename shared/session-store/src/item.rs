@@ -1,0 +1,167 @@
+//! The mapping between items and rows.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use session_model::{Ext, LastMsg, LastMsgType, Position, Register, Row, SessionId, Timestamp};
+
+use crate::{
+    StoreError,
+    table::{EXT, LAST_MSG, LAST_MSG_TYPE, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME},
+};
+
+/// An item as the SDK gives it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// A string attribute.
+pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute.
+pub(crate) fn n(number: impl Into<u64>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
+}
+
+/// The session an item belongs to.
+pub(crate) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
+    let text = item.get(SESSION_ID).and_then(|value| value.as_s().ok());
+    text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
+}
+
+/// The row an item holds.
+pub(crate) fn row(item: &mut Item) -> Result<Row, StoreError> {
+    let update_time = time(item, UPDATE_TIME)?;
+    let position = position(item)?;
+    let last_msg = last_msg(item, update_time)?;
+    let ext = text(item, EXT)?.unwrap_or_default().parse::<Ext>();
+    let placeholder = update_time.filter(|_| last_msg.is_none());
+    let register = match (position, last_msg) {
+        (Some(position), last_msg) => Some(Register { position, last_msg }),
+        (None, None) => None,
+        (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
+    };
+    Ok(Row { register, placeholder, ext: ext.map_err(|_| StoreError::MalformedItem(EXT))? })
+}
+
+fn position(item: &mut Item) -> Result<Option<Position>, StoreError> {
+    match (time(item, MSG_TIME)?, text(item, MSG_ID)?) {
+        (Some(time), Some(id)) => Ok(Some(Position { time, id })),
+        (None, None) => Ok(None),
+        _ => Err(StoreError::MalformedItem(MSG_ID)),
+    }
+}
+
+fn last_msg(item: &mut Item, update_time: Option<Timestamp>) -> Result<Option<LastMsg>, StoreError> {
+    let last_msg_type = number(item, LAST_MSG_TYPE)?.map(LastMsgType::from_number);
+    match (last_msg_type, text(item, LAST_MSG)?, update_time) {
+        (None, None, _) => Ok(None),
+        (Some(Some(LastMsgType::Message)), Some(text), Some(_)) => Ok(Some(LastMsg::Message(text))),
+        (Some(Some(LastMsgType::Recall)), Some(notice), Some(at)) => Ok(Some(LastMsg::Recall { at, notice })),
+        _ => Err(StoreError::MalformedItem(LAST_MSG_TYPE)),
+    }
+}
+
+/// Takes the attribute's text out of the item.
+fn text(item: &mut Item, name: &'static str) -> Result<Option<String>, StoreError> {
+    match item.remove(name) {
+        None => Ok(None),
+        Some(AttributeValue::S(text)) => Ok(Some(text)),
+        Some(_) => Err(StoreError::MalformedItem(name)),
+    }
+}
+
+fn time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(number(item, name)?.map(Timestamp::from_millis))
+}
+
+fn number(item: &Item, name: &'static str) -> Result<Option<u64>, StoreError> {
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let number = value.as_n().ok().and_then(|text| text.parse().ok());
+    number.map(Some).ok_or(StoreError::MalformedItem(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(attributes: &[(&str, AttributeValue)]) -> Item {
+        attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    fn message() -> Vec<(&'static str, AttributeValue)> {
+        vec![
+            (UPDATE_TIME, n(7u64)),
+            (MSG_TIME, n(7u64)),
+            (MSG_ID, s("m")),
+            (LAST_MSG, s("{}")),
+            (LAST_MSG_TYPE, n(0u64)),
+        ]
+    }
+
+    #[test]
+    fn every_state_of_a_row_is_read() {
+        let position = Position { time: Timestamp::from_millis(7), id: "m".into() };
+        let held = |last_msg| Some(Register { position: position.clone(), last_msg });
+        let at = Timestamp::from_millis(9);
+        let recall = [
+            (UPDATE_TIME, n(9u64)),
+            (MSG_TIME, n(7u64)),
+            (MSG_ID, s("m")),
+            (LAST_MSG, s("{}")),
+            (LAST_MSG_TYPE, n(1u64)),
+        ];
+        for (attributes, expected) in [
+            (&[][..], Row::default()),
+            (&message(), Row { register: held(Some(LastMsg::Message("{}".into()))), ..Row::default() }),
+            (
+                &recall,
+                Row { register: held(Some(LastMsg::Recall { at, notice: "{}".into() })), ..Row::default() },
+            ),
+            (&[(MSG_TIME, n(7u64)), (MSG_ID, s("m"))], Row { register: held(None), ..Row::default() }),
+            (
+                &[(MSG_TIME, n(7u64)), (MSG_ID, s("m")), (UPDATE_TIME, n(9u64)), (EXT, s("e"))],
+                Row { register: held(None), placeholder: Some(at), ext: "e".parse().unwrap() },
+            ),
+            (
+                &[(UPDATE_TIME, n(9u64)), (EXT, s(""))],
+                Row { register: None, placeholder: Some(at), ext: Ext::default() },
+            ),
+        ] {
+            assert_eq!(row(&mut item(attributes)), Ok(expected), "{attributes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_never_written_is_refused_by_the_name_of_its_attribute() {
+        let with = |name: &'static str, value: AttributeValue| {
+            let mut item = item(&message());
+            item.insert(name.to_owned(), value);
+            row(&mut item)
+        };
+        for (name, value) in [
+            (UPDATE_TIME, s("7")),
+            (UPDATE_TIME, AttributeValue::N("-7".into())),
+            (MSG_TIME, s("7")),
+            (MSG_ID, n(1u64)),
+            (LAST_MSG, n(1u64)),
+            (LAST_MSG_TYPE, n(2u64)),
+            (EXT, n(1u64)),
+            (EXT, s("x".repeat(1025))),
+        ] {
+            assert_eq!(with(name, value.clone()), Err(StoreError::MalformedItem(name)), "{value:?}");
+        }
+        for (absent, named) in [
+            (UPDATE_TIME, LAST_MSG_TYPE),
+            (MSG_TIME, MSG_ID),
+            (MSG_ID, MSG_ID),
+            (LAST_MSG, LAST_MSG_TYPE),
+            (LAST_MSG_TYPE, LAST_MSG_TYPE),
+        ] {
+            let mut item = item(&message());
+            item.remove(absent);
+            assert_eq!(row(&mut item), Err(StoreError::MalformedItem(named)), "without {absent}");
+        }
+        assert_eq!(session_id(&item(&[(SESSION_ID, s("bare"))])), Err(StoreError::MalformedItem(SESSION_ID)));
+    }
+}

@@ -1,0 +1,53 @@
+//! Sessions in DynamoDB. The only crate that names `aws_sdk_dynamodb`: keys and attributes, the mapping of items, reads,
+//! conditional writes, the classes of errors, and the connection.
+//!
+//! Every write of a message, recall, delete or ext is one conditional `UpdateItem` of one item, and says exactly what
+//! [`session_model::Row`] says. All methods are safe to repeat.
+
+mod connect;
+mod error;
+mod item;
+mod list;
+mod sessions;
+pub mod table;
+mod units;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use session_model::Account;
+
+pub use connect::{ConnectError, Settings};
+pub use error::StoreError;
+pub use sessions::{Merged, Sessions};
+pub use units::Units;
+
+use units::Meter;
+
+/// The tables of the service and a connection to them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    sessions_table: Arc<str>,
+    meter: Arc<Meter>,
+}
+
+impl Store {
+    /// The same store with a meter of its own, at zero: what one call consumes.
+    #[must_use]
+    pub fn metered(&self) -> Self {
+        Self { meter: Arc::default(), ..self.clone() }
+    }
+
+    /// The capacity units consumed so far through this store and its clones.
+    #[must_use]
+    pub fn units(&self) -> Units {
+        self.meter.read()
+    }
+
+    /// The sessions of one user; nothing reached through them leaves his partition.
+    #[must_use]
+    pub fn sessions_of<'a>(&'a self, user: &'a Account) -> Sessions<'a> {
+        Sessions::new(self, user)
+    }
+}
