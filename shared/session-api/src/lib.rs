@@ -1,0 +1,18 @@
+//! What every function shares, so that a function itself is: parse the input, call the store once, shape the reply.
+//! The only crate that names `lambda_http`.
+
+mod call;
+mod clock;
+mod environment;
+mod log;
+mod problem;
+mod reply;
+mod serve;
+mod signature;
+
+pub use call::Call;
+pub use environment::Environment;
+pub use problem::Problem;
+pub use reply::Reply;
+pub use serve::{Operation, main};
+pub use signature::Signature;

@@ -1,0 +1,155 @@
+//! Replies, and how they go out.
+
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+use lambda_http::{
+    Body, Response,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Problem;
+
+/// From this length on a page is worth compressing.
+const MIN_GZIP_BYTES: usize = 1_000;
+/// A text of this length may double when the Runtime API's JSON escapes it, and an answer is limited to 6 MB. A longer
+/// one goes as base64, which takes a third more whatever is in it.
+const MAX_ESCAPED_BYTES: usize = 2_500_000;
+
+/// What a call that was done answers: 200 and a JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    json: String,
+    compressible: bool,
+}
+
+impl Reply {
+    /// The value as JSON.
+    #[must_use]
+    pub fn json(value: &impl Serialize) -> Self {
+        // Serialisation fails for maps with keys that are no text and for failing `Serialize`s; replies have neither.
+        Self { json: serde_json::to_string(value).unwrap_or_default(), compressible: false }
+    }
+
+    /// The same, compressed with gzip when the client accepts it (HTTP APIs of API Gateway do not compress).
+    #[must_use]
+    pub fn compressible(self) -> Self {
+        Self { compressible: true, ..self }
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.json
+    }
+
+    pub(crate) fn into_response(self, request: &HeaderMap) -> Response<Body> {
+        let mut response = response(StatusCode::OK, "application/json", Body::Empty);
+        if self.compressible {
+            response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+            if self.json.len() >= MIN_GZIP_BYTES && accepts_gzip(request) {
+                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                *response.body_mut() = Body::Binary(gzip(self.json.as_bytes()));
+                return response;
+            }
+        }
+        *response.body_mut() = if self.json.len() > MAX_ESCAPED_BYTES {
+            Body::Binary(self.json.into_bytes())
+        } else {
+            Body::Text(self.json)
+        };
+        response
+    }
+}
+
+impl Problem {
+    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
+        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response(status, "application/problem+json", Body::Text(self.document(request_id).to_string()))
+    }
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // What a user's list says is nobody else's, and may be outdated a moment later.
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Whether `Accept-Encoding` lists gzip or `*` with a weight above zero (RFC 9110, 12.5.3). The gateway joins repeated
+/// headers into one.
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let codings =
+        request.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let weight = |wanted: &str| {
+        codings.split(',').find_map(|coding| {
+            let mut parts = coding.split(';').map(str::trim);
+            parts.next().filter(|name| name.eq_ignore_ascii_case(wanted))?;
+            Some(parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0)))
+        })
+    };
+    weight("gzip").or_else(|| weight("*")).is_some_and(|weight: f32| weight > 0.0)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// The empty JSON object, for operations with nothing to tell.
+impl Default for Reply {
+    fn default() -> Self {
+        Self::json(&Value::Object(serde_json::Map::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn headers(accept_encoding: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_str(accept_encoding).unwrap());
+        headers
+    }
+
+    #[test]
+    fn gzip_is_chosen_as_the_client_says() {
+        for accepted in ["gzip", "br, gzip", "GZIP;q=0.5", "*", "gzip;q=1.0, identity; q=0.5"] {
+            assert!(accepts_gzip(&headers(accepted)), "{accepted}");
+        }
+        for refused in ["", "br", "gzip;q=0", "identity", "gzip;q=0, *", "*;q=0", "gzipped"] {
+            assert!(!accepts_gzip(&headers(refused)), "{refused}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_compressed_page_says_the_same() {
+        let page = Reply::json(&vec!["text"; 1_000]).compressible();
+        let response = page.clone().into_response(&headers("gzip"));
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[header::VARY], "accept-encoding");
+        let mut text = String::new();
+        GzDecoder::new(response.body().as_ref()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, page.text());
+        assert!(!page.into_response(&headers("br")).headers().contains_key(header::CONTENT_ENCODING));
+    }
+
+    #[test]
+    fn a_body_that_escaping_could_make_too_long_goes_as_base64() {
+        let long = "\"".repeat(1_300_000);
+        assert!(matches!(Reply::json(&long).into_response(&HeaderMap::new()).body(), Body::Binary(_)));
+        assert!(matches!(Reply::json(&"short").into_response(&HeaderMap::new()).body(), Body::Text(_)));
+    }
+}

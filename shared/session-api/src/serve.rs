@@ -1,0 +1,170 @@
+//! Start-up of a function, and what surrounds every call: deadline, panics, log line.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt, future};
+use lambda_http::{Body, Request, Response, service_fn};
+use session_store::{Settings, Store};
+use tokio::time::timeout;
+
+use crate::{Call, Environment, Problem, Reply, clock, log};
+
+/// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
+/// callers may not repeat.
+const DEADLINE: Duration = Duration::from_secs(4);
+
+/// One operation of the service: the whole of a function but for what all functions share.
+pub trait Operation: Send + Sync + Sized + 'static {
+    /// The operation's name in the API.
+    const NAME: &'static str;
+    /// Whether the feed calls it, which takes a 500 for delivered and would not repeat it.
+    const FOR_BACKEND: bool = false;
+    /// How many requests one call makes at once: so many connections are opened at start-up.
+    const CONNECTIONS: usize = 1;
+
+    /// Reads what the operation needs beyond the store.
+    fn configure(environment: &mut Environment) -> Self;
+
+    /// Does one call.
+    fn answer(&self, call: &Call) -> impl Future<Output = Result<Reply, Problem>> + Send;
+}
+
+/// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start still has a whole
+/// CPU, then answers calls from the Lambda Runtime API, one at a time.
+#[must_use]
+pub fn main<O: Operation>() -> ExitCode {
+    log::log_panics(O::NAME);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let run = |runtime: tokio::runtime::Runtime| runtime.block_on(run::<O>());
+    match runtime.map_err(|error| error.to_string()).and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            log::start_failed(O::NAME, &problem);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run<O: Operation>() -> Result<(), String> {
+    let mut environment = Environment::of_process();
+    let (operation, settings) = configure::<O>(&mut environment);
+    environment.finish()?;
+    let store = Store::connect(settings).await.map_err(|error| error.to_string())?;
+    future::join_all((0..O::CONNECTIONS).map(|_| store.open_connection())).await;
+    let server = Arc::new(Server { operation, store });
+    let handle = |request| {
+        let server = Arc::clone(&server);
+        async move { Ok::<_, Infallible>(server.handle(request).await) }
+    };
+    lambda_http::run(service_fn(handle)).await.map_err(|error| error.to_string())
+}
+
+fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings) {
+    // `lambda_http` panics without it; said here, it reads as what it is.
+    environment.required("AWS_LAMBDA_RUNTIME_API");
+    let sessions_table = environment.required("SESSIONS_TABLE");
+    let ca_bundle = environment.optional("AWS_CA_BUNDLE").and_then(|path| match std::fs::read(&path) {
+        Ok(pem) => Some(pem),
+        Err(error) => {
+            environment.problem(format!("AWS_CA_BUNDLE cannot be read: {error}"));
+            None
+        }
+    });
+    (O::configure(environment), Settings { sessions_table, ca_bundle })
+}
+
+struct Server<O> {
+    operation: O,
+    store: Store,
+}
+
+impl<O: Operation> Server<O> {
+    async fn handle(&self, request: Request) -> Response<Body> {
+        let started = Instant::now();
+        let call = Call::new(request, self.store.metered(), clock::now());
+        let answer = AssertUnwindSafe(self.operation.answer(&call)).catch_unwind();
+        let result = match timeout(DEADLINE, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Problem::panicked()),
+            Err(_) => Err(Problem::out_of_time()),
+        };
+        let result = result.map_err(|problem| if O::FOR_BACKEND { problem.repeatable() } else { problem });
+        let (status, code, cause) = match &result {
+            Ok(_) => (200, 200, None),
+            Err(problem) => (problem.status(), problem.code(), problem.cause()),
+        };
+        let request_id = call.request_id();
+        log::Invocation {
+            operation: O::NAME,
+            status,
+            code,
+            cause,
+            duration: started.elapsed(),
+            units: call.store().units(),
+            request_id: &request_id,
+        }
+        .log();
+        match result {
+            Ok(reply) => reply.into_response(call.headers()),
+            Err(problem) => problem.into_response(&request_id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lambda_http::RequestExt;
+    use serde_json::Value;
+    use session_store::StoreError;
+
+    use super::*;
+
+    struct Failing;
+
+    impl Operation for Failing {
+        const NAME: &'static str = "failing";
+        const FOR_BACKEND: bool = true;
+
+        fn configure(_: &mut Environment) -> Self {
+            Self
+        }
+
+        async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+            match call.header("how") {
+                Some("panic") => panic!("secret"),
+                Some("fail") => Err(StoreError::Failed("AccessDeniedException".into()).into()),
+                _ => Ok(Reply::default()),
+            }
+        }
+    }
+
+    async fn answered(how: &str) -> (u16, Value) {
+        let settings = Settings { sessions_table: "Sessions".into(), ca_bundle: None };
+        let server = Server { operation: Failing, store: Store::connect(settings).await.unwrap() };
+        let mut context = lambda_http::Context::default();
+        context.request_id = "lambda-1".into();
+        let mut request = Request::default().with_lambda_context(context);
+        request.headers_mut().insert("how", how.parse().unwrap());
+        let response = server.handle(request).await;
+        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_one_answer_which_may_be_repeated() {
+        let (status, problem) = answered("panic").await;
+        assert_eq!((status, &problem["requestId"]), (503, &"lambda-1".into()));
+        assert!(!problem.to_string().contains("secret"));
+        assert_eq!(answered("").await, (200, serde_json::json!({})));
+    }
+
+    #[tokio::test]
+    async fn a_backend_never_gets_a_500() {
+        assert_eq!(answered("fail").await.0, 503);
+    }
+}
