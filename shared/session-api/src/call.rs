@@ -4,7 +4,7 @@ use std::{borrow::Cow, str::FromStr};
 
 use lambda_http::{
     Request, RequestExt,
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     request::RequestContext,
 };
 use percent_encoding::percent_decode_str;
@@ -54,6 +54,12 @@ impl Call {
         };
         let claim = claims.and_then(|jwt| jwt.claims.get(USER_CLAIM));
         claim.and_then(|user| user.parse().ok()).ok_or_else(Problem::no_identity)
+    }
+
+    /// Whether the method is POST, for an operation with a route of either kind.
+    #[must_use]
+    pub fn is_post(&self) -> bool {
+        self.request.method() == Method::POST
     }
 
     /// The session that the path names.

@@ -54,13 +54,14 @@ impl Message {
         Entry { position: self.position.clone(), last_msg: LastMsg::Message(self.last_msg.clone()) }
     }
 
-    /// The rows that a p2p message shows in: each side's own, the sender's alone when he is blocked.
+    /// The rows that a p2p message shows in: each side's own, the sender's alone when he is blocked;
+    /// none for a message of a group.
     #[must_use]
-    pub fn p2p_sides(&self) -> Vec<(Account, SessionId)> {
+    pub fn p2p_sides(&self) -> Option<Vec<(Account, SessionId)>> {
         match &self.conversation {
-            Conversation::P2p { from, to } if self.blocked => vec![(from.clone(), SessionId::p2p(to))],
-            Conversation::P2p { from, to } => sides(from, to),
-            Conversation::Group(_) => Vec::new(),
+            Conversation::P2p { from, to } if self.blocked => Some(vec![(from.clone(), SessionId::p2p(to))]),
+            Conversation::P2p { from, to } => Some(sides(from, to)),
+            Conversation::Group(_) => None,
         }
     }
 }

@@ -137,7 +137,8 @@ mod tests {
             json!({"from": "alice", "time": 1_699_999_999_000_u64, "type": 0, "body": "hello", "fromClientType": "IOS",
                    "msgIdClient": "c-1", "msgIdServer": "s-1"})
         );
-        let texts: Vec<_> = message.p2p_sides().iter().map(|(user, id)| format!("{user} {id}")).collect();
+        let texts: Vec<_> =
+            message.p2p_sides().unwrap().iter().map(|(user, id)| format!("{user} {id}")).collect();
         assert_eq!(texts, ["alice p2p|bob", "bob p2p|alice"]);
     }
 
@@ -145,7 +146,7 @@ mod tests {
     fn a_blocked_message_is_its_sender_s_alone_and_one_to_oneself_is_one_row() {
         let sides = |copy: &Value| match parse(copy).unwrap() {
             Event::Message(message) => {
-                message.p2p_sides().iter().map(|(user, id)| format!("{user} {id}")).collect()
+                message.p2p_sides().unwrap().iter().map(|(user, id)| format!("{user} {id}")).collect()
             }
             other => panic!("{other:?}"),
         };
@@ -193,7 +194,7 @@ mod tests {
             json!({"from": "alice", "time": 1_699_999_999_500_u64, "deleteMsgIdClient": "c-1",
                    "deleteMsgIdServer": "s-1", "deleteMsgCreateTime": 1_699_999_999_000_u64})
         );
-        assert_eq!(recall.p2p_sides().len(), 2);
+        assert_eq!(recall.p2p_sides().unwrap().len(), 2);
     }
 
     #[test]

@@ -48,12 +48,12 @@ impl Recall {
     }
 
     /// The rows that the recall of a p2p message shows in. The copy does not tell whether the receiver had blocked the
-    /// sender, so both sides' own.
+    /// sender, so both sides' own; none for a recall in a group.
     #[must_use]
-    pub fn p2p_sides(&self) -> Vec<(Account, SessionId)> {
+    pub fn p2p_sides(&self) -> Option<Vec<(Account, SessionId)>> {
         match &self.conversation {
-            Conversation::P2p { from, to } => sides(from, to),
-            Conversation::Group(_) => Vec::new(),
+            Conversation::P2p { from, to } => Some(sides(from, to)),
+            Conversation::Group(_) => None,
         }
     }
 }

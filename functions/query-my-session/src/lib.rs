@@ -1,0 +1,22 @@
+//! queryMySession: `GET /v1/sessions/{sessionId}`. One session of the caller; 404 when it is absent or deleted.
+
+use session_api::{Call, Environment, Operation, Problem, Reply};
+
+/// The operation.
+#[derive(Debug)]
+pub struct QueryMySession;
+
+impl Operation for QueryMySession {
+    const NAME: &'static str = "queryMySession";
+
+    fn configure(_: &mut Environment) -> Self {
+        Self
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+        let caller = call.caller()?;
+        let id = call.session_id()?;
+        let session = call.store().sessions_of(&caller).get(&id).await?;
+        Ok(Reply::json(&session.ok_or_else(Problem::no_such_session)?))
+    }
+}

@@ -1,0 +1,54 @@
+//! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's private text of a session, or
+//! removes it with `""`; a session that is absent or deleted is made, without a last message. Answers the session.
+
+use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_model::{Ext, Fields, InvalidField};
+
+/// The operation.
+#[derive(Debug)]
+pub struct UpdateMySession;
+
+impl Operation for UpdateMySession {
+    const NAME: &'static str = "updateMySession";
+
+    fn configure(_: &mut Environment) -> Self {
+        Self
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+        let caller = call.caller()?;
+        let id = call.session_id()?;
+        let ext = ext(&call.fields(Call::MAX_BODY_BYTES)?)?;
+        Ok(Reply::json(&call.store().sessions_of(&caller).set_ext(&id, &ext, call.now()).await?))
+    }
+}
+
+fn ext(fields: &Fields) -> Result<Ext, InvalidField> {
+    fields.only(&["ext"])?;
+    fields.parsed("ext")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: &str) -> Result<Option<String>, String> {
+        let ext = Fields::parse(body.as_bytes()).and_then(|fields| ext(&fields));
+        ext.map(|ext| ext.text().map(str::to_owned)).map_err(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn the_body_is_an_ext_and_nothing_else() {
+        assert_eq!(parsed(r#"{"ext": "pinned"}"#), Ok(Some("pinned".into())));
+        assert_eq!(parsed(r#"{"ext": ""}"#), Ok(None));
+        assert_eq!(parsed("{}"), Err("ext is required".into()));
+        assert_eq!(parsed(r#"{"ext": null}"#), Err("ext is required".into()));
+        assert_eq!(parsed(r#"{"ext": 5}"#), Err("ext must be a string".into()));
+        assert_eq!(
+            parsed(r#"{"ext": "x", "top": 1}"#),
+            Err("body must hold no other fields than ext".into())
+        );
+        let long = format!(r#"{{"ext": "{}"}}"#, "x".repeat(1025));
+        assert_eq!(parsed(&long), Err("ext must be at most 1024 characters long".into()));
+    }
+}
