@@ -1,0 +1,112 @@
+//! The command line.
+
+mod seed;
+mod serve;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+use session_local::{
+    clock,
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, text_message},
+};
+
+/// The session service on this machine: the template's routes on a loopback port, the functions' own executables run
+/// through the Lambda Runtime API, a DynamoDB engine behind them.
+#[derive(Parser)]
+#[command(name = "cargo local", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print a token for a user of a running service
+    Token {
+        /// The user's account
+        user: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Post a signed message copy to a running service: a text from one account to another
+    Send {
+        /// Who sends
+        #[arg(long)]
+        from: String,
+        /// To whom
+        #[arg(long)]
+        to: String,
+        /// What
+        #[arg(long)]
+        text: String,
+        #[command(flatten)]
+        backend: Backend,
+    },
+    /// Fill a running service with realistic sessions
+    Seed {
+        #[command(flatten)]
+        size: seed::Size,
+        #[command(flatten)]
+        backend: Backend,
+    },
+}
+
+/// A running service.
+#[derive(Args)]
+struct Target {
+    /// Where the service runs
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+}
+
+/// A running service and its key pair.
+#[derive(Args)]
+struct Backend {
+    #[command(flatten)]
+    target: Target,
+    /// The AppKey of the messaging backend
+    #[arg(long, env = "MESSAGE_COPY_APP_KEY", default_value = LOCAL_APP_KEY)]
+    app_key: String,
+    /// The AppSecret that signs the message copy
+    #[arg(long, env = "MESSAGE_COPY_APP_SECRET", default_value = LOCAL_APP_SECRET, hide_env_values = true)]
+    app_secret: String,
+}
+
+impl Backend {
+    fn feed(&self) -> Feed {
+        Feed::new(&self.target.url, &self.app_key, &self.app_secret)
+    }
+}
+
+/// Does what the command line says.
+pub(crate) async fn run() -> Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        None => cli.serve.run().await,
+        Some(Command::Token { user, target }) => {
+            println!("{}", token(&user, &target.url).await?);
+            Ok(())
+        }
+        Some(Command::Send { from, to, text, backend }) => {
+            backend.feed().deliver(&text_message(&from, &to, &text, clock::now_ms())).await
+        }
+        Some(Command::Seed { size, backend }) => seed::run(&size, &backend.feed()).await,
+    }
+}
+
+async fn token(user: &str, url: &str) -> Result<String> {
+    let endpoint = format!("{}/local-issuer/token", url.trim_end_matches('/'));
+    let request = reqwest::Client::new().post(&endpoint).query(&[("user", user)]);
+    let response = request
+        .send()
+        .await
+        .with_context(|| format!("no service answers at {url}; start one: cargo local"))?;
+    if !response.status().is_success() {
+        bail!("{endpoint} answers {}: is it a service started by cargo local?", response.status());
+    }
+    let answer: Value = response.json().await?;
+    answer["access_token"].as_str().map(str::to_owned).with_context(|| format!("{endpoint} answers no token"))
+}

@@ -1,0 +1,107 @@
+//! `cargo local`: build, start, tell how to use it, serve until Ctrl-C.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+use session_local::{
+    Options, Service, executables,
+    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The loopback port to serve on; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Keep the embedded engine's data in this folder; without it, data is in memory and ends with the service
+    #[arg(long, value_name = "DIR", conflicts_with = "dynamodb_endpoint")]
+    data: Option<PathBuf>,
+    /// Use the engine that runs at this address (DynamoDB Local or another) instead of the embedded one
+    #[arg(long, value_name = "URL")]
+    dynamodb_endpoint: Option<String>,
+    /// Run the functions as they are deployed (`--release`: takes minutes to build)
+    #[arg(long)]
+    release: bool,
+    /// Print one JSON line when the service is ready, for scripts: url, appKey, appSecret, issuer, dynamodb
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let json = self.json;
+        let serve = async move {
+            let service = self.start().await?;
+            if json {
+                print_json(&service);
+            } else {
+                print_guide(&service);
+            }
+            std::future::pending::<()>().await;
+            drop(service);
+            Ok(())
+        };
+        // Dropping what serves ends it all: the server, the engine, the functions' processes, or cargo while it builds.
+        tokio::select! {
+            result = serve => return result,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        eprintln!("stopped");
+        Ok(())
+    }
+
+    async fn start(self) -> Result<Service> {
+        eprintln!("building the functions");
+        let executables = executables::build(self.release).await?;
+        Service::start(Options {
+            port: self.port,
+            data: self.data,
+            dynamodb_endpoint: self.dynamodb_endpoint,
+            functions_endpoint: None,
+            executables,
+            log: Arc::new(|function, line| eprintln!("{function}: {line}")),
+        })
+        .await
+    }
+}
+
+fn print_json(service: &Service) {
+    let ready = json!({
+        "url": service.url(),
+        "appKey": LOCAL_APP_KEY,
+        "appSecret": LOCAL_APP_SECRET,
+        "issuer": service.issuer().url(),
+        "dynamodb": service.dynamodb().endpoint(),
+    });
+    println!("{ready}");
+}
+
+fn print_guide(service: &Service) {
+    let url = service.url();
+    println!("\nThe service is ready at {url}");
+    println!("DynamoDB answers at {}\n\nRoutes", service.dynamodb().endpoint());
+    for route in service.routes() {
+        println!(
+            "  {:<7}{}",
+            route.key.split(' ').next().unwrap_or_default(),
+            &route.key[route.key.find('/').unwrap_or(0)..]
+        );
+    }
+    let token = |user| service.issuer().token(user).unwrap_or_else(|error| error.to_string());
+    let option = if url.ends_with(":8080") { String::new() } else { format!(" --url {url}") };
+    println!("\nTokens\n  ALICE={}\n  BOB={}", token("alice"), token("bob"));
+    println!("\nTry, in another terminal (after pasting the tokens above)");
+    println!("  cargo local send --from alice --to bob --text 'hello bob'{option}");
+    println!("  curl -s {url}/v1/sessions -H \"Authorization: Bearer $BOB\"");
+    println!("  curl -s {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\"");
+    println!("  curl -s -X PATCH {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\" \\");
+    println!("       -H 'Content-Type: application/json' -d '{{\"ext\": \"pinned\"}}'");
+    println!("  curl -s -X DELETE {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\"");
+    println!("\nCtrl-C stops everything.\n");
+}

@@ -1,0 +1,110 @@
+//! A DynamoDB-compatible engine: embedded, or one that runs already. Spoken to in DynamoDB's JSON.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use dynoxide::Database;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    task::{self, JoinSet},
+    time,
+};
+
+use crate::template::Table;
+
+/// How often expired items are deleted. DynamoDB itself takes up to a few days.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// Where the engine is.
+#[derive(Clone, Debug)]
+pub struct DynamoDb {
+    endpoint: Arc<str>,
+    http: Client,
+}
+
+impl DynamoDb {
+    /// An engine that runs at this address.
+    #[must_use]
+    pub fn at(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.trim_end_matches('/').into(), http: Client::new() }
+    }
+
+    /// Starts the embedded engine, with its data in this folder or in memory; its tasks run in `tasks`.
+    pub async fn embedded(data: Option<&Path>, tasks: &mut JoinSet<()>) -> Result<Self> {
+        let database = match data {
+            None => Database::memory()?,
+            Some(folder) => {
+                tokio::fs::create_dir_all(folder)
+                    .await
+                    .with_context(|| format!("cannot make {}", folder.display()))?;
+                let file = folder.join("dynamodb.sqlite");
+                let path = file.to_str().with_context(|| format!("{} is not UTF-8", file.display()))?;
+                Database::new(path).with_context(|| format!("cannot open {path}"))?
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let engine = Self::at(&format!("http://{}", listener.local_addr()?));
+        let sweeper = database.clone();
+        tasks.spawn(async move { dynoxide::server::serve_on(listener, database).await });
+        tasks.spawn(async move {
+            let mut ticks = time::interval(SWEEP_EVERY);
+            loop {
+                ticks.tick().await;
+                let database = sweeper.clone();
+                if let Ok(Err(error)) = task::spawn_blocking(move || database.sweep_ttl()).await {
+                    eprintln!("cannot delete expired items: {error}");
+                }
+            }
+        });
+        Ok(engine)
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Creates the tables that are not there yet, with their TTL.
+    pub async fn create_tables(&self, tables: &[Table]) -> Result<()> {
+        for table in tables {
+            match self.call("CreateTable", &table.create).await {
+                Err(error) if error.to_string().contains("ResourceInUseException") => {}
+                other => drop(other.with_context(|| format!("cannot create table {}", table.name))?),
+            }
+            let Some(attribute) = &table.ttl_attribute else { continue };
+            let described = self.call("DescribeTimeToLive", &json!({"TableName": table.name})).await?;
+            if described["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED" {
+                let ttl = json!({"AttributeName": attribute, "Enabled": true});
+                let input = json!({"TableName": table.name, "TimeToLiveSpecification": ttl});
+                self.call("UpdateTimeToLive", &input).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One request of DynamoDB's API, by the name of its action.
+    pub async fn call(&self, action: &str, input: &Value) -> Result<Value> {
+        // Local engines look at the form of a signature only.
+        let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+                             SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
+        let request = self
+            .http
+            .post(&*self.endpoint)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{action}"))
+            .header("x-amz-date", "20260101T000000Z")
+            .header("authorization", authorization)
+            .body(input.to_string());
+        let unreachable = || format!("no DynamoDB answers at {}", self.endpoint);
+        let response = request.send().await.with_context(unreachable)?;
+        let status = response.status();
+        let text = response.text().await.with_context(unreachable)?;
+        if !status.is_success() {
+            bail!("{action}: {status}: {text}");
+        }
+        serde_json::from_str(&text).with_context(|| format!("{action}: not JSON: {text}"))
+    }
+}

@@ -1,0 +1,53 @@
+//! The functions' executables, built by cargo.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Command,
+};
+
+/// The root of the workspace.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Builds every executable of the workspace (and so with the features that `cargo test` has, not a second time without),
+/// and tells where each is. Cargo's progress goes to standard error.
+pub async fn build(release: bool) -> Result<HashMap<String, PathBuf>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--workspace", "--bins", "--locked", "--message-format=json-render-diagnostics"]);
+    if release {
+        cargo.arg("--release");
+    }
+    let mut cargo = cargo
+        .current_dir(workspace())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("cannot run cargo")?;
+    let mut executables = HashMap::new();
+    if let Some(stdout) = cargo.stdout.take() {
+        let mut lines = BufReader::new(stdout).lines();
+        while let Some(line) = lines.next_line().await? {
+            let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+            if let (Some(name), Some(path)) =
+                (message["target"]["name"].as_str(), message["executable"].as_str())
+            {
+                executables.insert(name.to_owned(), PathBuf::from(path));
+            }
+        }
+    }
+    if !cargo.wait().await?.success() {
+        bail!("the functions do not build");
+    }
+    Ok(executables)
+}

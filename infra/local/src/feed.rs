@@ -1,0 +1,97 @@
+//! The messaging backend: signs message copies and posts them, as Yunxin does.
+
+use anyhow::{Context, Result, bail};
+use hex::encode;
+use md5::Md5;
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+use uuid::Uuid;
+
+use crate::clock;
+
+/// The key pair of a service on this machine, unless it is told another one. It guards nothing but a loopback port.
+pub const LOCAL_APP_KEY: &str = "local-app-key";
+/// The secret that belongs to [`LOCAL_APP_KEY`].
+pub const LOCAL_APP_SECRET: &str = "local-app-secret";
+
+/// Posts to one service with one key pair.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    http: Client,
+    url: String,
+    app_key: String,
+    app_secret: String,
+}
+
+impl Feed {
+    /// A feed to the service at this address.
+    #[must_use]
+    pub fn new(url: &str, app_key: &str, app_secret: &str) -> Self {
+        Self {
+            http: Client::new(),
+            url: format!("{}/v1/messages", url.trim_end_matches('/')),
+            app_key: app_key.to_owned(),
+            app_secret: app_secret.to_owned(),
+        }
+    }
+
+    /// Posts a message copy, signed.
+    pub async fn post(&self, copy: &Value) -> Result<Response> {
+        let body = copy.to_string();
+        let cur_time = clock::now_ms().to_string();
+        let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
+        let request = self
+            .http
+            .post(&self.url)
+            .header("Content-Type", "application/json")
+            .header("AppKey", &self.app_key)
+            .header("CurTime", cur_time)
+            .header("MD5", md5)
+            .header("CheckSum", check_sum)
+            .body(body);
+        request.send().await.with_context(|| format!("no service answers at {}", self.url))
+    }
+
+    /// Posts a message copy, and repeats it as the feed does until the service has taken it, three times at most.
+    pub async fn deliver(&self, copy: &Value) -> Result<()> {
+        let mut refusal = String::new();
+        for _ in 0..3 {
+            let response = self.post(copy).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            refusal = format!("{status}: {}", response.text().await.unwrap_or_default());
+            if status.is_client_error() {
+                break;
+            }
+        }
+        bail!("the service refused the message copy: {refusal}")
+    }
+}
+
+/// The `MD5` and the `CheckSum` of a body.
+#[must_use]
+pub fn sign(app_secret: &str, body: &str, cur_time: &str) -> (String, String) {
+    let md5 = encode(Md5::digest(body));
+    let check_sum = encode(Sha1::digest(format!("{app_secret}{md5}{cur_time}")));
+    (md5, check_sum)
+}
+
+/// The message copy of a text from one account to another, sent at this time.
+#[must_use]
+pub fn text_message(from: &str, to: &str, text: &str, time_ms: u64) -> Value {
+    json!({
+        "eventType": "1",
+        "convType": "PERSON",
+        "fromAccount": from,
+        "to": to,
+        "msgTimestamp": time_ms.to_string(),
+        "msgType": "TEXT",
+        "msgidClient": Uuid::new_v4().to_string(),
+        "msgidServer": Uuid::new_v4().as_u64_pair().0.to_string(),
+        "fromClientType": "REST",
+        "body": text,
+    })
+}

@@ -1,0 +1,196 @@
+//! Tokens: an issuer for local use, and an authorizer that checks them as API Gateway's JWT authorizer does.
+
+use anyhow::{Context, Result};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
+    jwk::{Jwk, JwkSet},
+};
+use rsa::{RsaPrivateKey, pkcs1::EncodeRsaPrivateKey, rand_core::OsRng};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::{clock, template};
+
+/// How long a token of the local issuer is valid, in seconds.
+const LIFETIME: u64 = 12 * 60 * 60;
+
+/// Signs tokens with a key of its own, made anew at every start.
+pub struct Issuer {
+    url: String,
+    audience: String,
+    key_id: String,
+    key: EncodingKey,
+}
+
+impl Issuer {
+    /// An issuer at this address.
+    pub fn new(url: String, audience: String) -> Result<Self> {
+        let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make a signing key")?;
+        let key = EncodingKey::from_rsa_der(key.to_pkcs1_der()?.as_bytes());
+        Ok(Self { url, audience, key_id: Uuid::new_v4().to_string(), key })
+    }
+
+    /// The `iss` of its tokens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The claims of a valid token for the user.
+    #[must_use]
+    pub fn claims(&self, user: &str) -> Value {
+        let now = clock::since_epoch().as_secs();
+        json!({"iss": self.url, "aud": self.audience, "sub": user, "iat": now, "exp": now + LIFETIME})
+    }
+
+    /// A valid token for the user.
+    pub fn token(&self, user: &str) -> Result<String> {
+        self.sign(&self.claims(user))
+    }
+
+    /// A token with these claims, whatever they say.
+    pub fn sign(&self, claims: &Value) -> Result<String> {
+        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };
+        Ok(encode(&header, claims, &self.key)?)
+    }
+
+    /// The public key, as authorizers read it.
+    pub fn keys(&self) -> Result<JwkSet> {
+        let mut key = Jwk::from_encoding_key(&self.key, Algorithm::RS256)?;
+        key.common.key_id = Some(self.key_id.clone());
+        Ok(JwkSet { keys: vec![key] })
+    }
+
+    /// What answers at `/.well-known/openid-configuration`.
+    #[must_use]
+    pub fn configuration(&self) -> Value {
+        json!({
+            "issuer": self.url,
+            "jwks_uri": format!("{}/.well-known/jwks.json", self.url),
+            "token_endpoint": format!("{}/token", self.url),
+            "id_token_signing_alg_values_supported": ["RS256"],
+        })
+    }
+}
+
+/// Checks tokens: RS256, a key of the issuer's set by its `kid`, issuer, audience, expiry and not-before.
+pub struct Authorizer {
+    settings: template::Authorizer,
+    keys: JwkSet,
+}
+
+impl Authorizer {
+    /// Accepts tokens of the template's issuer, signed with these keys.
+    #[must_use]
+    pub fn new(settings: template::Authorizer, keys: JwkSet) -> Self {
+        Self { settings, keys }
+    }
+
+    /// The claims of the `Authorization` header's token, as texts, as HTTP APIs pass them on; none when the token is not
+    /// valid.
+    #[must_use]
+    pub fn claims(&self, header: Option<&str>) -> Option<Map<String, Value>> {
+        let header = header?;
+        let token = match header.split_once(' ') {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+            Some(_) => return None,
+            None => header,
+        };
+        let key_id = decode_header(token).ok()?.kid?;
+        let key = DecodingKey::from_jwk(self.keys.find(&key_id)?).ok()?;
+        let mut validation = Validation::new(Algorithm::RS256);
+        validation.leeway = 0;
+        validation.validate_nbf = true;
+        validation.validate_aud = false;
+        validation.set_required_spec_claims(&["exp", "iss"]);
+        validation.set_issuer(&[&self.settings.issuer]);
+        let claims = decode::<Map<String, Value>>(token, &key, &validation).ok()?.claims;
+        let texts = || claims.iter().map(|(name, value)| (name.clone(), claim_text(value).into()));
+        self.has_audience(&claims).then(|| texts().collect())
+    }
+
+    /// API Gateway takes `client_id` only where there is no `aud`.
+    fn has_audience(&self, claims: &Map<String, Value>) -> bool {
+        let named = claims.get("aud").or_else(|| claims.get("client_id"));
+        let fits = |name: &Value| self.settings.audience.iter().any(|audience| name == audience);
+        named
+            .is_some_and(|named| named.as_array().map_or_else(|| fits(named), |names| names.iter().any(fits)))
+    }
+}
+
+fn claim_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(claim_text).collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer() -> Issuer {
+        Issuer::new("http://issuer".into(), "app".into()).unwrap()
+    }
+
+    fn authorizer(issuer: &Issuer) -> Authorizer {
+        let settings = template::Authorizer { issuer: "http://issuer".into(), audience: vec!["app".into()] };
+        Authorizer::new(settings, issuer.keys().unwrap())
+    }
+
+    #[test]
+    fn a_valid_token_gives_its_claims_as_texts() {
+        let issuer = issuer();
+        let token = issuer.token("alice").unwrap();
+        for header in [token.clone(), format!("Bearer {token}"), format!("bearer {token}")] {
+            let claims = authorizer(&issuer).claims(Some(&header)).unwrap();
+            assert_eq!(claims["sub"], "alice");
+            assert!(claims["exp"].is_string());
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let (issuer, stranger) = (issuer(), self::issuer());
+        let authorizer = authorizer(&issuer);
+        let with = |name: &str, value: Value| {
+            let mut claims = issuer.claims("alice");
+            claims[name] = value;
+            issuer.sign(&claims).unwrap()
+        };
+        let now = clock::since_epoch().as_secs();
+        let forged = Header { kid: Some(issuer.key_id.clone()), ..Header::new(Algorithm::RS256) };
+        let symmetric = Header { kid: Some(issuer.key_id.clone()), ..Header::new(Algorithm::HS256) };
+        let claims = issuer.claims("alice");
+        let none = {
+            let token = issuer.token("alice").unwrap();
+            let payload = token.split('.').nth(1).unwrap();
+            let header = base64::Engine::encode(
+                &base64::prelude::BASE64_URL_SAFE_NO_PAD,
+                json!({"alg": "none", "kid": issuer.key_id}).to_string(),
+            );
+            format!("{header}.{payload}.")
+        };
+        for (case, token) in [
+            ("expired", with("exp", (now - 1).into())),
+            ("no expiry", with("exp", Value::Null)),
+            ("not yet valid", with("nbf", (now + 60).into())),
+            ("wrong issuer", with("iss", "http://other".into())),
+            ("wrong audience", with("aud", "other".into())),
+            ("no audience", with("aud", Value::Null)),
+            ("unknown key", stranger.token("alice").unwrap()),
+            ("wrong key", encode(&forged, &claims, &stranger.key).unwrap()),
+            ("wrong algorithm", encode(&symmetric, &claims, &EncodingKey::from_secret(b"secret")).unwrap()),
+            ("alg none", none),
+            ("no token", String::new()),
+            ("no bearer", format!("Basic {}", issuer.token("alice").unwrap())),
+        ] {
+            assert_eq!(authorizer.claims(Some(&token)), None, "{case}");
+        }
+        assert_eq!(authorizer.claims(None), None);
+        assert!(authorizer.claims(Some(&with("aud", json!(["other", "app"])))).is_some());
+    }
+}

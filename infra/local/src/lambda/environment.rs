@@ -1,0 +1,193 @@
+//! One execution environment: a process, and the Runtime API it polls.
+//!
+//! Each process has a Runtime API of its own on a loopback port, so an answer needs no lookup of who sent it.
+
+use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use super::{LogSink, Program};
+use crate::clock;
+
+pub(super) struct Environment {
+    process: Child,
+    events: mpsc::Sender<Invocation>,
+    outcomes: mpsc::Receiver<Outcome>,
+    timeout: Duration,
+    // Dropped with the environment: the Runtime API and the readers of the output end with the process.
+    _tasks: JoinSet<()>,
+}
+
+struct Invocation {
+    request_id: String,
+    deadline_ms: u64,
+    event: String,
+}
+
+/// What a process says of the invocation it has, or of its start.
+struct Outcome {
+    request_id: Option<String>,
+    result: Result<Value, String>,
+}
+
+struct RuntimeApi {
+    events: Mutex<mpsc::Receiver<Invocation>>,
+    outcomes: mpsc::Sender<Outcome>,
+}
+
+impl Environment {
+    pub(super) async fn start(program: &Program) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (events, receiver) = mpsc::channel(1);
+        let (sender, outcomes) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        let api = router(Arc::new(RuntimeApi { events: Mutex::new(receiver), outcomes: sender }));
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, api).await {
+                eprintln!("the Runtime API failed: {error}");
+            }
+        });
+        let mut process = command(program, address)
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.executable.display()))?;
+        if let Some(output) = process.stdout.take() {
+            tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.log)));
+        }
+        if let Some(output) = process.stderr.take() {
+            tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.log)));
+        }
+        Ok(Self { process, events, outcomes, timeout: program.timeout, _tasks: tasks })
+    }
+
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    pub(super) fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Hands out the event and waits for the answer, or for the end of the process.
+    pub(super) async fn invoke(&mut self, event: &Value) -> Result<Value, String> {
+        let request_id = Uuid::new_v4().to_string();
+        let deadline_ms = clock::now_ms() + u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let invocation = Invocation { request_id: request_id.clone(), deadline_ms, event: event.to_string() };
+        // The channel holds one: this never waits.
+        self.events.send(invocation).await.map_err(|_| "the Runtime API has ended".to_owned())?;
+        loop {
+            tokio::select! {
+                outcome = self.outcomes.recv() => {
+                    let outcome = outcome.ok_or("the Runtime API has ended")?;
+                    if outcome.request_id.as_ref().is_none_or(|of| *of == request_id) {
+                        return outcome.result;
+                    }
+                }
+                status = self.process.wait() => {
+                    return Err(status.map_or_else(|error| error.to_string(), |status| format!("the process ended: {status}")));
+                }
+            }
+        }
+    }
+}
+
+/// The process sees nothing of this one's environment, as on Lambda.
+fn command(program: &Program, runtime_api: SocketAddr) -> Command {
+    let mut command = Command::new(&program.executable);
+    command
+        .env_clear()
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", &program.name)
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", program.memory_mb.to_string())
+        .envs(&program.variables)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+async fn forward(output: impl AsyncRead + Unpin, name: String, log: LogSink) {
+    let mut lines = BufReader::new(output).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        log(&name, &line);
+    }
+}
+
+fn router(api: Arc<RuntimeApi>) -> Router {
+    Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
+        .route("/2018-06-01/runtime/invocation/{request_id}/error", post(error))
+        .route("/2018-06-01/runtime/init/error", post(init_error))
+        // An answer of a function is limited to 6 MB.
+        .layer(axum::extract::DefaultBodyLimit::max(6 * 1024 * 1024))
+        .with_state(api)
+}
+
+async fn next(State(api): State<Arc<RuntimeApi>>) -> Result<(HeaderMap, String), StatusCode> {
+    let invocation = api.events.lock().await.recv().await.ok_or(StatusCode::GONE)?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("lambda-runtime-aws-request-id", invocation.request_id),
+        ("lambda-runtime-deadline-ms", invocation.deadline_ms.to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:123456789012:function:local".into(),
+        ),
+        ("content-type", "application/json".into()),
+    ] {
+        let value = HeaderValue::from_str(&value).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    Ok((headers, invocation.event))
+}
+
+async fn response(
+    State(api): State<Arc<RuntimeApi>>,
+    Path(request_id): Path<String>,
+    body: Bytes,
+) -> (StatusCode, Json<Value>) {
+    let result = serde_json::from_slice(&body).map_err(|_| "the answer is not JSON".to_owned());
+    accept(&api, Some(request_id), result).await
+}
+
+async fn error(
+    State(api): State<Arc<RuntimeApi>>,
+    Path(request_id): Path<String>,
+    body: String,
+) -> (StatusCode, Json<Value>) {
+    accept(&api, Some(request_id), Err(body)).await
+}
+
+async fn init_error(State(api): State<Arc<RuntimeApi>>, body: String) -> (StatusCode, Json<Value>) {
+    accept(&api, None, Err(body)).await
+}
+
+async fn accept(
+    api: &RuntimeApi,
+    request_id: Option<String>,
+    result: Result<Value, String>,
+) -> (StatusCode, Json<Value>) {
+    match api.outcomes.send(Outcome { request_id, result }).await {
+        Ok(()) => (StatusCode::ACCEPTED, Json(json!({"status": "OK"}))),
+        Err(_) => (StatusCode::GONE, Json(json!({"errorMessage": "the environment has ended"}))),
+    }
+}

@@ -1,0 +1,14 @@
+//! The service on one machine: the template's routes on a loopback port, checked tokens, each function's own executable
+//! run through the Lambda Runtime API, and a DynamoDB engine behind it.
+
+pub mod clock;
+pub mod dynamodb;
+pub mod executables;
+pub mod feed;
+mod gateway;
+pub mod jwt;
+pub mod lambda;
+mod service;
+pub mod template;
+
+pub use service::{Options, Service};

@@ -1,0 +1,146 @@
+//! The whole of it, started and stopped.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::{
+    dynamodb::DynamoDb,
+    executables,
+    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    gateway::{self, Gateway, ISSUER_PATH, Routes},
+    jwt::{Authorizer, Issuer},
+    lambda::{Function, LogSink, Program},
+    template::{Route, Template},
+};
+
+const AUDIENCE: &str = "local";
+
+/// How to run the service.
+pub struct Options {
+    /// The port to listen on; 0 takes a free one.
+    pub port: u16,
+    /// Where the embedded engine keeps its data; none is in memory.
+    pub data: Option<PathBuf>,
+    /// An engine that runs already, instead of the embedded one.
+    pub dynamodb_endpoint: Option<String>,
+    /// The endpoint that the functions are given, where it differs: a proxy before the engine.
+    pub functions_endpoint: Option<String>,
+    /// The functions' executables by name.
+    pub executables: HashMap<String, PathBuf>,
+    /// Where the functions' output goes.
+    pub log: LogSink,
+}
+
+/// The service, running until it is dropped.
+pub struct Service {
+    url: String,
+    gateway: Arc<Gateway>,
+    dynamodb: DynamoDb,
+    routes: Vec<Route>,
+    // Everything ends with it: the server, the engine, and with the functions their processes.
+    _tasks: JoinSet<()>,
+}
+
+impl Service {
+    /// Starts everything; it serves when this returns.
+    pub async fn start(options: Options) -> Result<Self> {
+        let mut tasks = JoinSet::new();
+        let listener = TcpListener::bind(("127.0.0.1", options.port))
+            .await
+            .with_context(|| format!("cannot listen on port {}", options.port))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let issuer = Issuer::new(format!("{url}{ISSUER_PATH}"), AUDIENCE.to_owned())?;
+        let parameters = HashMap::from([
+            ("JwtIssuer", issuer.url().to_owned()),
+            ("JwtAudience", AUDIENCE.to_owned()),
+            ("MessageCopyAppKey", LOCAL_APP_KEY.to_owned()),
+            ("MessageCopyAppSecret", LOCAL_APP_SECRET.to_owned()),
+        ]);
+        let template = Template::read(&executables::workspace().join("infra/template.yaml"), &parameters)?;
+        let dynamodb = match &options.dynamodb_endpoint {
+            Some(endpoint) => DynamoDb::at(endpoint),
+            None => DynamoDb::embedded(options.data.as_deref(), &mut tasks).await?,
+        };
+        dynamodb.create_tables(&template.tables).await?;
+        let endpoint = options.functions_endpoint.as_deref().unwrap_or(dynamodb.endpoint());
+        let functions = functions(&template, endpoint, &options)?;
+        let gateway = Arc::new(Gateway {
+            routes: Routes::new(&template.routes)?,
+            authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?),
+            issuer,
+            functions,
+        });
+        let router = gateway::router(Arc::clone(&gateway));
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("the gateway failed: {error}");
+            }
+        });
+        Ok(Self { url, gateway, dynamodb, routes: template.routes, _tasks: tasks })
+    }
+
+    /// The address of the API.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The engine behind it.
+    #[must_use]
+    pub fn dynamodb(&self) -> &DynamoDb {
+        &self.dynamodb
+    }
+
+    /// The issuer of its tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &Issuer {
+        &self.gateway.issuer
+    }
+
+    /// The routes it serves.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The function with this logical id.
+    #[must_use]
+    pub fn function(&self, id: &str) -> Option<&Function> {
+        self.gateway.functions.get(id).map(AsRef::as_ref)
+    }
+}
+
+fn functions(
+    template: &Template,
+    endpoint: &str,
+    options: &Options,
+) -> Result<BTreeMap<String, Arc<Function>>> {
+    let own = [
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+    ];
+    let program = |(id, function): (&String, &crate::template::Function)| {
+        let binary = &function.binary;
+        let executable =
+            options.executables.get(binary).with_context(|| format!("{id}: no executable {binary}"))?;
+        let own = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let program = Program {
+            name: binary.clone(),
+            executable: executable.clone(),
+            variables: function.environment.clone().into_iter().chain(own).collect(),
+            timeout: function.timeout,
+            memory_mb: function.memory_mb,
+            log: Arc::clone(&options.log),
+        };
+        Ok((id.clone(), Arc::new(Function::new(program))))
+    };
+    template.functions.iter().map(program).collect()
+}

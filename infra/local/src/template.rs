@@ -1,0 +1,368 @@
+//! What the template declares: routes, functions with their environment, tables, the authorizer.
+//!
+//! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub` and `!GetAtt`, and refuses what it does not
+//! understand, so that the service here never silently differs from the deployed one.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Map, Value, json};
+use serde_norway::Value as Yaml;
+
+/// The template, resolved with its parameters.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The routes of the HTTP API, by path.
+    pub routes: Vec<Route>,
+    /// The functions, by logical id.
+    pub functions: BTreeMap<String, Function>,
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// Whose tokens the JWT authorizer accepts.
+    pub authorizer: Authorizer,
+}
+
+/// A route of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `METHOD /path/{parameter}`.
+    pub key: String,
+    /// The logical id of the function behind it.
+    pub function: String,
+    /// Whether the JWT authorizer stands before it.
+    pub authorized: bool,
+}
+
+/// A function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// The name of its executable.
+    pub binary: String,
+    /// The operation it is.
+    pub description: String,
+    /// Its environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// When Lambda gives up on a call.
+    pub timeout: Duration,
+    /// Its memory.
+    pub memory_mb: u64,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Its name, here the logical id.
+    pub name: String,
+    /// The input of `CreateTable`.
+    pub create: Value,
+    /// The attribute by which items expire.
+    pub ttl_attribute: Option<String>,
+}
+
+/// The settings of the JWT authorizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorizer {
+    /// The issuer.
+    pub issuer: String,
+    /// The audiences, one of which a token must name.
+    pub audience: Vec<String>,
+}
+
+impl Template {
+    /// Reads the template with these parameters; the others take their defaults.
+    pub fn read(path: &Path, parameters: &HashMap<&str, String>) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text, parameters).with_context(|| format!("in {}", path.display()))
+    }
+
+    fn parse(text: &str, parameters: &HashMap<&str, String>) -> Result<Self> {
+        let template = long_form(serde_norway::from_str(text)?)?;
+        let resolver = Resolver::new(&template, parameters)?;
+        let resources = object(&template, "Resources")?;
+        let of_type = |wanted: &'static str| {
+            resources.iter().filter(move |(_, resource)| resource["Type"] == wanted).map(|(id, resource)| {
+                let properties =
+                    resolver.resolve(&resource["Properties"]).with_context(|| format!("in {id}"))?;
+                Ok::<_, anyhow::Error>((id, resource, properties))
+            })
+        };
+        let mut functions = BTreeMap::new();
+        for entry in of_type("AWS::Serverless::Function") {
+            let (id, resource, properties) = entry?;
+            let globals = resolver.resolve(&template["Globals"]["Function"])?;
+            functions.insert(id.clone(), Function::new(resource, &properties, &globals).context(id.clone())?);
+        }
+        let mut integrations = HashMap::new();
+        for entry in of_type("AWS::ApiGatewayV2::Integration") {
+            let (id, _, properties) = entry?;
+            let function = text_at(&properties, "/IntegrationUri")?.trim_end_matches(".Arn").to_owned();
+            if !functions.contains_key(&function) {
+                bail!("{id} integrates {function}, which is no function");
+            }
+            integrations.insert(id.clone(), function);
+        }
+        let mut routes = Vec::new();
+        for entry in of_type("AWS::ApiGatewayV2::Route") {
+            let (id, _, properties) = entry?;
+            let target = text_at(&properties, "/Target")?.trim_start_matches("integrations/");
+            let function =
+                integrations.get(target).ok_or_else(|| anyhow!("{id} has no integration {target}"))?;
+            routes.push(Route {
+                key: text_at(&properties, "/RouteKey")?.to_owned(),
+                function: function.clone(),
+                authorized: properties["AuthorizationType"] == "JWT",
+            });
+        }
+        routes.sort_by(|a: &Route, b| a.path_and_method().cmp(&b.path_and_method()));
+        let tables = of_type("AWS::DynamoDB::Table")
+            .map(|entry| entry.map(|(id, _, properties)| Table::new(id, &properties)))
+            .collect::<Result<_>>()?;
+        let (_, _, authorizer) =
+            of_type("AWS::ApiGatewayV2::Authorizer").next().ok_or_else(|| anyhow!("no authorizer"))??;
+        let audience = authorizer["JwtConfiguration"]["Audience"].as_array().cloned().unwrap_or_default();
+        let authorizer = Authorizer {
+            issuer: text_at(&authorizer, "/JwtConfiguration/Issuer")?.to_owned(),
+            audience: audience.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        };
+        Ok(Self { routes, functions, tables, authorizer })
+    }
+}
+
+impl Route {
+    fn path_and_method(&self) -> (&str, &str) {
+        let (method, path) = self.key.split_once(' ').unwrap_or_default();
+        (path, method)
+    }
+}
+
+impl Function {
+    fn new(resource: &Value, properties: &Value, globals: &Value) -> Result<Self> {
+        let number = |name: &str| {
+            let value = [properties, globals].into_iter().find_map(|of| of[name].as_u64());
+            value.ok_or_else(|| anyhow!("no {name}"))
+        };
+        let mut environment = BTreeMap::new();
+        for of in [globals, properties] {
+            let variables = of.pointer("/Environment/Variables").and_then(Value::as_object);
+            for (name, value) in variables.into_iter().flatten() {
+                environment
+                    .insert(name.clone(), scalar_text(value).ok_or_else(|| anyhow!("{name} is no text"))?);
+            }
+        }
+        Ok(Self {
+            binary: text_at(resource, "/Metadata/BuildProperties/Binary")?.to_owned(),
+            description: text_at(properties, "/Description")?.to_owned(),
+            environment,
+            timeout: Duration::from_secs(number("Timeout")?),
+            memory_mb: number("MemorySize")?,
+        })
+    }
+}
+
+impl Table {
+    /// CloudFormation names the properties of a table as `CreateTable` does.
+    fn new(id: &str, properties: &Value) -> Self {
+        let mut create = json!({ "TableName": id });
+        for name in ["AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes", "BillingMode"] {
+            if !properties[name].is_null() {
+                create[name] = properties[name].clone();
+            }
+        }
+        let ttl = properties.pointer("/TimeToLiveSpecification/AttributeName").and_then(Value::as_str);
+        Self { name: id.to_owned(), create, ttl_attribute: ttl.map(str::to_owned) }
+    }
+}
+
+/// What `!Ref` and the like stand for.
+struct Resolver {
+    names: HashMap<String, String>,
+}
+
+impl Resolver {
+    fn new(template: &Value, given: &HashMap<&str, String>) -> Result<Self> {
+        let mut names = HashMap::from([
+            ("AWS::Region".to_owned(), "us-east-1".to_owned()),
+            ("AWS::AccountId".to_owned(), "123456789012".to_owned()),
+            ("AWS::Partition".to_owned(), "aws".to_owned()),
+            ("AWS::URLSuffix".to_owned(), "amazonaws.com".to_owned()),
+            ("AWS::StackName".to_owned(), "local".to_owned()),
+        ]);
+        // A resource is named by its logical id here.
+        names.extend(object(template, "Resources")?.keys().map(|id| (id.clone(), id.clone())));
+        for (name, parameter) in object(template, "Parameters")? {
+            let value = given.get(name.as_str()).cloned().or_else(|| scalar_text(&parameter["Default"]));
+            let value = value.ok_or_else(|| anyhow!("parameter {name} has no default and must be given"))?;
+            names.insert(name.clone(), value);
+        }
+        Ok(Self { names })
+    }
+
+    fn name(&self, name: &str) -> Result<&str> {
+        self.names
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| anyhow!("{name} is neither parameter nor resource"))
+    }
+
+    fn resolve(&self, value: &Value) -> Result<Value> {
+        match value {
+            Value::Array(values) => values.iter().map(|value| self.resolve(value)).collect(),
+            Value::Object(fields) => match fields.iter().next() {
+                Some((function, argument)) if fields.len() == 1 && is_intrinsic(function) => {
+                    self.intrinsic(function, argument).map(Value::String)
+                }
+                _ => fields.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?))).collect(),
+            },
+            scalar => Ok(scalar.clone()),
+        }
+    }
+
+    fn intrinsic(&self, function: &str, argument: &Value) -> Result<String> {
+        let argument =
+            argument.as_str().ok_or_else(|| anyhow!("{function} is understood with a text only"))?;
+        match function {
+            "Ref" => self.name(argument).map(str::to_owned),
+            "Fn::GetAtt" => {
+                let resource = argument.split('.').next().unwrap_or_default();
+                self.name(resource).map(|_| argument.to_owned())
+            }
+            "Fn::Sub" => self.substitute(argument),
+            _ => bail!("{function} is not understood"),
+        }
+    }
+
+    fn substitute(&self, text: &str) -> Result<String> {
+        let mut result = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, behind) = after.split_once('}').ok_or_else(|| anyhow!("unclosed ${{ in {text}"))?;
+            result.push_str(before);
+            match name.split_once('.') {
+                Some((resource, _)) => result.push_str(self.name(resource).map(|_| name)?),
+                None => result.push_str(self.name(name)?),
+            }
+            rest = behind;
+        }
+        result.push_str(rest);
+        Ok(result)
+    }
+}
+
+fn is_intrinsic(name: &str) -> bool {
+    name == "Ref" || name.starts_with("Fn::")
+}
+
+/// YAML with short tags (`!Ref X`) as JSON with long names (`{"Ref": "X"}`).
+fn long_form(yaml: Yaml) -> Result<Value> {
+    Ok(match yaml {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(flag) => flag.into(),
+        Yaml::Number(number) => serde_json::to_value(number)?,
+        Yaml::String(text) => text.into(),
+        Yaml::Sequence(values) => values.into_iter().map(long_form).collect::<Result<_>>()?,
+        Yaml::Mapping(fields) => {
+            let mut object = Map::new();
+            for (name, value) in fields {
+                let name = name.as_str().ok_or_else(|| anyhow!("a key is no text"))?.to_owned();
+                object.insert(name, long_form(value)?);
+            }
+            Value::Object(object)
+        }
+        Yaml::Tagged(tagged) => {
+            let tag = tagged.tag.to_string();
+            let short = tag.trim_start_matches('!');
+            let name = if short == "Ref" { short.to_owned() } else { format!("Fn::{short}") };
+            json!({ name: long_form(tagged.value)? })
+        }
+    })
+}
+
+fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>> {
+    value[name].as_object().ok_or_else(|| anyhow!("no {name}"))
+}
+
+fn text_at<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str).ok_or_else(|| anyhow!("no text at {pointer}"))
+}
+
+fn scalar_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = "
+Parameters:
+  Issuer: { Type: String }
+  Days: { Type: Number, Default: 30 }
+Globals:
+  Function: { Timeout: 6, MemorySize: 128, Environment: { Variables: { TABLE: !Ref Table, DAYS: !Ref Days } } }
+Resources:
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties: { KeySchema: [], TimeToLiveSpecification: { AttributeName: expiresAt } }
+  Authorizer:
+    Type: AWS::ApiGatewayV2::Authorizer
+    Properties: { JwtConfiguration: { Issuer: !Ref Issuer, Audience: [a] } }
+  Fn:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: fn } }
+    Properties: { Description: doIt, MemorySize: 256, Environment: { Variables: { URL: !Sub 'x/${Issuer}/${Table.Arn}' } } }
+  Integration:
+    Type: AWS::ApiGatewayV2::Integration
+    Properties: { IntegrationUri: !GetAtt Fn.Arn }
+  Route:
+    Type: AWS::ApiGatewayV2::Route
+    Properties: { RouteKey: GET /x, Target: !Sub 'integrations/${Integration}', AuthorizationType: JWT }
+";
+
+    fn parse(text: &str) -> Result<Template> {
+        Template::parse(text, &HashMap::from([("Issuer", "me".to_owned())]))
+    }
+
+    #[test]
+    fn references_are_resolved() {
+        let template = parse(TEMPLATE).unwrap();
+        assert_eq!(
+            template.routes,
+            [Route { key: "GET /x".into(), function: "Fn".into(), authorized: true }]
+        );
+        let function = &template.functions["Fn"];
+        assert_eq!(
+            (function.binary.as_str(), function.memory_mb, function.timeout.as_secs()),
+            ("fn", 256, 6)
+        );
+        let environment: Vec<_> =
+            function.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(environment, ["DAYS=30", "TABLE=Table", "URL=x/me/Table.Arn"]);
+        assert_eq!(template.tables[0].create, json!({"TableName": "Table", "KeySchema": []}));
+        assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expiresAt"));
+        assert_eq!(template.authorizer, Authorizer { issuer: "me".into(), audience: vec!["a".into()] });
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        assert!(Template::parse(TEMPLATE, &HashMap::new()).is_err(), "a parameter is missing");
+        for (from, to) in [
+            ("!Ref Table", "!Ref Nothing"),
+            ("!Ref Table", "!Join [a, [b]]"),
+            ("${Integration}", "${Nothing}"),
+            ("!GetAtt Fn.Arn", "!GetAtt Table.Arn"),
+            ("Binary: fn", "Other: fn"),
+        ] {
+            assert!(parse(&TEMPLATE.replace(from, to)).is_err(), "{to}");
+        }
+    }
+}
