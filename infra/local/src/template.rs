@@ -28,10 +28,12 @@ pub struct Template {
 }
 
 /// A route of the HTTP API.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Route {
-    /// `METHOD /path/{parameter}`.
-    pub key: String,
+    /// The path, with `{parameters}`.
+    pub path: String,
+    /// The HTTP method.
+    pub method: String,
     /// The logical id of the function behind it.
     pub function: String,
     /// Whether the JWT authorizer stands before it.
@@ -112,13 +114,16 @@ impl Template {
             let target = text_at(&properties, "/Target")?.trim_start_matches("integrations/");
             let function =
                 integrations.get(target).ok_or_else(|| anyhow!("{id} has no integration {target}"))?;
+            let key = text_at(&properties, "/RouteKey")?;
+            let (method, path) = key.split_once(' ').ok_or_else(|| anyhow!("{id}: {key} is no route key"))?;
             routes.push(Route {
-                key: text_at(&properties, "/RouteKey")?.to_owned(),
+                path: path.to_owned(),
+                method: method.to_owned(),
                 function: function.clone(),
                 authorized: properties["AuthorizationType"] == "JWT",
             });
         }
-        routes.sort_by(|a: &Route, b| a.path_and_method().cmp(&b.path_and_method()));
+        routes.sort();
         let tables = of_type("AWS::DynamoDB::Table")
             .map(|entry| entry.map(|(id, _, properties)| Table::new(id, &properties)))
             .collect::<Result<_>>()?;
@@ -134,9 +139,10 @@ impl Template {
 }
 
 impl Route {
-    fn path_and_method(&self) -> (&str, &str) {
-        let (method, path) = self.key.split_once(' ').unwrap_or_default();
-        (path, method)
+    /// The route key, `METHOD /path/{parameter}`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method, self.path)
     }
 }
 
@@ -337,7 +343,7 @@ Resources:
         let template = parse(TEMPLATE).unwrap();
         assert_eq!(
             template.routes,
-            [Route { key: "GET /x".into(), function: "Fn".into(), authorized: true }]
+            [Route { path: "/x".into(), method: "GET".into(), function: "Fn".into(), authorized: true }]
         );
         let function = &template.functions["Fn"];
         assert_eq!(

@@ -1,10 +1,14 @@
 //! Replies, and how they go out.
 
-use std::io::Write;
+use std::{
+    future::{self, Future},
+    io::Write,
+    pin::Pin,
+};
 
 use flate2::{Compression, write::GzEncoder};
 use lambda_http::{
-    Body, Response,
+    Body, IntoResponse, Response,
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
 use serde::Serialize;
@@ -68,6 +72,17 @@ impl Problem {
     pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response(status, "application/problem+json", Body::Text(self.document(request_id).to_string()))
+    }
+}
+
+/// A response that goes out as it is. `lambda_http` would turn the body of a plain [`Response`] into text or bytes by its
+/// content type, and so undo the choice of base64 for a long text.
+#[derive(Debug)]
+pub(crate) struct Outgoing(pub(crate) Response<Body>);
+
+impl IntoResponse for Outgoing {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(future::ready(self.0))
     }
 }
 

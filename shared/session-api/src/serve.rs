@@ -13,7 +13,7 @@ use lambda_http::{Body, Request, Response, service_fn};
 use session_store::{Settings, Store};
 use tokio::time::timeout;
 
-use crate::{Call, Environment, Problem, Reply, clock, log};
+use crate::{Call, Environment, Problem, Reply, clock, log, reply::Outgoing};
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
 /// callers may not repeat.
@@ -60,7 +60,7 @@ async fn run<O: Operation>() -> Result<(), String> {
     let server = Arc::new(Server { operation, store });
     let handle = |request| {
         let server = Arc::clone(&server);
-        async move { Ok::<_, Infallible>(server.handle(request).await) }
+        async move { Ok::<_, Infallible>(Outgoing(server.handle(request).await)) }
     };
     lambda_http::run(service_fn(handle)).await.map_err(|error| error.to_string())
 }

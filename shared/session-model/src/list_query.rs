@@ -8,19 +8,19 @@ use crate::{Cursor, InvalidField, InvalidValue, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     min: Timestamp,
-    max: Timestamp,
+    max: Option<Timestamp>,
 }
 
 impl Window {
     /// The range from `min` to `max`, both inclusive; a `max` of 0 is no upper bound, as in Yunxin.
     pub fn new(min: Timestamp, max: Timestamp) -> Result<Self, InvalidField> {
         if max == Timestamp::default() {
-            return Ok(Self { min, max: Timestamp::MAX });
+            return Ok(Self { min, max: None });
         }
         if min > max {
             return Err(InvalidValue::new("must not be above maxTimestamp").of("minTimestamp"));
         }
-        Ok(Self { min, max })
+        Ok(Self { min, max: Some(max) })
     }
 
     /// The lower bound.
@@ -29,16 +29,16 @@ impl Window {
         self.min
     }
 
-    /// The upper bound.
+    /// The upper bound; the latest time there is when there is none.
     #[must_use]
     pub fn max(&self) -> Timestamp {
-        self.max
+        self.max.unwrap_or(Timestamp::MAX)
     }
 
     /// Whether the time lies inside.
     #[must_use]
     pub fn contains(&self, time: Timestamp) -> bool {
-        (self.min..=self.max).contains(&time)
+        (self.min..=self.max()).contains(&time)
     }
 }
 
@@ -96,7 +96,7 @@ impl ListQuery {
     /// The range this page lies in: the window, from the cursor's time downwards.
     #[must_use]
     pub fn range(&self) -> Window {
-        let max = self.cursor.as_ref().map_or(self.window.max, Cursor::time);
+        let max = self.cursor.as_ref().map(Cursor::time).or(self.window.max);
         Window { max, ..self.window }
     }
 
@@ -123,7 +123,7 @@ impl ListQuery {
     #[must_use]
     pub fn watermark(&self, now: Timestamp) -> Option<Timestamp> {
         const LATE_MS: u64 = 60_000;
-        (self.cursor.is_none() && self.window.max == Timestamp::MAX).then(|| now.earlier_by(LATE_MS))
+        (self.cursor.is_none() && self.window.max.is_none()).then(|| now.earlier_by(LATE_MS))
     }
 }
 

@@ -9,6 +9,8 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
+use tokio::time::timeout;
+
 use crate::{
     Store,
     item::s,
@@ -42,12 +44,12 @@ impl Store {
         let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|_| ConnectError)?;
         let http =
             Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
-        // DynamoDB answers in milliseconds: an attempt that takes a second is lost, and the next one mostly is not.
-        // Three of them and their pauses end before a function's own deadline at 4 s.
+        // DynamoDB answers in milliseconds: an attempt that takes most of a second is lost, and the next one mostly is
+        // not. Three of them and their pauses end before a function's own deadline at 4 s.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))
-            .operation_attempt_timeout(Duration::from_secs(1))
-            .operation_timeout(Duration::from_millis(3_500))
+            .operation_attempt_timeout(Duration::from_millis(900))
+            .operation_timeout(Duration::from_millis(3_200))
             .build();
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
@@ -65,14 +67,15 @@ impl Store {
     }
 
     /// Opens a connection, by reading a key that never exists: no account holds a `/`. Whatever comes back, the
-    /// connection is open, so this needs no permission; if DynamoDB cannot be reached, the first call will tell.
+    /// connection is open, so this needs no permission; if DynamoDB cannot be reached soon, the first call will tell.
     pub async fn open_connection(&self) {
+        const PATIENCE: Duration = Duration::from_millis(500);
         let read = self
             .client
             .get_item()
             .table_name(&*self.sessions_table)
             .key(USER_ID, s("/open-connection"))
             .key(SESSION_ID, s("/"));
-        let _ = read.send().await;
+        let _ = timeout(PATIENCE, read.send()).await;
     }
 }

@@ -87,11 +87,7 @@ fn print_guide(service: &Service) {
     println!("\nThe service is ready at {url}");
     println!("DynamoDB answers at {}\n\nRoutes", service.dynamodb().endpoint());
     for route in service.routes() {
-        println!(
-            "  {:<7}{}",
-            route.key.split(' ').next().unwrap_or_default(),
-            &route.key[route.key.find('/').unwrap_or(0)..]
-        );
+        println!("  {:<7}{}", route.method, route.path);
     }
     let token = |user| service.issuer().token(user).unwrap_or_else(|error| error.to_string());
     let option = if url.ends_with(":8080") { String::new() } else { format!(" --url {url}") };

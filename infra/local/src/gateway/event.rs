@@ -25,7 +25,7 @@ pub(super) fn payload(
         parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut event = json!({
         "version": "2.0",
-        "routeKey": found.route.key,
+        "routeKey": found.route.key(),
         "rawPath": path,
         "rawQueryString": query,
         "headers": headers(&parts.headers),
@@ -42,7 +42,7 @@ pub(super) fn payload(
                 "userAgent": user_agent,
             },
             "requestId": request_id,
-            "routeKey": found.route.key,
+            "routeKey": found.route.key(),
             "stage": "$default",
             "timeEpoch": clock::now_ms(),
         },

@@ -25,9 +25,8 @@ impl Routes {
     pub(crate) fn new(routes: &[Route]) -> Result<Self> {
         let mut by_method: HashMap<Method, matchit::Router<Route>> = HashMap::new();
         for route in routes {
-            let (method, path) = route.key.split_once(' ').with_context(|| format!("route {}", route.key))?;
-            let paths = by_method.entry(method.parse()?).or_default();
-            paths.insert(path, route.clone()).with_context(|| format!("route {}", route.key))?;
+            let paths = by_method.entry(route.method.parse()?).or_default();
+            paths.insert(&route.path, route.clone()).with_context(|| format!("route {}", route.key()))?;
         }
         Ok(Self { by_method })
     }
@@ -50,11 +49,20 @@ mod tests {
     use super::*;
 
     fn found(method: &Method, path: &str) -> Option<String> {
-        let route = |key: &str| Route { key: key.into(), function: "F".into(), authorized: true };
-        let routes = ["GET /v1/sessions", "GET /v1/sessions/{sessionId}", "POST /v1/sessions/batch-delete"];
+        let route = |(method, path): (&str, &str)| Route {
+            path: path.into(),
+            method: method.into(),
+            function: "F".into(),
+            authorized: true,
+        };
+        let routes = [
+            ("GET", "/v1/sessions"),
+            ("GET", "/v1/sessions/{sessionId}"),
+            ("POST", "/v1/sessions/batch-delete"),
+        ];
         let routes = Routes::new(&routes.map(route)).unwrap();
         let found = routes.find(method, path)?;
-        Some(format!("{} {}", found.route.key, Value::Object(found.parameters)))
+        Some(format!("{} {}", found.route.key(), Value::Object(found.parameters)))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     routing::{get, post},
 };
@@ -24,6 +24,9 @@ use uuid::Uuid;
 
 use super::{LogSink, Program};
 use crate::clock;
+
+/// The longest answer that Lambda takes: 6 MB and some room around it.
+const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 + 100;
 
 pub(super) struct Environment {
     process: Child,
@@ -137,8 +140,7 @@ fn router(api: Arc<RuntimeApi>) -> Router {
         .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
         .route("/2018-06-01/runtime/invocation/{request_id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(init_error))
-        // An answer of a function is limited to 6 MB.
-        .layer(axum::extract::DefaultBodyLimit::max(6 * 1024 * 1024))
+        .layer(DefaultBodyLimit::disable())
         .with_state(api)
 }
 
@@ -165,7 +167,11 @@ async fn response(
     Path(request_id): Path<String>,
     body: Bytes,
 ) -> (StatusCode, Json<Value>) {
-    let result = serde_json::from_slice(&body).map_err(|_| "the answer is not JSON".to_owned());
+    let result = if body.len() > MAX_ANSWER_BYTES {
+        Err(format!("the answer of {} bytes is longer than Lambda allows", body.len()))
+    } else {
+        serde_json::from_slice(&body).map_err(|_| "the answer is not JSON".to_owned())
+    };
     accept(&api, Some(request_id), result).await
 }
 

@@ -1,0 +1,29 @@
+//! A function that misbehaves as its path says, to see what that costs: `GET /v1/sessions/p2p|panic`.
+
+use session_api::{Call, Environment, Operation, Problem, Reply};
+
+struct Misbehaving;
+
+impl Operation for Misbehaving {
+    const NAME: &'static str = "misbehaving";
+
+    fn configure(_: &mut Environment) -> Self {
+        Self
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+        match call.session_id()?.as_str() {
+            "p2p|panic" => panic!("a secret"),
+            "p2p|exit" => std::process::exit(3),
+            "p2p|wait" => std::future::pending().await,
+            "p2p|block" => loop {
+                std::thread::park();
+            },
+            _ => Ok(Reply::default()),
+        }
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    session_api::main::<Misbehaving>()
+}

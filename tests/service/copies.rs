@@ -1,0 +1,75 @@
+//! Message copies, as Yunxin makes them.
+
+use serde_json::{Value, json};
+
+use crate::test::User;
+
+/// The time that the scenarios' times count from.
+pub(crate) const T0: u64 = 1_700_000_000_000;
+
+/// A text from one user to another, sent `at` ms after [`T0`]; its server id is `m<at>`.
+pub(crate) fn message(from: &User, to: &User, at: u64) -> Value {
+    json!({
+        "eventType": "1",
+        "convType": "PERSON",
+        "fromAccount": from.account,
+        "to": to.account,
+        "msgTimestamp": (T0 + at).to_string(),
+        "msgType": "TEXT",
+        "msgidClient": format!("c{at}"),
+        "msgidServer": format!("m{at}"),
+        "fromClientType": "IOS",
+        "body": format!("text {at}"),
+    })
+}
+
+/// The recall, `deleted` ms after [`T0`], of the message sent `at`.
+pub(crate) fn recall(from: &User, to: &User, at: u64, deleted: u64) -> Value {
+    json!({
+        "eventType": "7",
+        "from": from.account,
+        "to": to.account,
+        "msgId": format!("m{at}"),
+        "clientId": format!("c{at}"),
+        "sendTime": (T0 + at).to_string(),
+        "deleteTime": (T0 + deleted).to_string(),
+        "fromClientType": "IOS",
+        "selfMsg": "1",
+    })
+}
+
+/// The copy with one field set.
+pub(crate) fn with(mut copy: Value, field: &str, value: impl Into<Value>) -> Value {
+    copy[field] = value.into();
+    copy
+}
+
+/// The copy without one field.
+pub(crate) fn without(mut copy: Value, field: &str) -> Value {
+    copy.as_object_mut().expect("an object").remove(field);
+    copy
+}
+
+/// The message that [`message`] makes, as the session shows it.
+pub(crate) fn shown_message(from: &User, at: u64) -> Value {
+    json!({
+        "from": from.account,
+        "time": T0 + at,
+        "type": 0,
+        "body": format!("text {at}"),
+        "fromClientType": "IOS",
+        "msgIdClient": format!("c{at}"),
+        "msgIdServer": format!("m{at}"),
+    })
+}
+
+/// The notice that [`recall`] leaves, as the session shows it.
+pub(crate) fn shown_recall(from: &User, at: u64, deleted: u64) -> Value {
+    json!({
+        "from": from.account,
+        "time": T0 + deleted,
+        "deleteMsgIdClient": format!("c{at}"),
+        "deleteMsgIdServer": format!("m{at}"),
+        "deleteMsgCreateTime": T0 + at,
+    })
+}

@@ -1,0 +1,91 @@
+//! A proxy before the engine that can fail as DynamoDB does.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tokio::{net::TcpListener, task::JoinSet};
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Passed on.
+    None,
+    /// Refused for load.
+    Throttle,
+    /// Refused with an internal error.
+    InternalError,
+    /// Never answered.
+    Hang,
+    /// Passed on, and the answer withheld.
+    LoseAnswer,
+}
+
+/// The proxy; ends when it is dropped.
+pub(crate) struct FaultProxy {
+    endpoint: String,
+    state: Arc<Proxied>,
+    _tasks: JoinSet<()>,
+}
+
+struct Proxied {
+    engine: String,
+    http: reqwest::Client,
+    fault: Mutex<Fault>,
+}
+
+impl FaultProxy {
+    pub(crate) async fn before(engine: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let http = reqwest::Client::new();
+        let state = Arc::new(Proxied { engine: engine.to_owned(), http, fault: Mutex::new(Fault::None) });
+        let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { axum::serve(listener, router).await.expect("the proxy serves") });
+        Self { endpoint, state, _tasks: tasks }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// What becomes of requests from now on.
+    pub(crate) fn set(&self, fault: Fault) {
+        *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+    }
+}
+
+async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Bytes) -> Response {
+    let fault = *state.fault.lock().unwrap_or_else(PoisonError::into_inner);
+    match fault {
+        Fault::None => forward(&state, headers, body).await,
+        Fault::Throttle => refusal(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+        Fault::InternalError => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        Fault::Hang => std::future::pending().await,
+        Fault::LoseAnswer => {
+            forward(&state, headers, body).await;
+            std::future::pending().await
+        }
+    }
+}
+
+async fn forward(state: &Proxied, mut headers: HeaderMap, body: Bytes) -> Response {
+    headers.remove(header::HOST);
+    let answer =
+        state.http.post(&state.engine).headers(headers).body(body).send().await.expect("the engine answers");
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    headers.remove(header::TRANSFER_ENCODING);
+    (status, headers, answer.bytes().await.expect("the engine's answer arrives")).into_response()
+}
+
+fn refusal(status: StatusCode, code: &str) -> Response {
+    let body =
+        format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "internal text"}}"#);
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
+}

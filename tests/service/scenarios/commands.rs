@@ -1,0 +1,122 @@
+//! `cargo local` as its users run it.
+
+use std::{process::Stdio, time::Duration};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{scenarios, test::Test};
+
+scenarios![
+    the_service_is_ready_serves_and_stops,
+    every_command_explains_itself,
+    a_command_without_a_service_says_so,
+    data_is_kept_in_a_folder,
+];
+
+fn local(t: &Test, arguments: &[&str]) -> Command {
+    let mut command = Command::new(t.app.executable("local"));
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// What the command prints on standard output; it must succeed.
+async fn printed(t: &Test, arguments: &[&str]) -> String {
+    let output = local(t, arguments).output().await.unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Starts a service by the command and waits for its JSON line.
+async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
+    let arguments = [&["--json", "--port", "0"], more].concat();
+    let mut service = local(t, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(service.stdout.take().unwrap()).lines();
+    let line =
+        timeout(Duration::from_mins(5), lines.next_line()).await.expect("it becomes ready").unwrap().unwrap();
+    (service, serde_json::from_str(&line).unwrap())
+}
+
+async fn stop(mut service: Child) {
+    let process = service.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
+    let status = timeout(Duration::from_secs(10), service.wait()).await.expect("Ctrl-C stops it").unwrap();
+    assert!(status.success(), "{status}");
+}
+
+async fn list(t: &Test, url: &str, user: &str) -> Value {
+    let token = printed(t, &["token", user, "--url", url]).await;
+    let request = t.app.http.get(format!("{url}/v1/sessions")).bearer_auth(token);
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+async fn the_service_is_ready_serves_and_stops(t: Test) {
+    let (service, ready) = start(&t, &[]).await;
+    let url = ready["url"].as_str().unwrap();
+    for name in ["appKey", "appSecret", "issuer", "dynamodb"] {
+        assert!(ready[name].is_string(), "{ready}");
+    }
+    printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "hello", "--url", url]).await;
+    let sessions = list(&t, url, "bob").await;
+    let last_msg: Value =
+        serde_json::from_str(sessions["sessionList"][0]["lastMsg"].as_str().unwrap()).unwrap();
+    assert_eq!((&last_msg["from"], &last_msg["body"]), (&"alice".into(), &"hello".into()));
+
+    printed(&t, &["seed", "--users", "2", "--sessions", "30", "--url", url]).await;
+    assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 30);
+
+    let refused = local(
+        &t,
+        &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url, "--app-secret", "wrong"],
+    );
+    let refused = { refused }.output().await.unwrap();
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("CheckSum"));
+
+    stop(service).await;
+    assert!(t.app.http.get(url).send().await.is_err(), "nothing listens any more");
+    let left = Command::new("pgrep").args(["-f", url.trim_start_matches("http://")]).output().await;
+    assert!(left.is_ok_and(|output| output.stdout.is_empty()), "no process is left");
+}
+
+async fn every_command_explains_itself(t: Test) {
+    for (arguments, mentioned) in [
+        (&["--help"][..], "--dynamodb-endpoint"),
+        (&["token", "--help"], "<USER>"),
+        (&["send", "--help"], "--app-secret"),
+        (&["seed", "--help"], "--sessions"),
+    ] {
+        assert!(printed(&t, arguments).await.contains(mentioned), "{arguments:?}");
+    }
+}
+
+async fn a_command_without_a_service_says_so(t: Test) {
+    for arguments in [
+        &["token", "alice", "--url", "http://127.0.0.1:9"][..],
+        &["send", "--from", "a", "--to", "b", "--text", "x", "--url", "http://127.0.0.1:9"],
+        &["seed", "--url", "http://127.0.0.1:9"],
+    ] {
+        let output = local(&t, arguments).output().await.unwrap();
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(error.contains("no service answers at http://127.0.0.1:9"), "{arguments:?}: {error}");
+    }
+}
+
+async fn data_is_kept_in_a_folder(t: Test) {
+    let folder = std::env::temp_dir().join(format!("session-data-{}", uuid::Uuid::new_v4()));
+    let data = ["--data", folder.to_str().unwrap()];
+    let (service, ready) = start(&t, &data).await;
+    let url = ready["url"].as_str().unwrap();
+    printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "kept", "--url", url]).await;
+    stop(service).await;
+    let (service, ready) = start(&t, &data).await;
+    let sessions = list(&t, ready["url"].as_str().unwrap(), "bob").await;
+    assert_eq!(sessions["sessionList"][0]["sessionId"], "p2p|alice");
+    stop(service).await;
+    std::fs::remove_dir_all(folder).unwrap();
+}

@@ -1,0 +1,91 @@
+//! Deleting: hidden until something newer comes.
+
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{message, recall, shown_message, shown_recall},
+    scenarios,
+    test::{Test, User},
+};
+
+scenarios![
+    a_deleted_session_is_hidden_from_its_user_alone,
+    late_copies_of_what_was_deleted_do_not_revive_it,
+    a_newer_message_revives_it,
+    the_recall_of_a_newer_message_revives_it,
+    deleting_is_idempotent,
+    a_deleted_session_expires_in_thirty_days,
+    a_batch_deletes_up_to_a_hundred,
+];
+
+async fn deleted_at(t: &Test, at: u64) -> (User, User) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, at)]).await;
+    bob.delete(&alice).await;
+    (alice, bob)
+}
+
+async fn a_deleted_session_is_hidden_from_its_user_alone(t: Test) {
+    let (alice, bob) = deleted_at(&t, 5).await;
+    assert!(!bob.has(&alice).await);
+    assert!(alice.has(&bob).await);
+}
+
+async fn late_copies_of_what_was_deleted_do_not_revive_it(t: Test) {
+    let (alice, bob) = deleted_at(&t, 5).await;
+    for copy in [
+        message(&alice, &bob, 4),
+        message(&alice, &bob, 5),
+        recall(&alice, &bob, 4, 90),
+        recall(&alice, &bob, 5, 90),
+        recall(&alice, &bob, 5, 91),
+    ] {
+        t.deliver([&copy]).await;
+        assert!(!bob.has(&alice).await, "{copy}");
+    }
+}
+
+async fn a_newer_message_revives_it(t: Test) {
+    let (alice, bob) = deleted_at(&t, 5).await;
+    t.deliver([&message(&alice, &bob, 6)]).await;
+    assert!(bob.has(&alice).await);
+    assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 6));
+    assert_eq!(t.item(&bob, &alice.session_id()).await.unwrap()["expiresAt"], Value::Null);
+}
+
+async fn the_recall_of_a_newer_message_revives_it(t: Test) {
+    let (alice, bob) = deleted_at(&t, 5).await;
+    t.deliver([&recall(&alice, &bob, 6, 9)]).await;
+    assert_eq!(bob.last_msg(&alice).await, shown_recall(&alice, 6, 9));
+}
+
+async fn deleting_is_idempotent(t: Test) {
+    let (alice, bob) = deleted_at(&t, 5).await;
+    let before = t.item(&bob, &alice.session_id()).await;
+    bob.delete(&alice).await;
+    assert_eq!(t.item(&bob, &alice.session_id()).await, before, "the second one writes nothing");
+    let stranger = t.user("stranger");
+    bob.delete(&stranger).await;
+    assert_eq!(t.item(&bob, &stranger.session_id()).await, None, "nor one of what never was");
+}
+
+async fn a_deleted_session_expires_in_thirty_days(t: Test) {
+    let (alice, bob) = deleted_at(&t, 5).await;
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    let expires_at: u64 = item["expiresAt"]["N"].as_str().unwrap().parse().unwrap();
+    let in_thirty_days = session_local::clock::since_epoch().as_secs() + 30 * 24 * 60 * 60;
+    assert!((in_thirty_days - 60..=in_thirty_days).contains(&expires_at), "{expires_at}");
+    let names: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, ["expiresAt", "msgId", "msgTime", "sessionId", "userId"], "nothing else is kept");
+}
+
+async fn a_batch_deletes_up_to_a_hundred(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    t.deliver([&message(&alice, &bob, 1), &message(&carol, &bob, 2)]).await;
+    let mut session_ids = vec![alice.session_id()];
+    session_ids.extend((0..99).map(|never| format!("p2p|never-{never}")));
+    let outcome = bob.batch_delete(&json!({ "sessionIds": session_ids })).await.ok();
+    assert_eq!(outcome, json!({"deleted": session_ids, "failed": []}), "in the order of the request");
+    assert_eq!(bob.listed().await, [carol.session_id()]);
+}

@@ -1,0 +1,134 @@
+//! Code, template and layers stay in step.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use session_local::{executables::workspace, template::Template};
+use session_store::table;
+
+use crate::{scenarios, test::Test};
+
+scenarios![
+    every_function_is_in_the_template_and_answers_as_its_operation,
+    the_template_s_tables_are_the_store_s,
+    layers_hold,
+    every_source_file_stays_short,
+];
+
+fn template() -> Template {
+    let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
+    let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
+    Template::read(&workspace().join("infra/template.yaml"), &parameters).expect("the template is understood")
+}
+
+async fn every_function_is_in_the_template_and_answers_as_its_operation(t: Test) {
+    let template = template();
+    let declared: BTreeSet<_> = template.functions.values().map(|function| function.binary.clone()).collect();
+    let folders = fs::read_dir(workspace().join("functions")).unwrap();
+    let built: BTreeSet<_> =
+        folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(declared, built);
+    let bob = t.user("bob");
+    let mut routed = BTreeSet::new();
+    for route in &template.routes {
+        let path = route.path.replace("{sessionId}", "p2p%7Calice");
+        let answer = t.send(bob.request(route.method.parse::<Method>().unwrap(), &path)).await;
+        let line = t.app.logs.of(&answer.request_id).await;
+        assert_eq!(line["operation"], template.functions[&route.function].description, "{}", route.key());
+        routed.insert(route.function.clone());
+    }
+    assert_eq!(routed, template.functions.keys().cloned().collect(), "every function has a route");
+}
+
+async fn the_template_s_tables_are_the_store_s(_: Test) {
+    let tables: BTreeMap<_, _> =
+        template().tables.into_iter().map(|table| (table.name.clone(), table)).collect();
+    let sessions = &tables["SessionsTable"];
+    let keys = |of: &Value| -> Vec<(String, String)> {
+        let keys = of["KeySchema"].as_array().unwrap().iter();
+        keys.map(|key| {
+            (key["AttributeName"].as_str().unwrap().into(), key["KeyType"].as_str().unwrap().into())
+        })
+        .collect()
+    };
+    let pair =
+        |partition: &str, sort: &str| vec![(partition.into(), "HASH".into()), (sort.into(), "RANGE".into())];
+    assert_eq!(keys(&sessions.create), pair(table::USER_ID, table::SESSION_ID));
+    let indexes = sessions.create["LocalSecondaryIndexes"].as_array().unwrap();
+    let sorts = [(table::BY_UPDATE_TIME, table::UPDATE_TIME), (table::BY_MEMBERSHIP, table::MEMBER_SINCE)];
+    assert_eq!(indexes.len(), sorts.len());
+    for (index, (name, sort)) in indexes.iter().zip(sorts) {
+        assert_eq!(index["IndexName"], name);
+        assert_eq!(keys(index), pair(table::USER_ID, sort));
+        assert_eq!(index["Projection"], json!({"ProjectionType": "ALL"}));
+    }
+    assert_eq!(sessions.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
+}
+
+/// The Rust sources below a folder of the workspace.
+fn sources(folder: &str) -> Vec<PathBuf> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&workspace().join(folder), &mut found);
+    found
+}
+
+async fn layers_hold(_: Test) {
+    // Each crate and what it must not depend on, beside what the compiler refuses already.
+    let aws = ["aws-sdk-dynamodb", "aws-config", "aws-smithy-http-client"];
+    let http = ["lambda_http", "axum", "reqwest"];
+    let above = ["session-local", "dynoxide-rs"];
+    let mut rules: Vec<(PathBuf, Vec<&str>)> = vec![
+        (
+            "shared/session-model".into(),
+            [&aws[..], &http, &above, &["tokio", "session-store", "session-api"]].concat(),
+        ),
+        ("shared/session-store".into(), [&http[..], &above, &["session-api"]].concat()),
+        ("shared/session-api".into(), [&aws[..], &above].concat()),
+    ];
+    let mut functions = Vec::new();
+    for folder in fs::read_dir(workspace().join("functions")).unwrap() {
+        functions.push(folder.unwrap().file_name().into_string().unwrap());
+    }
+    for function in &functions {
+        rules.push((Path::new("functions").join(function), [&aws[..], &http, &above].concat()));
+    }
+    let functions: Vec<_> = functions.iter().map(String::as_str).collect();
+    for above in ["infra/local", "tests"] {
+        rules.push((above.into(), [&aws[..], &functions].concat()));
+    }
+    for (folder, forbidden) in rules {
+        let manifest = fs::read_to_string(workspace().join(&folder).join("Cargo.toml")).unwrap();
+        for line in manifest.lines() {
+            let dependency = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            assert!(!forbidden.contains(&dependency), "{} depends on {dependency}", folder.display());
+        }
+    }
+    for path in [sources("shared/session-model"), sources("functions")].concat() {
+        let text = fs::read_to_string(&path).unwrap();
+        for edge in ["SystemTime", "std::env", "Instant::now() -"] {
+            assert!(!text.contains(edge), "{} names {edge}", path.display());
+        }
+    }
+}
+
+async fn every_source_file_stays_short(_: Test) {
+    for path in ["functions", "shared", "infra", "tests"].map(sources).concat() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 400, "{} has {lines} lines: what is the second thing in it?", path.display());
+    }
+}

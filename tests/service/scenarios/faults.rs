@@ -1,0 +1,170 @@
+//! Faults: of a function, and of the database behind it. Each costs one call, which may be repeated.
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{
+    copies::{message, shown_message, with},
+    fault_proxy::{Fault, FaultProxy},
+    scenarios,
+    test::{Answer, Test},
+};
+
+scenarios![
+    a_killed_function_costs_one_call_at_most,
+    a_stopped_function_costs_one_call,
+    a_panic_costs_one_answer_and_not_the_process,
+    a_function_that_ends_costs_one_call,
+    a_function_that_waits_answers_by_its_own_deadline,
+    a_busy_database_is_a_503_and_the_repeat_completes,
+    a_failing_database_is_a_503_and_the_repeat_completes,
+    a_hanging_database_is_a_503_within_the_deadline,
+    a_lost_answer_does_not_count_twice,
+    calls_at_once_have_processes_of_their_own,
+];
+
+async fn signal(name: &str, process: u32) {
+    let status = Command::new("kill").args([format!("-{name}"), process.to_string()]).status().await;
+    assert!(status.unwrap().success());
+}
+
+/// A service of its own, whose functions nobody else calls.
+async fn alone(t: &Test) -> Test {
+    Test::at(t.app.behind(t.app.service.dynamodb().endpoint()).await)
+}
+
+fn processes(t: &Test, function: &str) -> Vec<u32> {
+    t.app.service.function(function).expect("the function").idle_processes()
+}
+
+async fn a_killed_function_costs_one_call_at_most(t: Test) {
+    let t = alone(&t).await;
+    let bob = t.user("bob");
+    bob.list("").await;
+    let [process] = processes(&t, "QueryMySessionListFunction")[..] else { panic!("one process") };
+    signal("KILL", process).await;
+    let first = bob.try_list("").await;
+    assert!([200, 500].contains(&first.status), "{}", first.status);
+    bob.list("").await;
+    assert!(!processes(&t, "QueryMySessionListFunction").contains(&process), "it was replaced");
+}
+
+async fn a_stopped_function_costs_one_call(t: Test) {
+    let t = alone(&t).await;
+    let bob = t.user("bob");
+    bob.list("").await;
+    let [process] = processes(&t, "QueryMySessionListFunction")[..] else { panic!("one process") };
+    signal("STOP", process).await;
+    let answer = bob.try_list("").await;
+    assert_eq!((answer.status, answer.body), (500, json!({"message": "Internal Server Error"})));
+    bob.list("").await;
+}
+
+/// The feed waits for 5 s, and a start and the way there take their part.
+async fn assert_in_time(t: &Test, answer: &Answer) {
+    let line = t.app.logs.of(&answer.request_id).await;
+    assert!(line["durationMs"].as_f64().unwrap() < 4_200.0, "{line}");
+}
+
+async fn misbehaving(t: &Test, how: &str) -> (Test, Answer) {
+    let t = Test::at(t.app.with_function("query-my-session", "misbehaving").await);
+    let answer = t.user("bob").try_get(how).await;
+    (t, answer)
+}
+
+async fn a_panic_costs_one_answer_and_not_the_process(t: Test) {
+    let (t, answer) = misbehaving(&t, "p2p|panic").await;
+    answer.is_problem(503, "the call was interrupted; safe to repeat");
+    assert_eq!(t.app.logs.of(&answer.request_id).await["cause"], "panic");
+    let before = processes(&t, "QueryMySessionFunction");
+    t.user("bob").try_get("p2p|fine").await.ok();
+    assert_eq!(processes(&t, "QueryMySessionFunction"), before, "no cold start");
+    let logged = t.app.logs.all();
+    assert!(logged.contains("misbehaving/main.rs:") && !logged.contains("a secret"), "{logged}");
+}
+
+async fn a_function_that_ends_costs_one_call(t: Test) {
+    let (t, answer) = misbehaving(&t, "p2p|exit").await;
+    assert_eq!((answer.status, answer.body), (500, json!({"message": "Internal Server Error"})));
+    t.user("bob").try_get("p2p|fine").await.ok();
+}
+
+async fn a_function_that_waits_answers_by_its_own_deadline(t: Test) {
+    let (t, answer) = misbehaving(&t, "p2p|wait").await;
+    answer.is_problem(503, "no answer in time; safe to repeat");
+    assert_in_time(&t, &answer).await;
+    t.user("bob").try_get("p2p|fine").await.ok();
+}
+
+/// Every operation under a fault of the database, then again without it.
+async fn under(t: &Test, fault: Fault, detail: &str) {
+    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let t = Test::at(t.app.behind(proxy.endpoint()).await);
+    let (alice, bob) = t.alice_and_bob();
+    let id = alice.session_id();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    // The calls under the fault run at once: each may take the whole deadline.
+    proxy.set(fault);
+    let (copy, ext) = (message(&alice, &bob, 2), json!({"ext": "x"}));
+    let ids = json!({"sessionIds": [id, "p2p|other"]});
+    let (posted, listed, got, patched, deleted, batch) = tokio::join!(
+        t.post(&copy),
+        bob.try_list(""),
+        bob.try_get(&id),
+        bob.patch(&id, &ext),
+        bob.try_delete("p2p|other"),
+        bob.batch_delete(&ids),
+    );
+    for answer in [posted, listed, got, patched, deleted, batch] {
+        answer.is_problem(503, detail);
+        assert_in_time(&t, &answer).await;
+        assert!(!answer.body.to_string().contains("internal text"));
+    }
+    proxy.set(Fault::None);
+    t.deliver([&copy]).await;
+    assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 2));
+    assert_eq!(bob.patch(&id, &ext).await.ok()["ext"], "x");
+    assert_eq!(bob.listed().await, [&*id]);
+    bob.delete(&alice).await;
+    assert!(!bob.has(&alice).await && alice.has(&bob).await);
+    assert!(!t.app.logs.all().contains("internal text"), "nor is it logged");
+}
+
+async fn a_busy_database_is_a_503_and_the_repeat_completes(t: Test) {
+    under(&t, Fault::Throttle, "the database is busy; safe to repeat").await;
+}
+
+async fn a_failing_database_is_a_503_and_the_repeat_completes(t: Test) {
+    under(&t, Fault::InternalError, "the database did not answer; safe to repeat").await;
+}
+
+async fn a_hanging_database_is_a_503_within_the_deadline(t: Test) {
+    under(&t, Fault::Hang, "the database did not answer; safe to repeat").await;
+}
+
+async fn a_lost_answer_does_not_count_twice(t: Test) {
+    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let t = Test::at(t.app.behind(proxy.endpoint()).await);
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    proxy.set(Fault::LoseAnswer);
+    t.post(&with(message(&alice, &bob, 2), "body", "once"))
+        .await
+        .is_problem(503, "the database did not answer");
+    bob.try_delete(&alice.session_id()).await.is_problem(503, "the database did not answer");
+    proxy.set(Fault::None);
+    t.deliver([&with(message(&alice, &bob, 2), "body", "once")]).await;
+    assert!(!bob.has(&alice).await, "the delete was done, and the repeated message is not newer");
+    assert_eq!(alice.last_msg(&bob).await["body"], "once");
+}
+
+async fn calls_at_once_have_processes_of_their_own(t: Test) {
+    let t = alone(&t).await;
+    let bob = t.user("bob");
+    let lists = futures_util::future::join_all((0..6).map(|_| bob.list(""))).await;
+    assert!(lists.iter().all(|list| list["sessionList"] == Value::Array(vec![])));
+    let first = processes(&t, "QueryMySessionListFunction");
+    assert!(first.len() > 1, "{first:?}");
+    bob.list("").await;
+    assert_eq!(processes(&t, "QueryMySessionListFunction").len(), first.len(), "idle ones are reused");
+}

@@ -1,0 +1,245 @@
+//! Bad input: a problem document that names what is wrong, and nothing changed.
+
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{T0, message, recall, with, without},
+    scenarios,
+    test::{Test, User, path_of},
+};
+
+scenarios![
+    bad_list_parameters,
+    bad_session_ids,
+    bad_exts,
+    bad_batches,
+    bad_message_copies,
+    bodies_that_are_no_json,
+    bodies_that_are_too_long,
+    a_cursor_of_another_window_or_list,
+    ids_with_every_character_travel,
+];
+
+/// Bob with one session, and everything the engine holds of it.
+async fn bob_with_a_session(t: &Test) -> (User, User, Value) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    bob.set_ext(&alice, "kept").await;
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    (alice, bob, item)
+}
+
+async fn assert_unchanged(t: &Test, alice: &User, bob: &User, item: &Value) {
+    assert_eq!(t.item(bob, &alice.session_id()).await.as_ref(), Some(item));
+    assert_eq!(bob.listed().await, [alice.session_id()], "and nothing new");
+}
+
+async fn bad_list_parameters(t: Test) {
+    let bob = t.user("bob");
+    let time = "must be a time in milliseconds, a whole number from 0 to 9007199254740991";
+    for (query, detail) in [
+        ("minTimestamp=", "minTimestamp must not be empty"),
+        ("minTimestamp=-1", &format!("minTimestamp {time}")),
+        ("minTimestamp=1.5", &format!("minTimestamp {time}")),
+        ("minTimestamp=soon", &format!("minTimestamp {time}")),
+        ("maxTimestamp=9007199254740992", &format!("maxTimestamp {time}")),
+        ("maxTimestamp=99999999999999999999", &format!("maxTimestamp {time}")),
+        ("minTimestamp=5&maxTimestamp=4", "minTimestamp must not be above maxTimestamp"),
+        ("limit=", "limit must not be empty"),
+        ("limit=0", "limit must be a whole number from 1 to 100"),
+        ("limit=-1", "limit must be a whole number from 1 to 100"),
+        ("limit=101", "limit must be a whole number from 1 to 100"),
+        ("limit=ten", "limit must be a whole number from 1 to 100"),
+        ("limit=1&limit=2", "limit must be given only once"),
+        ("needLastMsg=2", "needLastMsg must be 0 or 1"),
+        ("needLastMsg=true", "needLastMsg must be 0 or 1"),
+        ("hasMore=yes", "hasMore must be 0 or 1"),
+        ("cursor=", "cursor must not be empty"),
+        ("cursor=x", "cursor must be a nextCursor as an earlier page gave it"),
+        ("cursor=%00", "cursor must be a nextCursor as an earlier page gave it"),
+    ] {
+        let answer = bob.try_list(query).await;
+        answer.is_problem(400, detail);
+        assert_eq!(answer.body["code"], 414);
+    }
+}
+
+async fn bad_session_ids(t: Test) {
+    let (alice, bob, item) = bob_with_a_session(&t).await;
+    let long = format!("p2p|{}", "x".repeat(256));
+    for id in [
+        "alice",
+        "p2p|",
+        "chat|alice",
+        "P2P|alice",
+        "|alice",
+        "team|a|b",
+        "p2p|a\u{1}b",
+        "p2p|a\u{7f}",
+        &long,
+    ] {
+        let forms = "sessionId must be one of p2p|<accid>, team|<tid>, super_team|<tid>";
+        bob.try_get(id).await.is_problem(400, forms);
+        bob.try_delete(id).await.is_problem(400, forms);
+        bob.patch(id, &json!({"ext": "x"})).await.is_problem(400, forms);
+        let batch = json!({"sessionIds": [alice.session_id(), id]});
+        bob.batch_delete(&batch)
+            .await
+            .is_problem(400, "sessionIds must hold valid ids: number 2 must be one of");
+    }
+    let slash = bob.try_get("p2p|a/b").await;
+    assert_eq!(
+        (slash.status, slash.body),
+        (404, json!({"message": "Not Found"})),
+        "no route has an encoded slash"
+    );
+    assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn bad_exts(t: Test) {
+    let (alice, bob, item) = bob_with_a_session(&t).await;
+    for (body, detail) in [
+        (json!({}), "ext is required"),
+        (json!({"ext": null}), "ext is required"),
+        (json!({"ext": 5}), "ext must be a string"),
+        (json!({"ext": ["x"]}), "ext must be a string"),
+        (json!({"ext": "x".repeat(1025)}), "ext must be at most 1024 characters long"),
+        (json!({"ext": "x", "updateTime": 1}), "body must hold no other fields than ext"),
+        (json!([]), "body must be a JSON object"),
+    ] {
+        bob.patch(&alice.session_id(), &body).await.is_problem(400, detail);
+    }
+    assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn bad_batches(t: Test) {
+    let (alice, bob, item) = bob_with_a_session(&t).await;
+    let id = alice.session_id();
+    let many: Vec<_> = (0..101).map(|number| format!("p2p|{number}")).collect();
+    for (body, detail) in [
+        (json!({}), "sessionIds is required"),
+        (json!({"sessionIds": []}), "sessionIds must hold 1 to 100 session ids"),
+        (json!({"sessionIds": many}), "sessionIds must hold 1 to 100 session ids"),
+        (json!({"sessionIds": id}), "sessionIds must be an array of strings"),
+        (json!({"sessionIds": [id, 5]}), "sessionIds must be an array of strings"),
+        (json!({"sessionIds": [id, id]}), "sessionIds must hold valid ids: number 2 is there twice"),
+        (json!({"sessionIds": [id], "all": true}), "body must hold no other fields than sessionIds"),
+    ] {
+        bob.batch_delete(&body).await.is_problem(400, detail);
+    }
+    assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn bad_message_copies(t: Test) {
+    let (alice, bob, item) = bob_with_a_session(&t).await;
+    let tomorrow = session_local::clock::now_ms() + 25 * 60 * 60 * 1000;
+    let message = message(&alice, &bob, 9);
+    let fields = [
+        "eventType",
+        "convType",
+        "fromAccount",
+        "to",
+        "msgTimestamp",
+        "msgType",
+        "msgidClient",
+        "msgidServer",
+    ];
+    for field in fields {
+        t.post(&without(message.clone(), field)).await.is_problem(400, &format!("{field} is required"));
+        t.post(&with(message.clone(), field, json!([])))
+            .await
+            .is_problem(400, &format!("{field} must be a string"));
+    }
+    for (field, value, detail) in [
+        ("eventType", json!(""), "must not be empty"),
+        ("convType", json!("CHATROOM"), "must be one of PERSON, TEAM, SUPER_TEAM"),
+        ("fromAccount", json!(""), "must not be empty"),
+        ("fromAccount", json!("a/b"), "must not contain '/'"),
+        ("to", json!("a\u{0}b"), "must not contain control characters"),
+        ("to", json!("x".repeat(256)), "must be at most 255 bytes long"),
+        ("msgTimestamp", json!("0"), "must be a time in milliseconds, not before the year 2000"),
+        ("msgTimestamp", json!("-5"), "must be a time in milliseconds"),
+        (
+            "msgTimestamp",
+            json!(tomorrow.to_string()),
+            "must be a time in milliseconds, not more than 24 hours ahead",
+        ),
+        ("msgidServer", json!(""), "must not be empty"),
+        ("body", json!({}), "must be a string"),
+        ("tMembers", json!("a, b"), "must be a list of accounts"),
+    ] {
+        t.post(&with(message.clone(), field, value)).await.is_problem(400, &format!("{field} {detail}"));
+    }
+    let recall = recall(&alice, &bob, 1, 9);
+    for field in ["from", "to", "msgId", "sendTime", "deleteTime"] {
+        t.post(&without(recall.clone(), field)).await.is_problem(400, &format!("{field} is required"));
+    }
+    t.post(&with(recall, "deleteTime", tomorrow.to_string()))
+        .await
+        .is_problem(400, "deleteTime must be a time");
+    assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn bodies_that_are_no_json(t: Test) {
+    let (alice, bob, item) = bob_with_a_session(&t).await;
+    for (method, path) in [
+        (Method::PATCH, path_of(&alice.session_id())),
+        (Method::POST, "/v1/sessions/batch-delete".to_owned()),
+    ] {
+        let send = async |content_type: Option<&str>, body: &'static [u8]| {
+            let mut request = bob.request(method.clone(), &path).body(body);
+            if let Some(content_type) = content_type {
+                request = request.header(header::CONTENT_TYPE, content_type);
+            }
+            t.send(request).await
+        };
+        for body in [&b"{"[..], b"ext", b"", b"{\"ext\": \"\xff\"}", b"{\"ext\": \"\\ud800\"}"] {
+            send(Some("application/json"), body).await.is_problem(400, "body must be JSON");
+        }
+        for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("")] {
+            send(content_type, b"{}").await.is_problem(400, "Content-Type must be application/json");
+        }
+    }
+    assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn bodies_that_are_too_long(t: Test) {
+    let (alice, bob, item) = bob_with_a_session(&t).await;
+    let long = "x".repeat(64 * 1024);
+    let detail = "body must be at most 65536 bytes long";
+    bob.patch(&alice.session_id(), &json!({ "ext": long })).await.is_problem(413, detail);
+    bob.batch_delete(&json!({"sessionIds": [long]})).await.is_problem(413, detail);
+    let answer = t.post(&with(message(&alice, &bob, 2), "body", long)).await;
+    answer.is_problem(413, detail);
+    assert_eq!(answer.body["code"], 414);
+    assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn a_cursor_of_another_window_or_list(t: Test) {
+    let (alice, bob, _) = bob_with_a_session(&t).await;
+    t.deliver([&message(&t.user("carol"), &bob, 5)]).await;
+    let cursor = bob.list("limit=1").await["nextCursor"].as_str().unwrap().to_owned();
+    for window in [format!("minTimestamp={}", T0 + 6), format!("maxTimestamp={}", T0 + 4)] {
+        bob.try_list(&format!("{window}&cursor={cursor}")).await.is_problem(400, "cursor must lie between");
+    }
+    let foreign = alice.list(&format!("cursor={cursor}")).await;
+    assert_eq!(
+        crate::test::ids(&foreign),
+        [bob.session_id()],
+        "a foreign cursor stays in the caller's own list"
+    );
+}
+
+async fn ids_with_every_character_travel(t: Test) {
+    let bob = t.user("bob");
+    for name in ["a b", "100%", "a%20b", "a+b", "a|b", "用户😀", "a?b#c&d=e", "..", "a\\b\"c"] {
+        let friend = t.user(name);
+        t.deliver([&message(&friend, &bob, 1)]).await;
+        assert!(bob.has(&friend).await, "{name}");
+        bob.set_ext(&friend, "x").await;
+        bob.delete(&friend).await;
+        assert!(!bob.has(&friend).await, "{name}");
+        assert!(friend.has(&bob).await, "{name}: as a user");
+    }
+}

@@ -1,0 +1,39 @@
+//! The scenarios. A new one is written beside its like and listed in its module; a new module is listed here.
+
+mod capacity;
+mod commands;
+mod deletes;
+mod drift;
+mod exts;
+mod faults;
+mod identity;
+mod input;
+mod lists;
+mod merge_rule;
+mod messages;
+mod paging;
+mod recalls;
+
+use crate::test::Scenario;
+
+/// What holds on every engine.
+pub(crate) fn on_each_engine() -> Vec<Scenario> {
+    [
+        messages::SCENARIOS,
+        recalls::SCENARIOS,
+        deletes::SCENARIOS,
+        exts::SCENARIOS,
+        lists::SCENARIOS,
+        paging::SCENARIOS,
+        merge_rule::SCENARIOS,
+        capacity::SCENARIOS,
+        input::SCENARIOS,
+        identity::SCENARIOS,
+    ]
+    .concat()
+}
+
+/// What does not depend on the engine.
+pub(crate) fn once() -> Vec<Scenario> {
+    [faults::SCENARIOS, drift::SCENARIOS, commands::SCENARIOS, capacity::EMBEDDED_ONLY].concat()
+}

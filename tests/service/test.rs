@@ -1,0 +1,258 @@
+//! What a scenario is written in: users, the feed, answers.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
+use uuid::Uuid;
+
+use crate::app::App;
+
+type Run = fn(Test) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A scenario: its name and what it does.
+#[derive(Clone, Copy)]
+pub(crate) struct Scenario {
+    module: &'static str,
+    name: &'static str,
+    run: Run,
+}
+
+impl Scenario {
+    pub(crate) const fn new(module: &'static str, name: &'static str, run: Run) -> Self {
+        Self { module, name, run }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let module = self.module.rsplit("::").next().unwrap_or_default();
+        format!("{module}::{}", self.name)
+    }
+
+    pub(crate) fn run(self, test: Test) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        (self.run)(test)
+    }
+}
+
+/// Lists a module's scenarios; one that is not listed is dead code, which the lints refuse.
+#[macro_export]
+macro_rules! scenarios {
+    ($($name:ident),* $(,)?) => {
+        pub(super) const SCENARIOS: &[$crate::test::Scenario] = &[
+            $($crate::test::Scenario::new(module_path!(), stringify!($name), |test| Box::pin($name(test)))),*
+        ];
+    };
+}
+
+/// One scenario's view of the service. Its users are its own, so all scenarios run at once on one table.
+#[derive(Clone)]
+pub(crate) struct Test {
+    pub(crate) app: Arc<App>,
+}
+
+/// What the service answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) request_id: String,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    async fn of(response: Response) -> Self {
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        let (status, content_type, request_id) =
+            (response.status().as_u16(), header("content-type"), header("apigw-requestid"));
+        let text = response.text().await.expect("the body arrives");
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text}"));
+        Self { status, content_type, request_id, body }
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body
+    }
+
+    /// Asserts a problem document of this status whose detail begins with this text.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, detail: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.content_type, "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["requestId"], self.request_id);
+        let actual = self.body["detail"].as_str().unwrap_or_default();
+        assert!(actual.starts_with(detail), "{actual:?} does not begin with {detail:?}");
+    }
+}
+
+impl Test {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    /// The same users and tables behind another service.
+    pub(crate) fn at(app: App) -> Self {
+        Self { app: Arc::new(app) }
+    }
+
+    /// A user nobody else has.
+    pub(crate) fn user(&self, name: &str) -> User {
+        self.known_user(&format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12]))
+    }
+
+    /// Alice and Bob, nobody else's.
+    pub(crate) fn alice_and_bob(&self) -> (User, User) {
+        (self.user("alice"), self.user("bob"))
+    }
+
+    /// The user with this account.
+    pub(crate) fn known_user(&self, account: &str) -> User {
+        let token = self.app.service.issuer().token(account).expect("a token");
+        User { test: self.clone(), account: account.to_owned(), token }
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.app.http.request(method, format!("{}{path}", self.app.service.url()))
+    }
+
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+        Answer::of(request.send().await.expect("the service answers")).await
+    }
+
+    /// Posts a signed message copy.
+    pub(crate) async fn post(&self, copy: &Value) -> Answer {
+        let feed = Feed::new(self.app.service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
+        Answer::of(feed.post(copy).await.expect("the service answers")).await
+    }
+
+    /// Posts signed message copies, each of which must be taken.
+    pub(crate) async fn deliver<'a>(&self, copies: impl IntoIterator<Item = &'a Value>) {
+        for copy in copies {
+            assert_eq!(self.post(copy).await.ok(), json!({}));
+        }
+    }
+
+    /// The item of a user's session as the engine holds it.
+    pub(crate) async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
+        let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
+        let input = json!({"TableName": "SessionsTable", "Key": key, "ConsistentRead": true});
+        let output = self.app.service.dynamodb().call("GetItem", &input).await.expect("the engine answers");
+        output.get("Item").filter(|item| !item.is_null()).cloned()
+    }
+}
+
+/// A user and his token.
+#[derive(Clone)]
+pub(crate) struct User {
+    pub(crate) test: Test,
+    pub(crate) account: String,
+    pub(crate) token: String,
+}
+
+impl User {
+    /// The id under which another user keeps his conversation with this one.
+    pub(crate) fn session_id(&self) -> String {
+        format!("p2p|{}", self.account)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.test.request(method, path).bearer_auth(&self.token)
+    }
+
+    async fn call(&self, method: Method, path: &str) -> Answer {
+        self.test.send(self.request(method, path)).await
+    }
+
+    /// One page, as the query asks.
+    pub(crate) async fn try_list(&self, query: &str) -> Answer {
+        self.call(Method::GET, &format!("/v1/sessions?{query}")).await
+    }
+
+    /// One page of which all is well.
+    pub(crate) async fn list(&self, query: &str) -> Value {
+        self.try_list(query).await.ok()
+    }
+
+    /// The ids of the first page's sessions.
+    pub(crate) async fn listed(&self) -> Vec<String> {
+        ids(&self.list("").await)
+    }
+
+    pub(crate) async fn try_get(&self, session_id: &str) -> Answer {
+        self.call(Method::GET, &path_of(session_id)).await
+    }
+
+    /// The session with another user.
+    pub(crate) async fn get(&self, other: &Self) -> Value {
+        self.try_get(&other.session_id()).await.ok()
+    }
+
+    /// Whether there is a session with another user.
+    pub(crate) async fn has(&self, other: &Self) -> bool {
+        let answer = self.try_get(&other.session_id()).await;
+        let listed = self.listed().await.contains(&other.session_id());
+        assert_eq!(answer.status == 200, listed, "get and list agree");
+        if !listed {
+            answer.is_problem(404, "sessionId");
+        }
+        listed
+    }
+
+    /// The last message of the session with another user, itself parsed.
+    pub(crate) async fn last_msg(&self, other: &Self) -> Value {
+        let session = self.get(other).await;
+        serde_json::from_str(session["lastMsg"].as_str().expect("a last message")).expect("lastMsg is JSON")
+    }
+
+    /// Calls updateMySession with this body.
+    pub(crate) async fn patch(&self, session_id: &str, body: &Value) -> Answer {
+        let request = self.request(Method::PATCH, &path_of(session_id)).json(body);
+        self.test.send(request).await
+    }
+
+    /// Sets the ext of the session with another user, and answers the session.
+    pub(crate) async fn set_ext(&self, other: &Self, ext: &str) -> Value {
+        self.patch(&other.session_id(), &json!({ "ext": ext })).await.ok()
+    }
+
+    pub(crate) async fn try_delete(&self, session_id: &str) -> Answer {
+        self.call(Method::DELETE, &path_of(session_id)).await
+    }
+
+    /// Deletes the session with another user.
+    pub(crate) async fn delete(&self, other: &Self) {
+        let outcome = self.try_delete(&other.session_id()).await.ok();
+        assert_eq!(outcome, json!({"deleted": [other.session_id()], "failed": []}));
+    }
+
+    /// Calls the batch form of deleteMySession with this body.
+    pub(crate) async fn batch_delete(&self, body: &Value) -> Answer {
+        let request = self.request(Method::POST, "/v1/sessions/batch-delete").json(body);
+        self.test.send(request).await
+    }
+}
+
+/// The path of a session, its id percent-encoded as an app does it.
+pub(crate) fn path_of(session_id: &str) -> String {
+    let encoded: String = session_id
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect();
+    format!("/v1/sessions/{encoded}")
+}
+
+/// The ids of a page's sessions.
+pub(crate) fn ids(list: &Value) -> Vec<String> {
+    let sessions = list["sessionList"].as_array().expect("a sessionList");
+    sessions.iter().map(|session| session["sessionId"].as_str().expect("a sessionId").to_owned()).collect()
+}
