@@ -108,6 +108,11 @@ impl App {
         Self::start_with(self.engine, endpoint, None, executables).await.expect("a second service starts")
     }
 
+    /// A service of its own on an embedded engine of its own.
+    pub(crate) async fn on_a_new_engine(&self) -> Self {
+        Self::start("embedded", None, self.executables.clone()).await.expect("a second service starts")
+    }
+
     pub(crate) fn engine(&self) -> &'static str {
         self.engine
     }

@@ -12,6 +12,7 @@ mod lists;
 mod merge_rule;
 mod messages;
 mod paging;
+mod readme;
 mod recalls;
 
 use crate::test::Scenario;
@@ -35,5 +36,6 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
 
 /// What does not depend on the engine.
 pub(crate) fn once() -> Vec<Scenario> {
-    [faults::SCENARIOS, drift::SCENARIOS, commands::SCENARIOS, capacity::EMBEDDED_ONLY].concat()
+    [faults::SCENARIOS, drift::SCENARIOS, commands::SCENARIOS, readme::SCENARIOS, capacity::EMBEDDED_ONLY]
+        .concat()
 }
