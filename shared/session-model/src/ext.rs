@@ -6,7 +6,7 @@ use crate::InvalidValue;
 
 /// The extension text a user keeps with a session: at most 1,024 Unicode characters (the limit of a message's own ext in
 /// Yunxin, which documents none for sessions). The empty text stands for "none": setting it removes what was there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ext(String);
 
 impl Ext {

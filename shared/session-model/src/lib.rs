@@ -7,6 +7,7 @@ mod account;
 mod cursor;
 mod ext;
 mod fields;
+mod group;
 mod invalid;
 mod list_query;
 mod message_copy;
@@ -21,6 +22,10 @@ pub use account::Account;
 pub use cursor::Cursor;
 pub use ext::Ext;
 pub use fields::Fields;
+pub use group::{
+    GroupId, GroupItems, Head, HeadWrite, Interrupted, Leaving, ListDigest, MemberAt, MemberHash, MemberList,
+    Membership, Rank, RowWrite, Written, put_list, record, update_members,
+};
 pub use invalid::{InvalidField, InvalidValue};
 pub use list_query::{Limit, ListQuery, Window};
 pub use message_copy::{Conversation, Event, Message, Recall};

@@ -22,7 +22,7 @@ pub struct Position {
 }
 
 /// What a session shows as its last message, as JSON text for the app.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LastMsg {
     /// The message itself.
     Message(String),
@@ -36,7 +36,7 @@ pub enum LastMsg {
 }
 
 /// What one copy of the feed says of one session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The position of the message, or of the message that was recalled.
     pub position: Position,
@@ -45,7 +45,7 @@ pub struct Entry {
 }
 
 /// What a session holds: the newest position it knows, and what stands there.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Register {
     /// The newest position.
     pub position: Position,

@@ -1,9 +1,9 @@
 //! The whole row a user keeps for a session: its register, and what he did to it himself.
 
-use crate::{Entry, Ext, LastMsg, LastMsgType, RecentSession, Register, SessionId, Timestamp};
+use crate::{Entry, Ext, LastMsg, LastMsgType, Membership, RecentSession, Register, SessionId, Timestamp};
 
 /// One user's row of one session. It shows as a session iff it has an [`update_time`](Row::update_time).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Row {
     /// What the feed said, merged; none while no message is known.
     pub register: Option<Register>,
@@ -11,6 +11,8 @@ pub struct Row {
     pub placeholder: Option<Timestamp>,
     /// His private text.
     pub ext: Ext,
+    /// In a group: what is known of his membership.
+    pub membership: Option<Membership>,
 }
 
 impl Row {

@@ -41,7 +41,7 @@ pub(crate) fn row(item: &mut Item) -> Result<Row, StoreError> {
         (None, None) => None,
         (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
-    Ok(Row { register, placeholder, ext: ext.map_err(|_| StoreError::MalformedItem(EXT))? })
+    Ok(Row { register, placeholder, ext: ext.map_err(|_| StoreError::MalformedItem(EXT))?, membership: None })
 }
 
 fn position(item: &mut Item) -> Result<Option<Position>, StoreError> {
@@ -121,11 +121,11 @@ mod tests {
             (&[(MSG_TIME, n(7u64)), (MSG_ID, s("m"))], Row { register: held(None), ..Row::default() }),
             (
                 &[(MSG_TIME, n(7u64)), (MSG_ID, s("m")), (UPDATE_TIME, n(9u64)), (EXT, s("e"))],
-                Row { register: held(None), placeholder: Some(at), ext: "e".parse().unwrap() },
+                Row { register: held(None), placeholder: Some(at), ext: "e".parse().unwrap(), ..Row::default() },
             ),
             (
                 &[(UPDATE_TIME, n(9u64)), (EXT, s(""))],
-                Row { register: None, placeholder: Some(at), ext: Ext::default() },
+                Row { placeholder: Some(at), ..Row::default() },
             ),
         ] {
             assert_eq!(row(&mut item(attributes)), Ok(expected), "{attributes:?}");

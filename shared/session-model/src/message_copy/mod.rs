@@ -10,7 +10,9 @@ mod recall;
 pub use message::Message;
 pub use recall::Recall;
 
-use crate::{Account, Fields, InvalidField, InvalidValue, Position, SessionId, SessionType, Timestamp};
+use crate::{
+    Account, Fields, GroupId, InvalidField, InvalidValue, Position, SessionId, SessionType, Timestamp,
+};
 
 /// One event of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub enum Conversation {
         to: Account,
     },
     /// In a team or super team.
-    Group(SessionId),
+    Group(GroupId),
 }
 
 impl Conversation {

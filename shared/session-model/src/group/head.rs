@@ -1,0 +1,133 @@
+//! The head of a group.
+
+use std::collections::BTreeSet;
+
+use super::{GroupId, ListDigest, MemberAt, MemberHash, Rank};
+use crate::{Account, RecentSession, Register, Row, Timestamp};
+
+/// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Head {
+    /// The newest message or recall; none while no message is known.
+    pub register: Option<Register>,
+    /// The time of the newest whole list. Without one, everybody whose row says so is a member.
+    pub listed_at: Option<Timestamp>,
+    /// The digest of the newest whole list.
+    pub list_digest: Option<ListDigest>,
+    /// The same digest while `member_hashes` is exactly that list.
+    pub list_key: Option<ListDigest>,
+    /// Who is a member by the newest list, without those who have left since.
+    pub member_hashes: BTreeSet<MemberHash>,
+    /// Counts the changes of `member_hashes`.
+    pub members_version: u64,
+}
+
+impl Head {
+    /// The place of the stored list among all lists; lower than every list where there is none.
+    #[must_use]
+    pub fn list_order(&self) -> Option<(Timestamp, ListDigest)> {
+        Some((self.listed_at?, self.list_digest?))
+    }
+
+    /// Whether a user with this row sees the head: his row says that he is a member, and the newest list names him or is
+    /// older than what his row knows.
+    #[must_use]
+    pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &Row) -> bool {
+        let Some(membership) = row.membership.filter(|membership| membership.is_member()) else {
+            return false;
+        };
+        let Some(listed_at) = self.listed_at else { return true };
+        membership.at > MemberAt { time: listed_at, rank: Rank::List }
+            || self.member_hashes.contains(&group.member_hash(user))
+    }
+}
+
+impl Row {
+    /// The session of a group as its user sees it: the greater of his own register and the head's, if he sees the head.
+    #[must_use]
+    pub fn into_group_session(
+        mut self,
+        group: &GroupId,
+        user: &Account,
+        head: Option<Head>,
+    ) -> Option<RecentSession> {
+        if let Some(head) = head.filter(|head| head.is_seen_by(group, user, &self)) {
+            let newer = |head: &Register| self.register.as_ref().is_none_or(|own| head.supersedes(own));
+            if let Some(register) = head.register.filter(newer) {
+                self.register = Some(register);
+                self.placeholder = None;
+            }
+        }
+        self.into_session(group.session_id().clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LastMsg, Membership, Position};
+
+    fn ms(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn register(time: u64, last_msg: Option<LastMsg>) -> Register {
+        Register { position: Position { time: ms(time), id: "m".into() }, last_msg }
+    }
+
+    fn message(time: u64) -> Register {
+        register(time, Some(LastMsg::Message(format!("at {time}"))))
+    }
+
+    fn member(time: u64, rank: Rank, since: Option<u64>) -> Row {
+        let at = MemberAt { time: ms(time), rank };
+        Row { membership: Some(Membership { at, since: since.map(ms) }), ..Row::default() }
+    }
+
+    #[test]
+    fn a_head_is_seen_by_its_members_only() {
+        let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
+        let unlisted = Head::default();
+        let without_her = Head { listed_at: Some(ms(5)), ..Head::default() };
+        let hashes = BTreeSet::from([group.member_hash(&alice)]);
+        let with_her = Head { member_hashes: hashes, ..without_her.clone() };
+        for (row, expected) in [
+            (Row::default(), [false; 3]),
+            (member(9, Rank::Leave, None), [false; 3]),
+            (member(4, Rank::Join, Some(4)), [true, false, true]),
+            (member(5, Rank::Join, Some(5)), [true, false, true]),
+            (member(5, Rank::List, Some(5)), [true, false, true]),
+            (member(6, Rank::Join, Some(6)), [true, true, true]),
+        ] {
+            let seen = [&unlisted, &without_her, &with_her].map(|head| head.is_seen_by(&group, &alice, &row));
+            assert_eq!(seen, expected, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn the_greater_of_own_register_and_head_shows() {
+        let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
+        let head = |register| Some(Head { register, ..Head::default() });
+        let row = |register, placeholder: Option<u64>| Row {
+            register,
+            placeholder: placeholder.map(ms),
+            ext: "mine".parse().unwrap(),
+            ..member(1, Rank::Join, Some(1))
+        };
+        let shown = |row: Row, head| {
+            let session = row.into_group_session(&group, &alice, head)?;
+            assert_eq!(session.ext.as_deref(), Some("mine"));
+            Some((session.update_time.as_millis(), session.last_msg))
+        };
+        let at = |time: u64| Some((time, Some(format!("at {time}"))));
+        assert_eq!(shown(row(None, None), head(Some(message(5)))), at(5));
+        assert_eq!(shown(row(Some(message(4)), None), head(Some(message(5)))), at(5));
+        assert_eq!(shown(row(Some(message(6)), None), head(Some(message(5)))), at(6));
+        assert_eq!(shown(row(None, Some(9)), head(Some(message(5)))), at(5), "a placeholder gives way");
+        assert_eq!(shown(row(Some(register(5, None)), None), head(Some(message(5)))), None, "deleted");
+        assert_eq!(shown(row(Some(register(5, None)), Some(9)), head(Some(message(5)))), Some((9, None)));
+        assert_eq!(shown(row(Some(register(5, None)), Some(9)), head(Some(message(6)))), at(6));
+        assert_eq!(shown(row(None, None), head(None)), None);
+        assert_eq!(shown(row(None, Some(9)), None), Some((9, None)));
+    }
+}

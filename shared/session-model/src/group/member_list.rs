@@ -1,0 +1,53 @@
+//! A whole list of a group's members.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sha2::{Digest, Sha256};
+
+use super::GroupId;
+use crate::{Account, Timestamp};
+
+/// What stands for a member in the head: 6 bytes of SHA-256 of `groupId|accid`. Among 200 members, a stranger's hash
+/// meets one of theirs with a chance of 1 : 10^12.
+pub type MemberHash = [u8; 6];
+
+/// What stands for a list in the head: 16 bytes of SHA-256 over its sorted accounts.
+pub type ListDigest = [u8; 16];
+
+/// The members of a group at one time. Lists are ordered by time, and at one time by digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberList {
+    /// When this was the list.
+    pub time: Timestamp,
+    /// The digest over the accounts.
+    pub digest: ListDigest,
+    members: BTreeMap<MemberHash, Account>,
+}
+
+impl MemberList {
+    /// The list of these accounts.
+    #[must_use]
+    pub fn new(group: &GroupId, time: Timestamp, accounts: &BTreeSet<Account>) -> Self {
+        let mut hasher = Sha256::new();
+        for account in accounts {
+            hasher.update(account.as_str());
+            hasher.update([0]);
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize()[..16]);
+        let members = accounts.iter().map(|account| (group.member_hash(account), account.clone())).collect();
+        Self { time, digest, members }
+    }
+
+    /// Its place among all lists of the group.
+    #[must_use]
+    pub fn order(&self) -> (Timestamp, ListDigest) {
+        (self.time, self.digest)
+    }
+
+    /// The members and what stands for them.
+    #[must_use]
+    pub fn members(&self) -> &BTreeMap<MemberHash, Account> {
+        &self.members
+    }
+}

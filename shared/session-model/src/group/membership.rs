@@ -1,0 +1,58 @@
+//! Membership of one user in one group.
+
+use crate::Timestamp;
+
+/// What kind of event spoke of a user's membership. At one time a later kind stands: join < leave < list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// 0: he joined.
+    Join,
+    /// 1: he left or was removed.
+    Leave,
+    /// 2: a whole list of members named him.
+    List,
+}
+
+impl Rank {
+    /// The number that stands for it in items.
+    #[must_use]
+    pub fn as_number(self) -> u8 {
+        match self {
+            Self::Join => 0,
+            Self::Leave => 1,
+            Self::List => 2,
+        }
+    }
+
+    /// The rank that the number stands for.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        [Self::Join, Self::Leave, Self::List].into_iter().find(|rank| u64::from(rank.as_number()) == number)
+    }
+}
+
+/// The place of an event in the order of a user's membership events: by time, then by rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberAt {
+    /// When it happened.
+    pub time: Timestamp,
+    /// What kind of event it was.
+    pub rank: Rank,
+}
+
+/// What a user's row knows of his membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Membership {
+    /// The newest event that spoke of him.
+    pub at: MemberAt,
+    /// Since when he is a member; none when he is none.
+    pub since: Option<Timestamp>,
+}
+
+impl Membership {
+    /// Whether the row says that he is a member.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.since.is_some()
+    }
+}

@@ -1,0 +1,19 @@
+//! Teams and super teams.
+//!
+//! A group has one item, its [`Head`]: the newest message, and where the feed tells it the list of members. A message to a
+//! group of any size is one write of the head; each member's list merges the heads of his groups when it is read. Who is
+//! a member is kept in rows, one per user and group, beside what the user did to the session himself.
+
+mod head;
+mod id;
+mod member_list;
+mod membership;
+mod protocol;
+mod writes;
+
+pub use head::Head;
+pub use id::GroupId;
+pub use member_list::{ListDigest, MemberHash, MemberList};
+pub use membership::{MemberAt, Membership, Rank};
+pub use protocol::{GroupItems, Interrupted, Leaving, put_list, record, update_members};
+pub use writes::{HeadWrite, RowWrite, Written};

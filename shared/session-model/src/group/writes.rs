@@ -1,0 +1,187 @@
+//! The single-item writes of the membership protocol: what each does, and on which condition.
+//!
+//! The store sends them to DynamoDB as conditional updates; the tests that explore the protocol apply them here. That both
+//! say the same is itself a test, on real engines.
+
+use std::collections::BTreeSet;
+
+use super::{Head, ListDigest, MemberAt, MemberHash, MemberList, Membership, Rank};
+use crate::{Entry, Position, Register, Row, Timestamp};
+
+/// What came of a conditional write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written<T> {
+    /// The condition held.
+    Done,
+    /// It did not; the item as it is.
+    Refused(T),
+}
+
+/// A conditional write of a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadWrite {
+    /// A message together with the time of its list, if the head holds just that list and nothing newer of either.
+    RecordListed {
+        /// The message.
+        entry: Entry,
+        /// The time of the list.
+        time: Timestamp,
+        /// Its digest.
+        digest: ListDigest,
+    },
+    /// A message or recall, if it supersedes what the head holds.
+    Record(Entry),
+    /// The time of the list that the head holds, if it still holds just that list and none newer.
+    RaiseListedAt {
+        /// The time.
+        time: Timestamp,
+        /// The digest of the list.
+        digest: ListDigest,
+    },
+    /// A newer list, if the members have not changed since they were read.
+    StoreList {
+        /// The version of the members that was read.
+        version: u64,
+        /// The time of the list.
+        time: Timestamp,
+        /// Its digest.
+        digest: ListDigest,
+        /// Those of the list whose rows do not say that they have left since.
+        hashes: BTreeSet<MemberHash>,
+        /// Whether that is the whole list.
+        exact: bool,
+    },
+    /// Members who left at a time, if the stored list is older than that or there is none.
+    RemoveMembers {
+        /// When they left.
+        time: Timestamp,
+        /// Who.
+        hashes: BTreeSet<MemberHash>,
+    },
+}
+
+impl HeadWrite {
+    /// The list, stored without those who have left since.
+    #[must_use]
+    pub fn store_list(list: &MemberList, read: &Head, without: &BTreeSet<MemberHash>) -> Self {
+        let hashes = list.members().keys().filter(|hash| !without.contains(*hash)).copied().collect();
+        Self::StoreList {
+            version: read.members_version,
+            time: list.time,
+            digest: list.digest,
+            hashes,
+            exact: without.is_empty(),
+        }
+    }
+
+    /// Applies the write; answers whether its condition held.
+    pub fn apply(&self, head: &mut Head) -> bool {
+        if !self.holds(head) {
+            return false;
+        }
+        match self.clone() {
+            Self::RecordListed { entry, time, .. } => {
+                head.register = Some(entry.into());
+                head.listed_at = Some(time);
+            }
+            Self::Record(entry) => head.register = Some(entry.into()),
+            Self::RaiseListedAt { time, .. } => head.listed_at = Some(time),
+            Self::StoreList { time, digest, hashes, exact, .. } => {
+                head.member_hashes = hashes;
+                head.listed_at = Some(time);
+                head.list_digest = Some(digest);
+                head.list_key = exact.then_some(digest);
+                head.members_version += 1;
+            }
+            Self::RemoveMembers { hashes, .. } => {
+                head.member_hashes.retain(|hash| !hashes.contains(hash));
+                head.list_key = None;
+                head.members_version += 1;
+            }
+        }
+        true
+    }
+
+    fn holds(&self, head: &Head) -> bool {
+        match self {
+            Self::RecordListed { entry, time, digest } => {
+                supersedes(entry, head.register.as_ref())
+                    && head.list_key == Some(*digest)
+                    && head.listed_at <= Some(*time)
+            }
+            Self::Record(entry) => supersedes(entry, head.register.as_ref()),
+            Self::RaiseListedAt { time, digest } => {
+                head.list_key == Some(*digest) && head.listed_at <= Some(*time)
+            }
+            Self::StoreList { version, time, digest, .. } => {
+                head.members_version == *version && head.list_order() < Some((*time, *digest))
+            }
+            Self::RemoveMembers { time, .. } => head.listed_at < Some(*time),
+        }
+    }
+}
+
+/// Whether the entry is greater than what is held.
+pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
+    held.is_none_or(|held| Register::from(entry.clone()).supersedes(held))
+}
+
+/// A conditional write of a user's row of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowWrite {
+    /// He is a member, unless the row knows a greater event.
+    Become(MemberAt),
+    /// He left, unless the row knows a greater event; in the form for a row that shows something, or nothing: an update
+    /// cannot decide for itself whether the row expires.
+    Leave {
+        /// When he left.
+        time: Timestamp,
+        /// Whether the row has an `updateTime`.
+        shows: bool,
+    },
+    /// The notice that he left, if it supersedes what the row holds.
+    Record(Entry),
+    /// That he left without a notice: an empty session dated so, if it is newer than what the row holds.
+    RecordEmpty(Timestamp),
+}
+
+impl RowWrite {
+    /// Applies the write; answers whether its condition held.
+    pub fn apply(&self, row: &mut Row) -> bool {
+        match self {
+            Self::Become(at) => {
+                let applies = row.membership.is_none_or(|held| held.at <= *at);
+                if applies {
+                    let since = row.membership.and_then(|held| held.since).unwrap_or(at.time);
+                    row.membership = Some(Membership { at: *at, since: Some(since) });
+                }
+                applies
+            }
+            Self::Leave { time, shows } => {
+                let at = MemberAt { time: *time, rank: Rank::Leave };
+                let applies =
+                    row.membership.is_none_or(|held| held.at <= at) && row.update_time().is_some() == *shows;
+                if applies {
+                    row.membership = Some(Membership { at, since: None });
+                }
+                applies
+            }
+            Self::Record(entry) => row.record(entry.clone()),
+            Self::RecordEmpty(time) => row.record_empty(*time),
+        }
+    }
+}
+
+impl Row {
+    /// An empty session at `time`, if that is newer than what is held. It stands as a tombstone with a placeholder: a
+    /// position that holds no message, shown from that time on.
+    fn record_empty(&mut self, time: Timestamp) -> bool {
+        let empty = Register::tombstone(Position { time, id: String::new() });
+        let applies = self.register.as_ref().is_none_or(|held| empty.position > held.position);
+        if applies {
+            self.register = Some(empty);
+            self.placeholder = Some(time);
+        }
+        applies
+    }
+}
