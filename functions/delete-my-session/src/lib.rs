@@ -6,7 +6,7 @@ use std::{collections::HashSet, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_api::{Call, Environment, Method, Operation, Problem, Reply};
 use session_model::{Fields, InvalidField, InvalidValue, SessionId};
 use session_store::StoreError;
 use tokio::time::{Instant, timeout_at};
@@ -30,7 +30,7 @@ impl Operation for DeleteMySession {
 
     async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        let ids = if call.is_post() {
+        let ids = if call.method() == Method::POST {
             session_ids(&call.fields(Call::MAX_BODY_BYTES)?)?
         } else {
             vec![call.session_id()?]

@@ -3,7 +3,8 @@
 
 use futures_util::future;
 use session_api::{Call, Environment, Operation, Problem, Reply, Signature};
-use session_model::{Account, Entry, Event, SessionId};
+use session_model::{Account, Conversation, Entry, Event, SessionId};
+use session_store::StoreError;
 
 /// The operation.
 pub struct RecordMessage {
@@ -25,25 +26,28 @@ impl Operation for RecordMessage {
             return Ok(Reply::default());
         }
         self.signature.verify(call, body)?;
-        let (sides, entry) = match Event::parse(&call.fields(Call::MAX_BODY_BYTES)?, call.now())? {
-            Event::Message(message) => (message.p2p_sides(), message.entry()),
-            Event::Recall(recall) => (recall.p2p_sides(), recall.entry()),
-            Event::NotOurs => return Ok(Reply::default()),
-        };
-        // Refused in a way that makes the feed repeat, so that nothing is lost silently.
-        let not_yet = "team and super team sessions are not served yet; the feed may repeat this later";
-        record(call, &sides.ok_or_else(|| Problem::unavailable(not_yet))?, &entry).await
+        match Event::parse(&call.fields(Call::MAX_BODY_BYTES)?, call.now())? {
+            Event::Message(message) => match message.in_group() {
+                Some(message) => call.store().group(&message.group, call.now()).record(&message).await?,
+                None => record_p2p(call, &message.p2p_sides(), &message.entry()).await?,
+            },
+            Event::Recall(recall) => match &recall.conversation {
+                Conversation::Group(group) => {
+                    call.store().group(group, call.now()).recall(&recall.entry()).await?;
+                }
+                Conversation::P2p { .. } => record_p2p(call, &recall.p2p_sides(), &recall.entry()).await?,
+            },
+            Event::NotOurs => {}
+        }
+        Ok(Reply::default())
     }
 }
 
 /// Merges the entry into every side's row, and waits for all of them also when one fails: what is written need not be
 /// written by the repeat.
-async fn record(call: &Call, sides: &[(Account, SessionId)], entry: &Entry) -> Result<Reply, Problem> {
+async fn record_p2p(call: &Call, sides: &[(Account, SessionId)], entry: &Entry) -> Result<(), StoreError> {
     let writes = sides.iter().map(async |(user, id)| call.store().sessions_of(user).record(id, entry).await);
-    for written in future::join_all(writes).await {
-        written?;
-    }
-    Ok(Reply::default())
+    future::join_all(writes).await.into_iter().collect()
 }
 
 /// Yunxin's console tries an address with an empty body or `{}`, signed or not, and expects 200.

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, bail};
 use hex::encode;
 use md5::Md5;
-use reqwest::{Client, Response};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
@@ -30,7 +31,7 @@ impl Feed {
     pub fn new(url: &str, app_key: &str, app_secret: &str) -> Self {
         Self {
             http: Client::new(),
-            url: format!("{}/v1/messages", url.trim_end_matches('/')),
+            url: url.trim_end_matches('/').to_owned(),
             app_key: app_key.to_owned(),
             app_secret: app_secret.to_owned(),
         }
@@ -38,12 +39,22 @@ impl Feed {
 
     /// Posts a message copy, signed.
     pub async fn post(&self, copy: &Value) -> Result<Response> {
-        let body = copy.to_string();
+        self.call(Method::POST, "/v1/messages", copy).await
+    }
+
+    /// Tells who joined and left a group (`PATCH`), or who its members are (`PUT`), signed in the same way.
+    pub async fn update_members(&self, method: Method, group_id: &str, body: &Value) -> Result<Response> {
+        let group_id = utf8_percent_encode(group_id, NON_ALPHANUMERIC);
+        self.call(method, &format!("/v1/groups/{group_id}/members"), body).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Response> {
+        let body = body.to_string();
         let cur_time = clock::now_ms().to_string();
         let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
         let request = self
             .http
-            .post(&self.url)
+            .request(method, format!("{}{path}", self.url))
             .header("Content-Type", "application/json")
             .header("AppKey", &self.app_key)
             .header("CurTime", cur_time)
@@ -55,9 +66,22 @@ impl Feed {
 
     /// Posts a message copy, and repeats it as the feed does until the service has taken it, three times at most.
     pub async fn deliver(&self, copy: &Value) -> Result<()> {
+        self.until_taken(async || self.post(copy).await).await
+    }
+
+    /// Adds members to a group at a time, likewise.
+    pub async fn add_members(&self, group_id: &str, members: &[String], time_ms: u64) -> Result<()> {
+        for add in members.chunks(1_000) {
+            let body = json!({"groupId": group_id, "time": time_ms, "add": add});
+            self.until_taken(async || self.update_members(Method::PATCH, group_id, &body).await).await?;
+        }
+        Ok(())
+    }
+
+    async fn until_taken(&self, send: impl AsyncFn() -> Result<Response>) -> Result<()> {
         let mut refusal = String::new();
         for _ in 0..3 {
-            let response = self.post(copy).await?;
+            let response = send().await?;
             let status = response.status();
             if status.is_success() {
                 return Ok(());
@@ -67,7 +91,7 @@ impl Feed {
                 break;
             }
         }
-        bail!("the service refused the message copy: {refusal}")
+        bail!("the service refused: {refusal}")
     }
 }
 
@@ -94,4 +118,23 @@ pub fn text_message(from: &str, to: &str, text: &str, time_ms: u64) -> Value {
         "fromClientType": "REST",
         "body": text,
     })
+}
+
+/// The message copy of a text in a team, with its members (at most 200, or none as for larger teams).
+#[must_use]
+pub fn team_message(from: &str, team: &str, members: &[String], text: &str, time_ms: u64) -> Value {
+    let mut copy = text_message(from, team, text, time_ms);
+    copy["convType"] = "TEAM".into();
+    if (1..=200).contains(&members.len()) {
+        copy["tMembers"] = format!("[{}]", members.join(", ")).into();
+    }
+    copy
+}
+
+/// The message copy of a text in a super team.
+#[must_use]
+pub fn super_team_message(from: &str, team: &str, text: &str, time_ms: u64) -> Value {
+    let mut copy = text_message(from, team, text, time_ms);
+    copy["convType"] = "SUPER_TEAM".into();
+    copy
 }

@@ -8,7 +8,7 @@ use lambda_http::{
     request::RequestContext,
 };
 use percent_encoding::percent_decode_str;
-use session_model::{Account, Fields, InvalidField, InvalidValue, SessionId, Timestamp};
+use session_model::{Account, Fields, GroupId, InvalidField, InvalidValue, SessionId, Timestamp};
 use session_store::Store;
 
 use crate::Problem;
@@ -56,17 +56,26 @@ impl Call {
         claim.and_then(|user| user.parse().ok()).ok_or_else(Problem::no_identity)
     }
 
-    /// Whether the method is POST, for an operation with a route of either kind.
+    /// The method, for an operation with routes of several.
     #[must_use]
-    pub fn is_post(&self) -> bool {
-        self.request.method() == Method::POST
+    pub fn method(&self) -> &Method {
+        self.request.method()
     }
 
     /// The session that the path names.
     pub fn session_id(&self) -> Result<SessionId, InvalidField> {
+        self.path("sessionId")
+    }
+
+    /// The group that the path names.
+    pub fn group_id(&self) -> Result<GroupId, InvalidField> {
+        self.path("groupId")
+    }
+
+    fn path<T: FromStr<Err = InvalidValue>>(&self, name: &'static str) -> Result<T, InvalidField> {
         let parameters = self.request.path_parameters_ref();
-        let text = parameters.and_then(|parameters| parameters.first("sessionId")).unwrap_or_default();
-        decoded_once(text).and_then(|text| text.parse()).map_err(|reason| reason.of("sessionId"))
+        let text = parameters.and_then(|parameters| parameters.first(name)).unwrap_or_default();
+        decoded_once(text).and_then(|text| text.parse()).map_err(|reason| reason.of(name))
     }
 
     /// A query parameter, if it is given.
@@ -157,7 +166,8 @@ pub(crate) mod tests {
             }
         }
         let request = serde_json::from_value::<LambdaRequest>(event).unwrap().into();
-        let settings = Settings { sessions_table: "Sessions".into(), ca_bundle: None };
+        let settings =
+            Settings { sessions_table: "Sessions".into(), groups_table: "Groups".into(), ca_bundle: None };
         Call::new(request, Store::connect(settings).await.unwrap(), Timestamp::from_millis(1))
     }
 

@@ -12,6 +12,7 @@ mod signature;
 
 pub use call::Call;
 pub use environment::Environment;
+pub use lambda_http::http::Method;
 pub use problem::Problem;
 pub use reply::Reply;
 pub use serve::{Operation, main};

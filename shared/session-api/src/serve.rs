@@ -69,6 +69,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings) {
     // `lambda_http` panics without it; said here, it reads as what it is.
     environment.required("AWS_LAMBDA_RUNTIME_API");
     let sessions_table = environment.required("SESSIONS_TABLE");
+    let groups_table = environment.required("GROUPS_TABLE");
     let ca_bundle = environment.optional("AWS_CA_BUNDLE").and_then(|path| match std::fs::read(&path) {
         Ok(pem) => Some(pem),
         Err(error) => {
@@ -76,7 +77,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings) {
             None
         }
     });
-    (O::configure(environment), Settings { sessions_table, ca_bundle })
+    (O::configure(environment), Settings { sessions_table, groups_table, ca_bundle })
 }
 
 struct Server<O> {
@@ -145,7 +146,8 @@ mod tests {
     }
 
     async fn answered(how: &str) -> (u16, Value) {
-        let settings = Settings { sessions_table: "Sessions".into(), ca_bundle: None };
+        let settings =
+            Settings { sessions_table: "Sessions".into(), groups_table: "Groups".into(), ca_bundle: None };
         let server = Server { operation: Failing, store: Store::connect(settings).await.unwrap() };
         let mut context = lambda_http::Context::default();
         context.request_id = "lambda-1".into();

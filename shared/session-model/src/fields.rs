@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::{InvalidField, InvalidValue};
+use crate::{InvalidField, InvalidValue, Timestamp};
 
 /// A JSON object being read. Absent and `null` are the same.
 #[derive(Clone, Debug)]
@@ -72,6 +72,12 @@ impl Fields {
             Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
             Some(_) => Err(InvalidValue::new("must be a string").of(name)),
         }
+    }
+
+    /// A required time, one that a clock can have said by `now`.
+    pub fn time(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
+        let text = self.scalar(name)?;
+        text.parse().and_then(|time: Timestamp| time.check_plausible(now)).map_err(|reason| reason.of(name))
     }
 
     /// A required text, parsed.

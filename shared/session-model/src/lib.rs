@@ -28,7 +28,7 @@ pub use group::{
 };
 pub use invalid::{InvalidField, InvalidValue};
 pub use list_query::{Limit, ListQuery, Window};
-pub use message_copy::{Conversation, Event, Message, Recall};
+pub use message_copy::{Conversation, Event, GroupMessage, MemberChange, Message, Recall};
 pub use page::Page;
 pub use register::{Entry, LastMsg, Position, Register};
 pub use row::Row;

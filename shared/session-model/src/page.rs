@@ -4,9 +4,6 @@ use std::ops::ControlFlow;
 
 use crate::{Cursor, Limit, ListQuery, RecentSession, RecentSessionList, SessionId, Timestamp};
 
-/// A page ends before its text passes this many bytes. A function's answer is limited to 6 MB, in which a body of this
-/// length fits as base64.
-const MAX_TEXT_BYTES: usize = 4_000_000;
 /// More than the fixed parts of one session's JSON text.
 const FIXED_TEXT_BYTES: usize = 120;
 
@@ -21,6 +18,10 @@ pub struct Page {
 }
 
 impl Page {
+    /// A page ends before its text passes this many bytes. A function's answer is limited to 6 MB, in which a body of this
+    /// length fits as base64.
+    pub const MAX_TEXT_BYTES: usize = 4_000_000;
+
     /// An empty page that goes on from where the query does.
     #[must_use]
     pub fn new(query: &ListQuery) -> Self {
@@ -31,12 +32,6 @@ impl Page {
             sessions: Vec::with_capacity(query.limit().get()),
             has_more: false,
         }
-    }
-
-    /// How many sessions more the page takes, as far as its limit goes.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        self.limit.get() - self.sessions.len()
     }
 
     /// Adds an own row's session. Breaks when it does not fit any more: then the page has `hasMore` and is complete.
@@ -55,7 +50,7 @@ impl Page {
         after: impl Fn(Option<Cursor>, Timestamp, SessionId) -> Cursor,
     ) -> ControlFlow<()> {
         let text_bytes = self.text_bytes + session.text_len() + FIXED_TEXT_BYTES;
-        let too_long = text_bytes > MAX_TEXT_BYTES && !self.sessions.is_empty();
+        let too_long = text_bytes > Self::MAX_TEXT_BYTES && !self.sessions.is_empty();
         if self.sessions.len() == self.limit.get() || too_long {
             self.has_more = true;
             return ControlFlow::Break(());

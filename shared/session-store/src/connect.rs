@@ -26,6 +26,8 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
 pub struct Settings {
     /// The name of the `Sessions` table.
     pub sessions_table: String,
+    /// The name of the `Groups` table.
+    pub groups_table: String,
     /// PEM certificates to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<Vec<u8>>,
 }
@@ -62,6 +64,7 @@ impl Store {
         Ok(Self {
             client: Client::new(&config),
             sessions_table: settings.sessions_table.into(),
+            groups_table: settings.groups_table.into(),
             meter: Arc::default(),
         })
     }

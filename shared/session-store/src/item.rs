@@ -1,13 +1,19 @@
 //! The mapping between items and rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use session_model::{Ext, LastMsg, LastMsgType, Position, Register, Row, SessionId, Timestamp};
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
+use session_model::{
+    Ext, GroupId, Head, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership, Position, Rank,
+    Register, Row, SessionId, Timestamp,
+};
 
 use crate::{
     StoreError,
-    table::{EXT, LAST_MSG, LAST_MSG_TYPE, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME},
+    table::{
+        EXT, GROUP_ID, LAST_MSG, LAST_MSG_TYPE, LIST_DIGEST, LIST_KEY, LISTED_AT, MEMBER_AT, MEMBER_HASHES,
+        MEMBER_RANK, MEMBER_SINCE, MEMBERS_VERSION, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME,
+    },
 };
 
 /// An item as the SDK gives it.
@@ -21,6 +27,16 @@ pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
 /// A number attribute.
 pub(crate) fn n(number: impl Into<u64>) -> AttributeValue {
     AttributeValue::N(number.into().to_string())
+}
+
+/// A binary attribute.
+pub(crate) fn b(bytes: &[u8]) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
+}
+
+/// A set of member hashes; there are no empty sets.
+pub(crate) fn hashes<'a>(hashes: impl IntoIterator<Item = &'a MemberHash>) -> AttributeValue {
+    AttributeValue::Bs(hashes.into_iter().map(Blob::new).collect())
 }
 
 /// The session an item belongs to.
@@ -41,7 +57,53 @@ pub(crate) fn row(item: &mut Item) -> Result<Row, StoreError> {
         (None, None) => None,
         (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
-    Ok(Row { register, placeholder, ext: ext.map_err(|_| StoreError::MalformedItem(EXT))?, membership: None })
+    let ext = ext.map_err(|_| StoreError::MalformedItem(EXT))?;
+    Ok(Row { register, placeholder, ext, membership: membership(item)? })
+}
+
+fn membership(item: &Item) -> Result<Option<Membership>, StoreError> {
+    let since = time(item, MEMBER_SINCE)?;
+    match (time(item, MEMBER_AT)?, number(item, MEMBER_RANK)?.map(Rank::from_number)) {
+        (Some(time), Some(Some(rank))) => Ok(Some(Membership { at: MemberAt { time, rank }, since })),
+        (None, None) if since.is_none() => Ok(None),
+        _ => Err(StoreError::MalformedItem(MEMBER_AT)),
+    }
+}
+
+/// The group an item of `Groups` belongs to.
+pub(crate) fn group_id(item: &Item) -> Result<GroupId, StoreError> {
+    let text = item.get(GROUP_ID).and_then(|value| value.as_s().ok());
+    text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
+}
+
+/// The head an item holds.
+pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
+    let update_time = time(item, UPDATE_TIME)?;
+    let register = match (position(item)?, last_msg(item, update_time)?) {
+        (Some(position), Some(last_msg)) => Some(Register { position, last_msg: Some(last_msg) }),
+        (None, None) => None,
+        _ => return Err(StoreError::MalformedItem(MSG_TIME)),
+    };
+    let member_hashes = match item.get(MEMBER_HASHES) {
+        None => Ok(BTreeSet::new()),
+        Some(value) => value.as_bs().map_err(|_| ()).and_then(|hashes| {
+            hashes.iter().map(|hash| MemberHash::try_from(hash.as_ref()).map_err(|_| ())).collect()
+        }),
+    };
+    Ok(Head {
+        register,
+        listed_at: time(item, LISTED_AT)?,
+        list_digest: digest(item, LIST_DIGEST)?,
+        list_key: digest(item, LIST_KEY)?,
+        member_hashes: member_hashes.map_err(|()| StoreError::MalformedItem(MEMBER_HASHES))?,
+        members_version: number(item, MEMBERS_VERSION)?.unwrap_or_default(),
+    })
+}
+
+fn digest(item: &Item, name: &'static str) -> Result<Option<ListDigest>, StoreError> {
+    let Some(value) = item.get(name) else { return Ok(None) };
+    let digest = value.as_b().ok().and_then(|bytes| ListDigest::try_from(bytes.as_ref()).ok());
+    digest.map(Some).ok_or(StoreError::MalformedItem(name))
 }
 
 fn position(item: &mut Item) -> Result<Option<Position>, StoreError> {
@@ -121,12 +183,14 @@ mod tests {
             (&[(MSG_TIME, n(7u64)), (MSG_ID, s("m"))], Row { register: held(None), ..Row::default() }),
             (
                 &[(MSG_TIME, n(7u64)), (MSG_ID, s("m")), (UPDATE_TIME, n(9u64)), (EXT, s("e"))],
-                Row { register: held(None), placeholder: Some(at), ext: "e".parse().unwrap(), ..Row::default() },
+                Row {
+                    register: held(None),
+                    placeholder: Some(at),
+                    ext: "e".parse().unwrap(),
+                    ..Row::default()
+                },
             ),
-            (
-                &[(UPDATE_TIME, n(9u64)), (EXT, s(""))],
-                Row { placeholder: Some(at), ..Row::default() },
-            ),
+            (&[(UPDATE_TIME, n(9u64)), (EXT, s(""))], Row { placeholder: Some(at), ..Row::default() }),
         ] {
             assert_eq!(row(&mut item(attributes)), Ok(expected), "{attributes:?}");
         }

@@ -6,20 +6,24 @@
 
 mod connect;
 mod error;
+mod group;
+mod heads;
 mod item;
 mod list;
 mod sessions;
 pub mod table;
 mod units;
+mod update;
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use session_model::Account;
+use session_model::{Account, GroupId, Timestamp};
 
 pub use connect::{ConnectError, Settings};
 pub use error::StoreError;
-pub use sessions::{Merged, Sessions};
+pub use group::Group;
+pub use sessions::Sessions;
 pub use units::Units;
 
 use units::Meter;
@@ -29,6 +33,7 @@ use units::Meter;
 pub struct Store {
     client: Client,
     sessions_table: Arc<str>,
+    groups_table: Arc<str>,
     meter: Arc<Meter>,
 }
 
@@ -48,6 +53,12 @@ impl Store {
     /// The sessions of one user; nothing reached through them leaves his partition.
     #[must_use]
     pub fn sessions_of<'a>(&'a self, user: &'a Account) -> Sessions<'a> {
-        Sessions::new(self, user)
+        Sessions { store: self, user }
+    }
+
+    /// A group, at `now`.
+    #[must_use]
+    pub fn group<'a>(&'a self, id: &'a GroupId, now: Timestamp) -> Group<'a> {
+        Group { store: self, id, now }
     }
 }

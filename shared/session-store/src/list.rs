@@ -1,115 +1,166 @@
 //! One page of a user's list.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeMap};
 
-use aws_sdk_dynamodb::{
-    operation::query::builders::QueryFluentBuilder,
-    types::{AttributeValue, ReturnConsumedCapacity},
+use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use session_model::{
+    GroupId, ListQuery, MemberAt, Page, RecentSession, RecentSessionList, Row, SessionId, Timestamp,
 };
-use session_model::{ListQuery, Page, RecentSession, RecentSessionList, SessionId, Timestamp};
 
 use crate::{
     Sessions, StoreError,
+    heads::PER_REQUEST,
     item::{self, Item, n, s},
-    table::{BY_MEMBERSHIP, BY_UPDATE_TIME, MEMBER_SINCE, SESSION_ID, UPDATE_TIME, USER_ID},
+    table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
+
+/// How many requests for heads run at once. Bounds the memory of a list: what they answer is dropped but for the newest.
+const HEADS_AT_ONCE: usize = 4;
 
 /// One answer of a query, and the key it goes on from.
 struct Rows {
-    items: Vec<Item>,
+    rows: Vec<(SessionId, Row)>,
     next: Option<Item>,
 }
 
+/// What `byUpdateTime` holds of a page.
+#[derive(Default)]
+struct OwnRows {
+    /// Sessions whose rows stand for themselves, one more than the page takes or all there are; with what each row knows
+    /// of a membership that has ended.
+    kept: Vec<(RecentSession, Option<MemberAt>)>,
+    /// Rows of groups the user is a member of, passed on the way.
+    members: Vec<(SessionId, Row)>,
+}
+
+/// The groups the user is a member of, with his row of each.
+type Memberships = BTreeMap<GroupId, Row>;
+
 impl Sessions<'_> {
-    /// One page, newest first, as it stands at `now`. `byUpdateTime` and the user's groups are read in parallel, both
-    /// strongly, and merged by time. `hasMore` is exact: the page reads until one session does not fit, or none is left.
+    /// One page, newest first, as it stands at `now`. The user's own rows and his memberships are read in parallel, both
+    /// strongly, then the heads of his groups; all are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
+        let (mut own, mut memberships) = tokio::try_join!(self.own_rows(query), self.memberships())?;
+        reconcile(&mut own, &mut memberships);
+        let mut groups = self.groups(query, memberships).await?.into_iter().peekable();
         let mut page = Page::new(query);
-        let (mut rows, groups) =
-            tokio::try_join!(self.own_rows(query, &page, self.start_key(query)), self.groups(query))?;
-        let mut groups = groups.into_iter().peekable();
-        'full: {
-            loop {
-                for mut item in rows.items {
-                    if item.contains_key(MEMBER_SINCE) {
-                        continue;
-                    }
-                    let own = session(&mut item, query)?;
-                    // At one time a user's own rows come before his groups.
-                    while let Some(group) = groups.next_if(|group| group.update_time > own.update_time) {
-                        if page.push_group(group).is_break() {
-                            break 'full;
-                        }
-                    }
-                    if page.push_own(own).is_break() {
-                        break 'full;
-                    }
+        for (own, _) in own.kept {
+            // At one time a user's own rows come before his groups.
+            while let Some(group) = groups.next_if(|group| group.update_time > own.update_time) {
+                if page.push_group(group).is_break() {
+                    return Ok(page.finish(query.watermark(now)));
                 }
-                let Some(next) = rows.next else { break };
-                rows = self.own_rows(query, &page, Some(next)).await?;
             }
-            let _ = groups.try_for_each(|group| page.push_group(group));
+            if page.push_own(own).is_break() {
+                return Ok(page.finish(query.watermark(now)));
+            }
         }
+        let _ = groups.try_for_each(|group| page.push_group(group));
         Ok(page.finish(query.watermark(now)))
+    }
+
+    /// Reads `byUpdateTime` on from the cursor until the page and one more are there, as far as own rows can fill it.
+    async fn own_rows(&self, query: &ListQuery) -> Result<OwnRows, StoreError> {
+        let range = query.range();
+        let wanted = query.limit().get() + 1;
+        let mut own = OwnRows::default();
+        let mut start = self.start_key(query);
+        let mut text_bytes = 0;
+        loop {
+            let limit = i32::try_from(wanted - own.kept.len()).unwrap_or(i32::MAX);
+            let request = self
+                .query(BY_UPDATE_TIME)
+                .key_condition_expression("userId = :user AND updateTime BETWEEN :min AND :max")
+                .expression_attribute_values(":min", n(range.min()))
+                .expression_attribute_values(":max", n(range.max()))
+                .scan_index_forward(false)
+                .limit(limit);
+            let Rows { rows, next } = self.send_query(request, start).await?;
+            for (id, row) in rows {
+                if row.membership.is_some_and(|held| held.is_member()) {
+                    own.members.push((id, row));
+                } else {
+                    let known_at = row.membership.map(|held| held.at);
+                    let session = row.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME))?;
+                    let session = shown(session, query);
+                    text_bytes += session.text_len();
+                    own.kept.push((session, known_at));
+                }
+            }
+            start = next;
+            if start.is_none() || own.kept.len() >= wanted || text_bytes > Page::MAX_TEXT_BYTES {
+                return Ok(own);
+            }
+        }
     }
 
     /// A page that ended on an own row goes on behind it, by a key made by hand: DynamoDB needs no row to be there.
     fn start_key(&self, query: &ListQuery) -> Option<Item> {
         let cursor = query.cursor()?;
-        Some(Item::from([
-            (USER_ID.to_owned(), s(self.user.as_str())),
-            (SESSION_ID.to_owned(), s(cursor.own()?.as_str())),
-            (UPDATE_TIME.to_owned(), n(cursor.time())),
-        ]))
+        let mut key = self.key(cursor.own()?);
+        key.insert(UPDATE_TIME.to_owned(), n(cursor.time()));
+        Some(key)
     }
 
-    /// The user's rows in the query's range, one more than the page has room for.
-    async fn own_rows(
-        &self,
-        query: &ListQuery,
-        page: &Page,
-        start: Option<Item>,
-    ) -> Result<Rows, StoreError> {
-        let range = query.range();
-        let limit = i32::try_from(page.room() + 1).unwrap_or(i32::MAX);
-        let query = self
-            .query(BY_UPDATE_TIME)
-            .key_condition_expression("userId = :user AND updateTime BETWEEN :min AND :max")
-            .expression_attribute_values(":min", n(range.min()))
-            .expression_attribute_values(":max", n(range.max()))
-            .scan_index_forward(false)
-            .limit(limit);
-        self.send_query(query, start).await
-    }
-
-    /// The sessions of the groups the user is a member of that belong on this page or a later one, newest first, at one
-    /// time by id.
-    async fn groups(&self, query: &ListQuery) -> Result<Vec<RecentSession>, StoreError> {
-        let mut groups = Vec::new();
+    /// All groups the user is a member of.
+    async fn memberships(&self) -> Result<Memberships, StoreError> {
+        let mut memberships = Memberships::new();
         let mut start = None;
         loop {
-            let memberships = self.query(BY_MEMBERSHIP).key_condition_expression("userId = :user");
-            let rows = self.send_query(memberships, start).await?;
-            for mut item in rows.items {
-                if item.contains_key(UPDATE_TIME) {
-                    groups.push(session(&mut item, query)?);
-                }
+            let request = self.query(BY_MEMBERSHIP).key_condition_expression("userId = :user");
+            let Rows { rows, next } = self.send_query(request, start).await?;
+            for (id, row) in rows {
+                memberships.insert(id.group().ok_or(StoreError::MalformedItem(SESSION_ID))?, row);
             }
-            start = rows.next;
+            start = next;
             if start.is_none() {
-                break;
+                return Ok(memberships);
             }
         }
+    }
+
+    /// The sessions of the user's groups that belong on this page: the newest, one more than it takes; newest first, at
+    /// one time by id.
+    async fn groups(
+        &self,
+        query: &ListQuery,
+        memberships: Memberships,
+    ) -> Result<Vec<RecentSession>, StoreError> {
         let range = query.range();
-        let taken = |group: &RecentSession| {
-            let cursor = query.cursor().filter(|cursor| cursor.time() == group.update_time);
-            cursor.and_then(|cursor| cursor.group()).is_some_and(|last| group.session_id <= *last)
+        let taken = |session: &RecentSession| {
+            let cursor = query.cursor().filter(|cursor| cursor.time() == session.update_time);
+            cursor.and_then(|cursor| cursor.group()).is_some_and(|last| session.session_id <= *last)
         };
-        groups.retain(|group| range.contains(group.update_time) && !taken(group));
-        groups.sort_by(|a, b| {
-            (Reverse(a.update_time), &a.session_id).cmp(&(Reverse(b.update_time), &b.session_id))
-        });
-        Ok(groups)
+        let wanted = |session: &RecentSession| range.contains(session.update_time) && !taken(session);
+        let order = |session: &RecentSession| (Reverse(session.update_time), session.session_id.clone());
+        let chunks: Vec<Vec<_>> = {
+            let mut memberships = memberships.into_iter().peekable();
+            std::iter::from_fn(|| {
+                memberships.peek()?;
+                Some(memberships.by_ref().take(PER_REQUEST).collect())
+            })
+            .collect()
+        };
+        let read = |chunk: Vec<(GroupId, Row)>| async move {
+            let ids: Vec<_> = chunk.iter().map(|(group, _)| group.clone()).collect();
+            let mut heads = self.store.heads(&ids).await?;
+            let sessions = chunk.into_iter().filter_map(|(group, row)| {
+                let head = heads.remove(&group);
+                row.into_group_session(&group, self.user, head)
+            });
+            Ok::<Vec<_>, StoreError>(sessions.collect())
+        };
+        let newest = stream::iter(chunks.into_iter().map(read)).buffer_unordered(HEADS_AT_ONCE).try_fold(
+            Vec::new(),
+            async |mut newest: Vec<RecentSession>, sessions| {
+                newest.extend(sessions.into_iter().filter(wanted).map(|session| shown(session, query)));
+                newest.sort_by_cached_key(order);
+                newest.truncate(query.limit().get() + 1);
+                Ok(newest)
+            },
+        );
+        newest.await
     }
 
     fn query(&self, index: &str) -> QueryFluentBuilder {
@@ -119,23 +170,43 @@ impl Sessions<'_> {
             .table_name(&*self.store.sessions_table)
             .index_name(index)
             .consistent_read(true)
-            .expression_attribute_values(":user", AttributeValue::S(self.user.to_string()))
+            .expression_attribute_values(":user", s(self.user.as_str()))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
     async fn send_query(&self, query: QueryFluentBuilder, start: Option<Item>) -> Result<Rows, StoreError> {
         let output = query.set_exclusive_start_key(start).send().await?;
         self.store.meter.add_read(output.consumed_capacity());
-        Ok(Rows { items: output.items.unwrap_or_default(), next: output.last_evaluated_key })
+        let rows = output.items.unwrap_or_default().into_iter();
+        let rows = rows.map(|mut item| Ok((item::session_id(&item)?, item::row(&mut item)?)));
+        Ok(Rows { rows: rows.collect::<Result<_, StoreError>>()?, next: output.last_evaluated_key })
     }
 }
 
-/// The session of an item that an index over `updateTime` holds.
-fn session(item: &mut Item, query: &ListQuery) -> Result<RecentSession, StoreError> {
-    let id: SessionId = item::session_id(item)?;
-    let mut session = item::row(item)?.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME))?;
+/// The two queries see a row at two instants. A session that both saw counts once, by the row that knows the greater
+/// membership event; a membership that only `byUpdateTime` saw is one all the same.
+fn reconcile(own: &mut OwnRows, memberships: &mut Memberships) {
+    let known_at = |row: &Row| row.membership.map(|held| held.at);
+    for (id, row) in own.members.drain(..) {
+        let Some(group) = id.group() else { continue };
+        if memberships.get(&group).is_none_or(|seen| known_at(seen) < known_at(&row)) {
+            memberships.insert(group, row);
+        }
+    }
+    own.kept.retain(|(session, left_at)| {
+        let Some(group) = session.session_id.group() else { return true };
+        let Some(seen) = memberships.get(&group) else { return true };
+        let has_left = known_at(seen) < *left_at;
+        if has_left {
+            memberships.remove(&group);
+        }
+        has_left
+    });
+}
+
+fn shown(mut session: RecentSession, query: &ListQuery) -> RecentSession {
     if !query.need_last_msg() {
         session.last_msg = None;
     }
-    Ok(session)
+    session
 }

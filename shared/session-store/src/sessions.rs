@@ -1,28 +1,19 @@
 //! One user's sessions: get, set ext, delete, record.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    types::{ReturnConsumedCapacity, ReturnValue},
-};
-use session_model::{Account, Entry, Ext, LastMsg, LastMsgType, RecentSession, Row, SessionId, Timestamp};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use session_model::{Account, Entry, Ext, GroupId, Position, RecentSession, Row, SessionId, Timestamp};
 
 use crate::{
     Store, StoreError,
     item::{self, Item, n, s},
-    table::{SESSION_ID, TOMBSTONE_SECONDS, USER_ID},
+    table::{SESSION_ID, TOMBSTONE_SECONDS, UPDATE_TIME, USER_ID},
+    update::{Give, Update, Updated},
 };
 
-/// True of a row that holds nothing, or a position before (`:t`, `:id`).
-const OLDER: &str = "attribute_not_exists(msgTime) OR msgTime < :t OR (msgTime = :t AND msgId < :id)";
-
-/// What came of recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Merged {
-    /// The row changed.
-    Applied,
-    /// The row holds the same or something newer.
-    Superseded,
-}
+/// How often a delete begins anew when the row changes under it.
+const MAX_TRIES: usize = 5;
+/// What a delete takes from what a session shows.
+const SHOWN: &str = "updateTime, lastMsg, lastMsgType, ext";
 
 /// The sessions of one user.
 #[derive(Clone, Copy, Debug)]
@@ -31,31 +22,16 @@ pub struct Sessions<'a> {
     pub(crate) user: &'a Account,
 }
 
-impl<'a> Sessions<'a> {
-    pub(crate) fn new(store: &'a Store, user: &'a Account) -> Self {
-        Self { store, user }
-    }
-
-    /// The session; none when it is absent or deleted. Read strongly.
+impl Sessions<'_> {
+    /// The session; none when it is absent or deleted. The user's own row is read strongly, a group's head eventually.
     pub async fn get(&self, id: &SessionId) -> Result<Option<RecentSession>, StoreError> {
-        Ok(self.row(id).await?.into_session(id.clone()))
-    }
-
-    /// Everything the user's row of the session holds, also under a deleted one. Read strongly.
-    pub async fn row(&self, id: &SessionId) -> Result<Row, StoreError> {
-        let store = self.store;
-        let output = store
-            .client
-            .get_item()
-            .table_name(&*store.sessions_table)
-            .key(USER_ID, s(self.user.as_str()))
-            .key(SESSION_ID, s(id.as_str()))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        store.meter.add_read(output.consumed_capacity());
-        output.item.map_or_else(|| Ok(Row::default()), |mut item| item::row(&mut item))
+        match id.group() {
+            None => Ok(self.row(id).await?.unwrap_or_default().into_session(id.clone())),
+            Some(group) => {
+                let (row, head) = tokio::try_join!(self.row(id), self.store.head(&group, false))?;
+                Ok(row.unwrap_or_default().into_group_session(&group, self.user, head))
+            }
+        }
     }
 
     /// Sets or removes the user's text, and answers the session. An absent or deleted session shows from `now` on,
@@ -66,94 +42,116 @@ impl<'a> Sessions<'a> {
         ext: &Ext,
         now: Timestamp,
     ) -> Result<RecentSession, StoreError> {
-        let show = "updateTime = if_not_exists(updateTime, :now)";
-        let update =
-            self.update(id).expression_attribute_values(":now", n(now)).return_values(ReturnValue::AllNew);
+        let update = Update::default()
+            .set("updateTime = if_not_exists(updateTime, :now)")
+            .remove("expiresAt")
+            .with(":now", n(now));
         let update = match ext.text() {
-            Some(text) => update
-                .update_expression(format!("SET ext = :ext, {show} REMOVE expiresAt"))
-                .expression_attribute_values(":ext", s(text)),
-            None => update.update_expression(format!("SET {show} REMOVE ext, expiresAt")),
+            Some(text) => update.set("ext = :ext").with(":ext", s(text)),
+            None => update.remove("ext"),
         };
-        let output = update.send().await?;
-        self.store.meter.add_write(output.consumed_capacity());
-        let mut item = output.attributes.unwrap_or_default();
-        let session = item::row(&mut item)?.into_session(id.clone());
-        session.ok_or(StoreError::MalformedItem(crate::table::UPDATE_TIME))
+        let (Updated::Done(mut item) | Updated::Refused(mut item)) =
+            self.update(id, update, Give::After).await?;
+        let row = item::row(&mut item)?;
+        let session = match id.group().filter(|_| row.membership.is_some_and(|held| held.is_member())) {
+            None => row.into_session(id.clone()),
+            Some(group) => {
+                let head = self.store.head(&group, false).await?;
+                row.into_group_session(&group, self.user, head)
+            }
+        };
+        session.ok_or(StoreError::MalformedItem(UPDATE_TIME))
     }
 
     /// Deletes the session. Its position stays as a tombstone for 30 days after `now`, so that a late copy of what was
     /// deleted does not bring it back. Deleting what is absent or deleted is a success and changes nothing.
     pub async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
         let expires_at = now.as_millis() / 1000 + TOMBSTONE_SECONDS;
-        let update = self
-            .update(id)
-            .update_expression("SET expiresAt = :e REMOVE updateTime, lastMsg, lastMsgType, ext")
-            .condition_expression("attribute_exists(updateTime)")
-            .expression_attribute_values(":e", n(expires_at));
-        self.send_conditional(update).await.map(|_| ())
-    }
-
-    /// Merges what a copy of the feed says of the session: the merge rule as one conditional write.
-    pub async fn record(&self, id: &SessionId, entry: &Entry) -> Result<Merged, StoreError> {
-        let (text, last_msg_type, update_time, condition) = match &entry.last_msg {
-            LastMsg::Message(text) => (text, LastMsgType::Message, entry.position.time, OLDER.to_owned()),
-            LastMsg::Recall { at, notice } => (
-                notice,
-                LastMsgType::Recall,
-                *at,
-                format!(
-                    "{OLDER} OR (msgTime = :t AND msgId = :id AND \
-                     (lastMsgType = :message OR (lastMsgType = :type AND updateTime < :u)))"
-                ),
-            ),
-        };
-        let mut update = self
-            .update(id)
-            .update_expression(
-                "SET lastMsg = :m, lastMsgType = :type, updateTime = :u, msgTime = :t, msgId = :id REMOVE expiresAt",
-            )
-            .condition_expression(condition)
-            .expression_attribute_values(":m", s(text))
-            .expression_attribute_values(":type", n(last_msg_type.as_number()))
-            .expression_attribute_values(":u", n(update_time))
-            .expression_attribute_values(":t", n(entry.position.time))
-            .expression_attribute_values(":id", s(&entry.position.id));
-        if last_msg_type == LastMsgType::Recall {
-            update = update.expression_attribute_values(":message", n(LastMsgType::Message.as_number()));
+        if let Some(group) = id.group() {
+            return self.delete_group(&group, expires_at).await;
         }
-        self.send_conditional(update).await
+        let update = Update::default()
+            .set("expiresAt = :e")
+            .remove(SHOWN)
+            .only_if("attribute_exists(updateTime)")
+            .with(":e", n(expires_at));
+        self.update(id, update, Give::Nothing).await.map(|_| ())
     }
 
-    fn update(&self, id: &SessionId) -> UpdateItemFluentBuilder {
-        let key = Item::from([
-            (USER_ID.to_owned(), s(self.user.as_str())),
-            (SESSION_ID.to_owned(), s(id.as_str())),
-        ]);
-        self.store
+    /// Merges what a copy of the feed says of the session: the merge rule as one conditional write. A failed condition is
+    /// a success: the row already says that, or something newer.
+    pub async fn record(&self, id: &SessionId, entry: &Entry) -> Result<(), StoreError> {
+        self.update(id, Update::record(entry), Give::Nothing).await.map(|_| ())
+    }
+
+    /// A member's tombstone stands at what he sees: the head's position, unless his own is greater. It expires only when
+    /// he is no member, since what it hides does not.
+    async fn delete_group(&self, group: &GroupId, expires_at: u64) -> Result<(), StoreError> {
+        let id = group.session_id();
+        for _ in 0..MAX_TRIES {
+            let (row, head) = tokio::try_join!(self.row(id), self.store.head(group, true))?;
+            let row = row.unwrap_or_default();
+            let is_member = row.membership.is_some_and(|held| held.is_member());
+            if !is_member && row.update_time().is_none() {
+                return Ok(());
+            }
+            let read = row.register.map(|held| held.position);
+            let seen = head.and_then(|head| head.register).map(|held| held.position);
+            let update = tombstone(read.as_ref(), seen.max(read.clone()).as_ref(), is_member, expires_at);
+            if let Updated::Done(_) = self.update(id, update, Give::Nothing).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Throttled("overtaken by other writes of the session".into()))
+    }
+
+    /// Everything the user's row of the session holds, also under a deleted one. Read strongly.
+    async fn row(&self, id: &SessionId) -> Result<Option<Row>, StoreError> {
+        let store = self.store;
+        let output = store
             .client
-            .update_item()
-            .table_name(&*self.store.sessions_table)
-            .set_key(Some(key))
+            .get_item()
+            .table_name(&*store.sessions_table)
+            .set_key(Some(self.key(id)))
+            .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
+        store.meter.add_read(output.consumed_capacity());
+        output.item.map(|mut item| item::row(&mut item)).transpose()
     }
 
-    /// A failed condition is a no-op and a success: the row already says what the write would, or something newer.
-    async fn send_conditional(&self, update: UpdateItemFluentBuilder) -> Result<Merged, StoreError> {
-        match update.send().await {
-            Ok(output) => {
-                self.store.meter.add_write(output.consumed_capacity());
-                Ok(Merged::Applied)
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                self.store.meter.add_refused_write();
-                Ok(Merged::Superseded)
-            }
-            Err(error) => Err(error.into()),
-        }
+    pub(crate) fn key(&self, id: &SessionId) -> Item {
+        Item::from([(USER_ID.to_owned(), s(self.user.as_str())), (SESSION_ID.to_owned(), s(id.as_str()))])
+    }
+
+    async fn update(&self, id: &SessionId, update: Update, give: Give) -> Result<Updated, StoreError> {
+        self.store.update(&self.store.sessions_table, self.key(id), update, give).await
+    }
+}
+
+/// The delete of a group's session whose row has this position and membership; it then stands at the other position.
+fn tombstone(
+    read: Option<&Position>,
+    position: Option<&Position>,
+    is_member: bool,
+    expires_at: u64,
+) -> Update {
+    let mut update = Update::default().remove(SHOWN);
+    if let Some(position) = position {
+        update =
+            update.set("msgTime = :t, msgId = :id").with(":t", n(position.time)).with(":id", s(&position.id));
+    }
+    update = if is_member {
+        update.only_if("attribute_exists(memberSince)")
+    } else {
+        update.only_if("attribute_not_exists(memberSince)").set("expiresAt = :e").with(":e", n(expires_at))
+    };
+    match read {
+        None => update.only_if("attribute_not_exists(msgTime)"),
+        Some(read) => update
+            .only_if("msgTime = :read_t AND msgId = :read_id")
+            .with(":read_t", n(read.time))
+            .with(":read_id", s(&read.id)),
     }
 }

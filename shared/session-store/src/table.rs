@@ -1,5 +1,6 @@
-//! The `Sessions` table: its keys, its indexes and its attributes. The template declares the same, and a test holds the
-//! two together.
+//! The tables: keys, indexes and attributes. The template declares the same, and a test holds the two together.
+//!
+//! `Sessions` holds a row per user and session, `Groups` one item per group, its head.
 
 /// Partition key, S: the user whose row it is.
 pub const USER_ID: &str = "userId";
@@ -23,10 +24,27 @@ pub const MSG_ID: &str = "msgId";
 pub const LAST_MSG: &str = "lastMsg";
 /// N: 0 message, 1 recall notice.
 pub const LAST_MSG_TYPE: &str = "lastMsgType";
+/// N, ms: the time of the newest event that spoke of the user's membership.
+pub const MEMBER_AT: &str = "memberAt";
+/// N: its rank: 0 joined, 1 left, 2 named by a whole list.
+pub const MEMBER_RANK: &str = "memberRank";
 /// S: the user's private text.
 pub const EXT: &str = "ext";
 /// N, seconds: when DynamoDB may drop the row (TTL). Only on rows that show nothing and are no membership.
 pub const EXPIRES_AT: &str = "expiresAt";
 
-/// How long a deleted session's position stays as a tombstone, in seconds: 30 days.
+/// Partition key of `Groups`, S: the group. A head holds its newest message in the attributes that rows have for theirs.
+pub const GROUP_ID: &str = "groupId";
+/// BS: what stands for each member by the newest whole list; absent beside a `listedAt` means nobody.
+pub const MEMBER_HASHES: &str = "memberHashes";
+/// N, ms: the time of the newest whole list.
+pub const LISTED_AT: &str = "listedAt";
+/// B: the digest of the newest whole list.
+pub const LIST_DIGEST: &str = "listDigest";
+/// B: the same, while `memberHashes` is exactly that list.
+pub const LIST_KEY: &str = "listKey";
+/// N: counts the changes of `memberHashes`.
+pub const MEMBERS_VERSION: &str = "membersVersion";
+
+/// How long a deleted session's position stays as a tombstone, and that of a member who left, in seconds: 30 days.
 pub const TOMBSTONE_SECONDS: u64 = 30 * 24 * 60 * 60;

@@ -36,7 +36,7 @@ async fn every_function_is_in_the_template_and_answers_as_its_operation(t: Test)
     let bob = t.user("bob");
     let mut routed = BTreeSet::new();
     for route in &template.routes {
-        let path = route.path.replace("{sessionId}", "p2p%7Calice");
+        let path = route.path.replace("{sessionId}", "p2p%7Calice").replace("{groupId}", "team%7C1");
         let answer = t.send(bob.request(route.method.parse::<Method>().unwrap(), &path)).await;
         let line = t.app.logs.of(&answer.request_id).await;
         assert_eq!(line["operation"], template.functions[&route.function].description, "{}", route.key());
@@ -68,6 +68,7 @@ async fn the_template_s_tables_are_the_store_s(_: Test) {
         assert_eq!(index["Projection"], json!({"ProjectionType": "ALL"}));
     }
     assert_eq!(sessions.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
+    assert_eq!(keys(&tables["GroupsTable"].create), [(table::GROUP_ID.to_owned(), "HASH".to_owned())]);
 }
 
 /// The Rust sources below a folder of the workspace.

@@ -15,7 +15,6 @@ scenarios![
     a_blocked_message_shows_on_the_sender_s_side_alone,
     a_message_to_oneself_shows_once,
     what_is_not_ours_is_taken_and_changes_nothing,
-    group_events_are_to_be_repeated_until_groups_are_served,
     the_console_s_check_is_answered_signed_or_not,
 ];
 
@@ -81,19 +80,6 @@ async fn what_is_not_ours_is_taken_and_changes_nothing(t: Test) {
         t.deliver([&with(message(&alice, &bob, 1), "eventType", event_type)]).await;
     }
     assert!(alice.listed().await.is_empty() && bob.listed().await.is_empty());
-}
-
-async fn group_events_are_to_be_repeated_until_groups_are_served(t: Test) {
-    let (alice, bob) = t.alice_and_bob();
-    for conv_type in ["TEAM", "SUPER_TEAM"] {
-        t.post(&with(message(&alice, &bob, 1), "convType", conv_type))
-            .await
-            .is_problem(503, "team and super team");
-    }
-    for event_type in ["8", "25"] {
-        let recall = with(crate::copies::recall(&alice, &bob, 1, 2), "eventType", event_type);
-        t.post(&recall).await.is_problem(503, "team and super team");
-    }
 }
 
 async fn the_console_s_check_is_answered_signed_or_not(t: Test) {

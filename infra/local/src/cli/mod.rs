@@ -1,15 +1,13 @@
 //! The command line.
 
 mod seed;
+mod send;
 mod serve;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
-use session_local::{
-    clock,
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, text_message},
-};
+use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
 
 /// The session service on this machine: the template's routes on a loopback port, the functions' own executables run
 /// through the Lambda Runtime API, a DynamoDB engine behind them.
@@ -31,24 +29,17 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Post a signed message copy to a running service: a text from one account to another
+    /// Post a signed message copy to a running service: a text to an account, a team or a super team
     Send {
-        /// Who sends
-        #[arg(long)]
-        from: String,
-        /// To whom
-        #[arg(long)]
-        to: String,
-        /// What
-        #[arg(long)]
-        text: String,
+        #[command(flatten)]
+        message: send::Message,
         #[command(flatten)]
         backend: Backend,
     },
     /// Fill a running service with realistic sessions
     Seed {
         #[command(flatten)]
-        size: seed::Size,
+        seed: seed::Seed,
         #[command(flatten)]
         backend: Backend,
     },
@@ -90,10 +81,8 @@ pub(crate) async fn run() -> Result<()> {
             println!("{}", token(&user, &target.url).await?);
             Ok(())
         }
-        Some(Command::Send { from, to, text, backend }) => {
-            backend.feed().deliver(&text_message(&from, &to, &text, clock::now_ms())).await
-        }
-        Some(Command::Seed { size, backend }) => seed::run(&size, &backend.feed()).await,
+        Some(Command::Send { message, backend }) => send::run(&message, &backend.feed()).await,
+        Some(Command::Seed { seed, backend }) => seed::run(&seed, &backend.feed()).await,
     }
 }
 

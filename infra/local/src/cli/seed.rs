@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use session_local::{
     clock,
-    feed::{Feed, text_message},
+    feed::{Feed, super_team_message, team_message, text_message},
 };
 
 /// How many copies are under way at once.
@@ -26,32 +26,44 @@ const TEXTS: [&str; 8] = [
 ];
 
 #[derive(Args)]
-pub(crate) struct Size {
+pub(crate) struct Seed {
     /// How many users: user-1, user-2, …
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     users: u64,
-    /// How many sessions each of them has, with contact-1, contact-2, …
+    /// How many p2p sessions each of them has, with contact-1, contact-2, …
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     sessions: u64,
+    /// How many teams: seed-team-1, …
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    teams: u64,
+    /// How many members each team has: user-1, user-2, …
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=200))]
+    team_size: u64,
+    /// How many super teams: seed-super-team-1, …
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
+    super_teams: u64,
+    /// How many members each super team has: user-1, user-2, …
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    super_team_size: u64,
 }
 
-pub(crate) async fn run(size: &Size, feed: &Feed) -> Result<()> {
+/// One session to make.
+enum Session {
+    P2p { user: u64, contact: u64 },
+    Team(u64),
+    SuperTeam(u64),
+}
+
+pub(crate) async fn run(seed: &Seed, feed: &Feed) -> Result<()> {
     let now = clock::now_ms();
-    let progress = ProgressBar::new(size.users * size.sessions);
+    let p2p = (1..=seed.sessions)
+        .flat_map(|contact| (1..=seed.users).map(move |user| Session::P2p { user, contact }));
+    let groups = (1..=seed.teams).map(Session::Team).chain((1..=seed.super_teams).map(Session::SuperTeam));
+    let progress = ProgressBar::new(seed.users * seed.sessions + seed.teams + seed.super_teams);
     progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} sessions, {per_sec}, {eta} left")?);
-    let sessions = (1..=size.sessions).flat_map(|session| (1..=size.users).map(move |user| (user, session)));
-    let copies = sessions.map(|(user, session)| {
-        // Numbers that look random, and are the same at every run.
-        let mixed = (user * 1_000_003 + session).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let age = session * STEP_MS + mixed % STEP_MS;
-        let text = TEXTS[usize::try_from(mixed % 8).unwrap_or_default()];
-        let (user, contact) = (format!("user-{user}"), format!("contact-{session}"));
-        let (from, to) = if mixed % 2 == 0 { (user, contact) } else { (contact, user) };
-        text_message(&from, &to, text, now.saturating_sub(age).max(OLDEST_MS))
-    });
-    stream::iter(copies)
-        .map(async |copy| {
-            feed.deliver(&copy).await?;
+    stream::iter(groups.chain(p2p))
+        .map(async |session| {
+            make(&session, seed, feed, now).await?;
             progress.inc(1);
             anyhow::Ok(())
         })
@@ -60,6 +72,35 @@ pub(crate) async fn run(size: &Size, feed: &Feed) -> Result<()> {
         .await?;
     progress.finish();
     Ok(())
+}
+
+async fn make(session: &Session, seed: &Seed, feed: &Feed, now: u64) -> Result<()> {
+    let (number, salt) = match *session {
+        Session::P2p { user, contact } => (contact, user * 1_000_003 + contact),
+        Session::Team(team) => (team, team + 500_009),
+        Session::SuperTeam(team) => (team, team + 700_001),
+    };
+    // Numbers that look random, and are the same at every run.
+    let mixed = salt.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let time = now.saturating_sub(number * STEP_MS + mixed % STEP_MS).max(OLDEST_MS);
+    let text = TEXTS[usize::try_from(mixed % 8).unwrap_or_default()];
+    let members = |count: u64| (1..=count).map(|user| format!("user-{user}")).collect::<Vec<_>>();
+    match *session {
+        Session::P2p { user, contact } => {
+            let (user, contact) = (format!("user-{user}"), format!("contact-{contact}"));
+            let (from, to) = if mixed.is_multiple_of(2) { (user, contact) } else { (contact, user) };
+            feed.deliver(&text_message(&from, &to, text, time)).await
+        }
+        Session::Team(team) => {
+            let members = members(seed.team_size);
+            feed.deliver(&team_message("user-1", &format!("seed-team-{team}"), &members, text, time)).await
+        }
+        Session::SuperTeam(team) => {
+            let name = format!("seed-super-team-{team}");
+            feed.add_members(&format!("super_team|{name}"), &members(seed.super_team_size), time).await?;
+            feed.deliver(&super_team_message("user-1", &name, text, time)).await
+        }
+    }
 }
 
 /// 2001: the service takes no message from before 2000.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{GroupId, ListDigest, MemberAt, MemberHash, Rank};
+use super::{GroupId, ListDigest, MemberAt, MemberHash, Membership, Rank};
 use crate::{Account, RecentSession, Register, Row, Timestamp};
 
 /// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
@@ -33,7 +33,7 @@ impl Head {
     /// older than what his row knows.
     #[must_use]
     pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &Row) -> bool {
-        let Some(membership) = row.membership.filter(|membership| membership.is_member()) else {
+        let Some(membership) = row.membership.filter(Membership::is_member) else {
             return false;
         };
         let Some(listed_at) = self.listed_at else { return true };
@@ -65,7 +65,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LastMsg, Membership, Position};
+    use crate::{LastMsg, Position};
 
     fn ms(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)

@@ -71,12 +71,11 @@ pub async fn record<I: GroupItems>(
     left: &BTreeSet<Account>,
 ) -> Result<(), Interrupted<I::Error>> {
     let time = entry.position.time;
-    match list {
-        Some(list) => store_list(items, list, Some(entry)).await?,
-        None => {
-            join(items, time, joined).await?;
-            items.write_head(HeadWrite::Record(entry.clone())).await?;
-        }
+    if let Some(list) = list {
+        store_list(items, list, Some(entry)).await?;
+    } else {
+        join(items, time, joined).await?;
+        record_on_head(items, entry).await?;
     }
     leave(items, group, time, left, &Leaving::Notice(entry.clone())).await
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Conversation, members, position, sides};
+use super::{Conversation, MemberChange, members, position, sides};
 use crate::{
-    Account, Entry, Fields, InvalidField, InvalidValue, LastMsg, Position, SessionId, SessionType, Timestamp,
+    Account, Entry, Fields, GroupId, InvalidField, InvalidValue, LastMsg, MemberList, Position, SessionId,
+    SessionType, Timestamp,
 };
 
 /// A message of a session.
@@ -22,6 +23,23 @@ pub struct Message {
     pub blocked: bool,
     /// The members of the team (`tMembers`), where the copy carries them.
     pub members: Option<BTreeSet<Account>>,
+    /// What the message says of the group's members.
+    pub change: MemberChange,
+}
+
+/// What a message means for its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMessage {
+    /// The group.
+    pub group: GroupId,
+    /// What the group's sessions show of it.
+    pub entry: Entry,
+    /// The members from then on, where the copy carries their list.
+    pub list: Option<MemberList>,
+    /// Who joined with it.
+    pub joined: BTreeSet<Account>,
+    /// Who left with it.
+    pub left: BTreeSet<Account>,
 }
 
 impl Message {
@@ -43,6 +61,7 @@ impl Message {
             conversation: Conversation::parse(fields, session_type, &from)?,
             last_msg: last_msg(fields, &from, &position)?,
             position,
+            change: MemberChange::parse(fields, session_type, &from)?,
             blocked: fields.value("blacklist").is_some(),
             members: members::parse(fields)?,
         }))
@@ -54,14 +73,35 @@ impl Message {
         Entry { position: self.position.clone(), last_msg: LastMsg::Message(self.last_msg.clone()) }
     }
 
+    /// What a message in a group means for it; none for a p2p message. `tMembers` still names who is just leaving, and may
+    /// not yet name who is just joining; of a dismissed group that carries it, everybody leaves. Without it, members keep
+    /// seeing the head of a dismissed group, which is the notice.
+    #[must_use]
+    pub fn in_group(&self) -> Option<GroupMessage> {
+        let Conversation::Group(group) = &self.conversation else { return None };
+        let MemberChange { joined, left, dismissed } = &self.change;
+        let left = match &self.members {
+            Some(members) if *dismissed => members,
+            _ => left,
+        };
+        let listed = self.members.as_ref().map(|members| &(members | joined) - left);
+        Some(GroupMessage {
+            group: group.clone(),
+            entry: self.entry(),
+            list: listed.map(|members| MemberList::new(group, self.position.time, &members)),
+            joined: joined.clone(),
+            left: left.clone(),
+        })
+    }
+
     /// The rows that a p2p message shows in: each side's own, the sender's alone when he is blocked;
     /// none for a message of a group.
     #[must_use]
-    pub fn p2p_sides(&self) -> Option<Vec<(Account, SessionId)>> {
+    pub fn p2p_sides(&self) -> Vec<(Account, SessionId)> {
         match &self.conversation {
-            Conversation::P2p { from, to } if self.blocked => Some(vec![(from.clone(), SessionId::p2p(to))]),
-            Conversation::P2p { from, to } => Some(sides(from, to)),
-            Conversation::Group(_) => None,
+            Conversation::P2p { from, to } if self.blocked => vec![(from.clone(), SessionId::p2p(to))],
+            Conversation::P2p { from, to } => sides(from, to),
+            Conversation::Group(_) => Vec::new(),
         }
     }
 }

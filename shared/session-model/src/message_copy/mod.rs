@@ -5,9 +5,11 @@
 
 mod members;
 mod message;
+mod notification;
 mod recall;
 
-pub use message::Message;
+pub use message::{GroupMessage, Message};
+pub use notification::MemberChange;
 pub use recall::Recall;
 
 use crate::{
@@ -72,12 +74,6 @@ fn sides(from: &Account, to: &Account) -> Vec<(Account, SessionId)> {
     sides
 }
 
-/// A time of the feed that a clock can have said.
-fn time(fields: &Fields, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
-    let text = fields.scalar(name)?;
-    text.parse().and_then(|time: Timestamp| time.check_plausible(now)).map_err(|reason| reason.of(name))
-}
-
 /// A message's position, from the fields that hold its time and its server id.
 fn position(
     fields: &Fields,
@@ -85,7 +81,7 @@ fn position(
     id_name: &'static str,
     now: Timestamp,
 ) -> Result<Position, InvalidField> {
-    Ok(Position { time: time(fields, time_name, now)?, id: fields.non_empty_text(id_name)?.to_owned() })
+    Ok(Position { time: fields.time(time_name, now)?, id: fields.non_empty_text(id_name)?.to_owned() })
 }
 
 #[cfg(test)]
@@ -139,8 +135,7 @@ mod tests {
             json!({"from": "alice", "time": 1_699_999_999_000_u64, "type": 0, "body": "hello", "fromClientType": "IOS",
                    "msgIdClient": "c-1", "msgIdServer": "s-1"})
         );
-        let texts: Vec<_> =
-            message.p2p_sides().unwrap().iter().map(|(user, id)| format!("{user} {id}")).collect();
+        let texts: Vec<_> = message.p2p_sides().iter().map(|(user, id)| format!("{user} {id}")).collect();
         assert_eq!(texts, ["alice p2p|bob", "bob p2p|alice"]);
     }
 
@@ -148,7 +143,7 @@ mod tests {
     fn a_blocked_message_is_its_sender_s_alone_and_one_to_oneself_is_one_row() {
         let sides = |copy: &Value| match parse(copy).unwrap() {
             Event::Message(message) => {
-                message.p2p_sides().unwrap().iter().map(|(user, id)| format!("{user} {id}")).collect()
+                message.p2p_sides().iter().map(|(user, id)| format!("{user} {id}")).collect()
             }
             other => panic!("{other:?}"),
         };
@@ -196,7 +191,7 @@ mod tests {
             json!({"from": "alice", "time": 1_699_999_999_500_u64, "deleteMsgIdClient": "c-1",
                    "deleteMsgIdServer": "s-1", "deleteMsgCreateTime": 1_699_999_999_000_u64})
         );
-        assert_eq!(recall.p2p_sides().unwrap().len(), 2);
+        assert_eq!(recall.p2p_sides().len(), 2);
     }
 
     #[test]
@@ -221,6 +216,32 @@ mod tests {
         assert_eq!(conversation(&recall("25")), "super_team|bob");
         for event_type in ["2", "3", "4", "5", "6", "9", "14", "99", "login"] {
             assert_eq!(conversation(&json!({"eventType": event_type})), "not ours");
+        }
+    }
+
+    #[test]
+    fn the_list_of_a_team_is_effective_after_its_notification() {
+        let listed = |id: u64, members: &str| {
+            let attach = json!({"id": id, "data": {"ids": ["b", "c"]}}).to_string();
+            let copy = with(with(message(), "convType", json!("TEAM")), "msgType", json!("NOTIFICATION"));
+            let copy = with(with(copy, "attach", json!(attach)), "tMembers", json!(members));
+            let Event::Message(message) = parse(&copy).unwrap() else { panic!("not a message") };
+            let names = |accounts: Vec<&Account>| {
+                accounts.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("")
+            };
+            let message = message.in_group().unwrap();
+            let mut list: Vec<_> = message.list.as_ref().unwrap().members().values().collect();
+            list.sort();
+            (names(list), names(message.left.iter().collect()))
+        };
+        for (case, id, members, list, left) in [
+            ("pulled in", 0, "[a]", "abc", ""),
+            ("kicked", 1, "[a, b, c]", "a", "bc"),
+            ("left", 2, "[alice, b]", "b", "alice"),
+            ("dismissed", 4, "[a, b]", "", "ab"),
+            ("renamed", 3, "[a, b]", "ab", ""),
+        ] {
+            assert_eq!(listed(id, members), (list.to_owned(), left.to_owned()), "{case}");
         }
     }
 

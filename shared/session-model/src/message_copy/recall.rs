@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Conversation, position, sides, time};
+use super::{Conversation, position, sides};
 use crate::{Account, Entry, Fields, InvalidField, LastMsg, Position, SessionId, SessionType, Timestamp};
 
 /// A message was recalled.
@@ -26,7 +26,7 @@ impl Recall {
     ) -> Result<Self, InvalidField> {
         let from: Account = fields.parsed("from")?;
         let position = position(fields, "sendTime", "msgId", now)?;
-        let at = time(fields, "deleteTime", now)?;
+        let at = fields.time("deleteTime", now)?;
         let mut notice = json!({
             "from": from.as_str(),
             "time": at,
@@ -50,10 +50,10 @@ impl Recall {
     /// The rows that the recall of a p2p message shows in. The copy does not tell whether the receiver had blocked the
     /// sender, so both sides' own; none for a recall in a group.
     #[must_use]
-    pub fn p2p_sides(&self) -> Option<Vec<(Account, SessionId)>> {
+    pub fn p2p_sides(&self) -> Vec<(Account, SessionId)> {
         match &self.conversation {
-            Conversation::P2p { from, to } => Some(sides(from, to)),
-            Conversation::Group(_) => None,
+            Conversation::P2p { from, to } => sides(from, to),
+            Conversation::Group(_) => Vec::new(),
         }
     }
 }

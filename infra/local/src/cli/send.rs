@@ -1,0 +1,51 @@
+//! `cargo local send`: one message, as the messaging backend posts it.
+
+use anyhow::Result;
+use clap::Args;
+use session_local::{
+    clock,
+    feed::{Feed, super_team_message, team_message, text_message},
+};
+
+#[derive(Args)]
+pub(crate) struct Message {
+    /// Who sends
+    #[arg(long)]
+    from: String,
+    #[command(flatten)]
+    receiver: Receiver,
+    /// The members of the group: the list that a team's copy carries; a super team's are added to it
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with = "to")]
+    members: Vec<String>,
+    /// What
+    #[arg(long)]
+    text: String,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Receiver {
+    /// To which account
+    #[arg(long)]
+    to: Option<String>,
+    /// To which team
+    #[arg(long, value_name = "TID")]
+    team: Option<String>,
+    /// To which super team
+    #[arg(long, value_name = "TID")]
+    super_team: Option<String>,
+}
+
+pub(crate) async fn run(message: &Message, feed: &Feed) -> Result<()> {
+    let Message { from, receiver, members, text } = message;
+    let now = clock::now_ms();
+    if let Some(account) = &receiver.to {
+        return feed.deliver(&text_message(from, account, text, now)).await;
+    }
+    if let Some(team) = &receiver.team {
+        return feed.deliver(&team_message(from, team, members, text, now)).await;
+    }
+    let team = receiver.super_team.as_deref().unwrap_or_default();
+    feed.add_members(&format!("super_team|{team}"), members, now).await?;
+    feed.deliver(&super_team_message(from, team, text, now)).await
+}

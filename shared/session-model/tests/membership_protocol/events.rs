@@ -1,0 +1,130 @@
+//! Events of a group, and what a set of them should end as.
+
+use std::collections::BTreeSet;
+
+use session_model::{
+    Account, Entry, GroupId, Interrupted, LastMsg, MemberList, Position, Register, Timestamp, put_list,
+    record, update_members,
+};
+
+use crate::world::{Scripted, World};
+
+pub(crate) const USERS: [&str; 3] = ["a", "b", "c"];
+
+/// An event, at a time of its own or at another's.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    /// A message without a list; whom it says joined and left.
+    Message { at: u64, joined: &'static str, left: &'static str },
+    /// A message with `tMembers`; the last is whom it says left, who is still in `members`.
+    Listed { at: u64, members: &'static str, left: &'static str },
+    /// The recall of the message at a time.
+    Recall { of: u64, at: u64 },
+    /// A whole list from the backend.
+    Put { at: u64, members: &'static str },
+    /// Changes from the backend.
+    Patch { at: u64, add: &'static str, remove: &'static str },
+}
+
+pub(crate) fn group() -> GroupId {
+    "team|1".parse().unwrap()
+}
+
+pub(crate) fn ms(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+pub(crate) fn accounts(letters: &str) -> BTreeSet<Account> {
+    letters.chars().map(|letter| letter.to_string().parse().unwrap()).collect()
+}
+
+pub(crate) fn position(at: u64) -> Position {
+    Position { time: ms(at), id: format!("m{at}") }
+}
+
+impl Event {
+    pub(crate) fn entry(&self) -> Option<Entry> {
+        match *self {
+            Self::Message { at, .. } | Self::Listed { at, .. } => {
+                Some(Entry { position: position(at), last_msg: LastMsg::Message(format!("message {at}")) })
+            }
+            Self::Recall { of, at } => {
+                let last_msg = LastMsg::Recall { at: ms(at), notice: format!("recall of {of}") };
+                Some(Entry { position: position(of), last_msg })
+            }
+            Self::Put { .. } | Self::Patch { .. } => None,
+        }
+    }
+
+    pub(crate) fn list(&self) -> Option<MemberList> {
+        let (at, members) = match *self {
+            Self::Listed { at, members, left } => (at, &accounts(members) - &accounts(left)),
+            Self::Put { at, members } => (at, accounts(members)),
+            _ => return None,
+        };
+        Some(MemberList::new(&group(), ms(at), &members))
+    }
+
+    /// The single changes: when, who joined, who left.
+    pub(crate) fn changes(&self) -> (u64, BTreeSet<Account>, BTreeSet<Account>) {
+        match *self {
+            Self::Message { at, joined, left } => (at, accounts(joined), accounts(left)),
+            Self::Listed { at, left, .. } => (at, BTreeSet::new(), accounts(left)),
+            Self::Patch { at, add, remove } => (at, accounts(add), accounts(remove)),
+            Self::Recall { .. } | Self::Put { .. } => (0, BTreeSet::new(), BTreeSet::new()),
+        }
+    }
+
+    pub(crate) async fn deliver(&self, items: &Scripted) -> Result<(), Interrupted<()>> {
+        let (time, joined, left) = self.changes();
+        match self {
+            Self::Put { .. } => put_list(items, &self.list().unwrap()).await,
+            Self::Patch { .. } => update_members(items, &group(), ms(time), &joined, &left).await,
+            _ => record(items, &group(), &self.entry().unwrap(), self.list().as_ref(), &joined, &left).await,
+        }
+    }
+}
+
+/// Head register, and for each user: does he see the head, and his own register.
+pub(crate) type Outcome = (Option<Register>, Vec<(bool, Option<Register>)>);
+
+pub(crate) fn outcome(world: &World) -> Outcome {
+    let of_user = |user: &str| {
+        let row = world.row(user);
+        (world.head.is_seen_by(&group(), &user.parse().unwrap(), &row), row.register)
+    };
+    (world.head.register.clone(), USERS.map(of_user).to_vec())
+}
+
+/// The same as a function of the set of events.
+pub(crate) fn expected(events: &[Event]) -> Outcome {
+    let merged = |registers: Vec<Register>| {
+        registers.into_iter().fold(None, |held, register| Some(Register::merge(held, register)))
+    };
+    let head = merged(events.iter().filter_map(Event::entry).map(Register::from).collect());
+    let newest = events.iter().filter_map(Event::list).max_by_key(MemberList::order);
+    let of_user = |user: &str| {
+        let user: Account = user.parse().unwrap();
+        let mut newest_change = None;
+        let mut kept = Vec::new();
+        for event in events {
+            let (time, joined, left) = event.changes();
+            let change = [(joined.contains(&user), 0), (left.contains(&user), 1)];
+            for (_, rank) in change.into_iter().filter(|(named, _)| *named) {
+                newest_change = newest_change.max(Some((time, rank)));
+            }
+            if left.contains(&user) {
+                let empty = Register::tombstone(Position { time: ms(time), id: String::new() });
+                kept.push(event.entry().map_or(empty, Register::from));
+            }
+        }
+        let listed = newest.as_ref().map(|list| (list.time.as_millis(), 2));
+        let sees = if listed > newest_change {
+            newest.as_ref().is_some_and(|list| list.members().values().any(|member| *member == user))
+        } else {
+            newest_change.is_some_and(|(_, rank)| rank == 0)
+        };
+        (sees, merged(kept))
+    };
+    (head, USERS.map(of_user).to_vec())
+}

@@ -1,0 +1,110 @@
+//! The membership protocol, explored: small sets of concurrent events, every interleaving of their single-item writes,
+//! with crashes, restarts and repeats after any write.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod events;
+mod explorer;
+mod world;
+
+use std::collections::BTreeSet;
+
+use events::Event;
+use explorer::explore;
+use world::Broken;
+
+fn pool() -> Vec<Event> {
+    vec![
+        Event::Message { at: 2, joined: "", left: "" },
+        Event::Message { at: 3, joined: "a", left: "" },
+        Event::Message { at: 3, joined: "", left: "a" },
+        Event::Listed { at: 1, members: "ab", left: "" },
+        Event::Listed { at: 2, members: "ab", left: "" },
+        Event::Listed { at: 2, members: "bc", left: "" },
+        Event::Listed { at: 3, members: "abc", left: "a" },
+        Event::Listed { at: 4, members: "ab", left: "ab" },
+        Event::Recall { of: 2, at: 9 },
+        Event::Put { at: 2, members: "ac" },
+        Event::Put { at: 3, members: "" },
+        Event::Patch { at: 1, add: "a", remove: "" },
+        Event::Patch { at: 2, add: "", remove: "a" },
+        Event::Patch { at: 3, add: "a", remove: "b" },
+    ]
+}
+
+/// Events of one kind and time but other content would be two things said of one position, which no feed does.
+fn compatible(events: &[Event]) -> bool {
+    let messages: Vec<_> = events.iter().filter(|event| !matches!(event, Event::Recall { .. })).collect();
+    let positions: BTreeSet<_> =
+        messages.iter().filter_map(|event| event.entry()).map(|entry| entry.position).collect();
+    positions.len() == messages.iter().filter(|event| event.entry().is_some()).count()
+}
+
+#[test]
+fn any_two_events_converge_with_crashes_and_repeats() {
+    let mut states = 0;
+    for (index, first) in pool().iter().enumerate() {
+        for second in &pool()[index..] {
+            let events = [first.clone(), second.clone()];
+            if compatible(&events) {
+                states += explore(&events, 1, Broken::Nothing).unwrap();
+            }
+        }
+    }
+    assert!(states > 5_000, "{states}");
+}
+
+#[test]
+fn any_three_events_converge() {
+    let pool = pool();
+    let mut states = 0;
+    for a in 0..pool.len() {
+        for b in a + 1..pool.len() {
+            for c in b + 1..pool.len() {
+                let events = [pool[a].clone(), pool[b].clone(), pool[c].clone()];
+                if compatible(&events) {
+                    states += explore(&events, 0, Broken::Nothing).unwrap();
+                }
+            }
+        }
+    }
+    assert!(states > 100_000, "{states}");
+}
+
+#[test]
+fn four_events_converge_where_most_meets() {
+    for events in [
+        [
+            Event::Listed { at: 2, members: "ab", left: "" },
+            Event::Listed { at: 3, members: "bc", left: "" },
+            Event::Patch { at: 2, add: "c", remove: "a" },
+            Event::Recall { of: 3, at: 9 },
+        ],
+        [
+            Event::Listed { at: 2, members: "ab", left: "a" },
+            Event::Put { at: 2, members: "a" },
+            Event::Patch { at: 3, add: "a", remove: "" },
+            Event::Message { at: 3, joined: "", left: "b" },
+        ],
+    ] {
+        explore(&events, 0, Broken::Nothing).unwrap();
+    }
+}
+
+#[test]
+fn a_broken_step_is_found() {
+    let listed = Event::Listed { at: 2, members: "ab", left: "" };
+    let removed = Event::Patch { at: 3, add: "", remove: "a" };
+    for (broken, events) in [
+        (
+            Broken::LeaveKeepsTheVersion,
+            vec![listed.clone(), removed.clone(), Event::Put { at: 4, members: "ab" }],
+        ),
+        (Broken::OlderListsAreStored, vec![listed.clone(), Event::Put { at: 3, members: "bc" }]),
+        (Broken::ListsAdmitWhoLeftLater, vec![listed.clone(), removed]),
+        (Broken::MessageBeforeItsList, vec![listed]),
+    ] {
+        assert_eq!(explore(&events, 0, Broken::Nothing).err(), None);
+        assert!(explore(&events, 0, broken).is_err(), "{broken:?} goes unnoticed");
+    }
+}

@@ -1,0 +1,149 @@
+//! The items of a group, and the writes of an event, one at a time.
+
+use std::{
+    collections::BTreeMap,
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
+
+use session_model::{Account, GroupItems, Head, HeadWrite, Row, RowWrite, Written};
+
+use crate::events::Event;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    Head(HeadWrite),
+    Row(Account, RowWrite),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Answer {
+    Done,
+    Head(Head),
+    Row(Row),
+}
+
+/// Answers an event's writes with what was answered before, and stops at the first new one.
+pub(crate) struct Scripted {
+    pub(crate) answers: Mutex<(usize, Vec<Answer>)>,
+    pub(crate) next: Mutex<Option<Write>>,
+}
+
+impl Scripted {
+    pub(crate) async fn write(&self, write: Write) -> Answer {
+        let known = {
+            let mut answers = self.answers.lock().unwrap();
+            answers.0 += 1;
+            answers.1.get(answers.0 - 1).cloned()
+        };
+        if let Some(answer) = known {
+            return answer;
+        }
+        *self.next.lock().unwrap() = Some(write);
+        poll_fn(|_| Poll::Pending).await
+    }
+}
+
+impl GroupItems for Scripted {
+    type Error = ();
+
+    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
+        match self.write(Write::Head(write)).await {
+            Answer::Done => Ok(Written::Done),
+            Answer::Head(head) => Ok(Written::Refused(head)),
+            Answer::Row(_) => Err(()),
+        }
+    }
+
+    async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
+        let mut written = Vec::new();
+        for (user, write) in writes {
+            let answer = match self.write(Write::Row(user.clone(), write)).await {
+                Answer::Done => Written::Done,
+                Answer::Row(row) => Written::Refused(row),
+                Answer::Head(_) => return Err(()),
+            };
+            written.push((user, answer));
+        }
+        Ok(written)
+    }
+}
+
+/// What an event does after these answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Next {
+    Write(Write),
+    Ended,
+    Overtaken,
+}
+
+pub(crate) fn next(event: &Event, answers: &[Answer]) -> Next {
+    let items = Scripted { answers: Mutex::new((0, answers.to_vec())), next: Mutex::default() };
+    let outcome = pin!(event.deliver(&items)).poll(&mut Context::from_waker(Waker::noop()));
+    match outcome {
+        Poll::Ready(Ok(())) => Next::Ended,
+        Poll::Ready(Err(_)) => Next::Overtaken,
+        Poll::Pending => Next::Write(items.next.lock().unwrap().clone().expect("a write is waited for")),
+    }
+}
+
+/// A step deliberately broken, to see that the exploration finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    Nothing,
+    LeaveKeepsTheVersion,
+    OlderListsAreStored,
+    ListsAdmitWhoLeftLater,
+    MessageBeforeItsList,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct World {
+    pub(crate) head: Head,
+    pub(crate) rows: BTreeMap<Account, Row>,
+}
+
+impl World {
+    pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Answer {
+        match write {
+            Write::Head(write) => {
+                let before = self.head.clone();
+                let mut write = write.clone();
+                if let (Broken::OlderListsAreStored, HeadWrite::StoreList { time, .. }) = (broken, &write)
+                    && self.head.listed_at > Some(*time)
+                {
+                    self.head.listed_at = None;
+                }
+                if let (Broken::MessageBeforeItsList, HeadWrite::RecordListed { entry, .. }) =
+                    (broken, &write)
+                {
+                    write = HeadWrite::Record(entry.clone());
+                    // Taken for refused, so that the list follows.
+                    write.apply(&mut self.head);
+                    return Answer::Head(before);
+                }
+                let holds = write.apply(&mut self.head);
+                if broken == Broken::LeaveKeepsTheVersion && matches!(write, HeadWrite::RemoveMembers { .. })
+                {
+                    self.head.members_version = before.members_version;
+                }
+                if holds { Answer::Done } else { Answer::Head(before) }
+            }
+            Write::Row(user, write) => {
+                let row = self.rows.entry(user.clone()).or_default();
+                if broken == Broken::ListsAdmitWhoLeftLater && matches!(write, RowWrite::Become(_)) {
+                    row.membership = None;
+                    write.apply(row);
+                    return Answer::Done;
+                }
+                if write.apply(row) { Answer::Done } else { Answer::Row(row.clone()) }
+            }
+        }
+    }
+
+    pub(crate) fn row(&self, user: &str) -> Row {
+        self.rows.get(&user.parse::<Account>().unwrap()).cloned().unwrap_or_default()
+    }
+}

@@ -1,0 +1,164 @@
+//! Conditional updates of one item.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use session_model::{Entry, LastMsg, LastMsgType};
+
+use crate::{
+    Store, StoreError,
+    item::{Item, n, s},
+};
+
+/// True of an item that holds nothing, or a position before (`:t`, `:id`).
+pub(crate) const OLDER: &str =
+    "attribute_not_exists(msgTime) OR msgTime < :t OR (msgTime = :t AND msgId < :id)";
+
+/// What to do to an item, and on which condition.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Update {
+    set: Vec<&'static str>,
+    remove: Vec<&'static str>,
+    delete: Option<&'static str>,
+    condition: Option<String>,
+    values: Vec<(&'static str, AttributeValue)>,
+}
+
+impl Update {
+    /// Sets attributes: `name = :value, …`.
+    pub(crate) fn set(mut self, attributes: &'static str) -> Self {
+        self.set.push(attributes);
+        self
+    }
+
+    /// Removes attributes: `name, …`.
+    pub(crate) fn remove(mut self, attributes: &'static str) -> Self {
+        self.remove.push(attributes);
+        self
+    }
+
+    /// Deletes elements of a set: `name :elements`.
+    pub(crate) fn delete(self, elements: &'static str) -> Self {
+        Self { delete: Some(elements), ..self }
+    }
+
+    /// Only if this holds too.
+    pub(crate) fn only_if(mut self, condition: impl AsRef<str>) -> Self {
+        let condition = format!("({})", condition.as_ref());
+        self.condition = Some(match self.condition {
+            None => condition,
+            Some(before) => format!("{before} AND {condition}"),
+        });
+        self
+    }
+
+    /// Binds a placeholder.
+    pub(crate) fn with(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.values.push((name, value));
+        self
+    }
+
+    /// The merge rule: what a copy of the feed says, if that supersedes what the item holds. The same for a user's row and
+    /// for a group's head; a head never expires.
+    pub(crate) fn record(entry: &Entry) -> Self {
+        let (text, last_msg_type, update_time, condition) = match &entry.last_msg {
+            LastMsg::Message(text) => (text, LastMsgType::Message, entry.position.time, OLDER.to_owned()),
+            LastMsg::Recall { at, notice } => (
+                notice,
+                LastMsgType::Recall,
+                *at,
+                format!(
+                    "{OLDER} OR (msgTime = :t AND msgId = :id AND \
+                     (lastMsgType = :message OR (lastMsgType = :type AND updateTime < :u)))"
+                ),
+            ),
+        };
+        let update = Self::default()
+            .set("lastMsg = :m, lastMsgType = :type, updateTime = :u, msgTime = :t, msgId = :id")
+            .remove("expiresAt")
+            .only_if(condition)
+            .with(":m", s(text))
+            .with(":type", n(last_msg_type.as_number()))
+            .with(":u", n(update_time))
+            .with(":t", n(entry.position.time))
+            .with(":id", s(&entry.position.id));
+        match last_msg_type {
+            LastMsgType::Message => update,
+            LastMsgType::Recall => update.with(":message", n(LastMsgType::Message.as_number())),
+        }
+    }
+
+    fn expression(&self) -> String {
+        let mut clauses = Vec::new();
+        for (clause, parts) in [("SET", &self.set), ("REMOVE", &self.remove)] {
+            if !parts.is_empty() {
+                clauses.push(format!("{clause} {}", parts.join(", ")));
+            }
+        }
+        clauses.extend(self.delete.map(|elements| format!("DELETE {elements}")));
+        clauses.join(" ")
+    }
+}
+
+/// What came of an update.
+pub(crate) enum Updated {
+    /// It was done; the item after it, where that was asked for.
+    Done(Item),
+    /// Its condition failed; the item as it is, where that was asked for.
+    Refused(Item),
+}
+
+/// Which item an update gives back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Give {
+    /// None.
+    Nothing,
+    /// The item after it.
+    After,
+    /// The item as it is when the condition failed.
+    WhenRefused,
+}
+
+impl Store {
+    /// Sends an update of one item.
+    pub(crate) async fn update(
+        &self,
+        table: &str,
+        key: Item,
+        update: Update,
+        give: Give,
+    ) -> Result<Updated, StoreError> {
+        let expression = update.expression();
+        let values = update.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key))
+            .update_expression(expression)
+            .set_condition_expression(update.condition)
+            .set_expression_attribute_values(Some(values))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        request = match give {
+            Give::Nothing => request,
+            Give::After => request.return_values(ReturnValue::AllNew),
+            Give::WhenRefused => {
+                request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            }
+        };
+        match request.send().await {
+            Ok(output) => {
+                self.meter.add_write(output.consumed_capacity());
+                Ok(Updated::Done(output.attributes.unwrap_or_default()))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                    self.meter.add_refused_write();
+                    Ok(Updated::Refused(refusal.item().cloned().unwrap_or_default()))
+                }
+                _ => Err(error.into()),
+            },
+        }
+    }
+}
