@@ -38,6 +38,41 @@ pub(crate) fn recall(from: &User, to: &User, at: u64, deleted: u64) -> Value {
     })
 }
 
+/// A text in a group, `team|…` or `super_team|…`.
+pub(crate) fn group_message(from: &User, group: &str, at: u64) -> Value {
+    in_group(message(from, from, at), group)
+}
+
+/// The recall of a text in a group.
+pub(crate) fn group_recall(from: &User, group: &str, at: u64, deleted: u64) -> Value {
+    let event_type = if group.starts_with("team|") { "8" } else { "25" };
+    let recall = with(recall(from, from, at, deleted), "eventType", event_type);
+    with(recall, "to", tid(group))
+}
+
+/// A notification in a group: its number, and the users it names.
+pub(crate) fn notification(from: &User, group: &str, at: u64, id: u64, named: &[&User]) -> Value {
+    let accounts: Vec<_> = named.iter().map(|user| user.account.clone()).collect();
+    let attach = json!({"id": id, "data": {"ids": accounts, "tinfo": {"1": "x"}}}).to_string();
+    let copy = with(group_message(from, group, at), "msgType", "NOTIFICATION");
+    without(with(copy, "attach", attach), "body")
+}
+
+/// The copy with the team's members, as Yunxin prints them.
+pub(crate) fn listing(copy: Value, members: &[&User]) -> Value {
+    let accounts: Vec<_> = members.iter().map(|user| user.account.as_str()).collect();
+    with(copy, "tMembers", format!("[{}]", accounts.join(", ")))
+}
+
+fn in_group(copy: Value, group: &str) -> Value {
+    let conv_type = if group.starts_with("team|") { "TEAM" } else { "SUPER_TEAM" };
+    with(with(copy, "convType", conv_type), "to", tid(group))
+}
+
+fn tid(group: &str) -> &str {
+    group.split_once('|').expect("a group id").1
+}
+
 /// The copy with one field set.
 pub(crate) fn with(mut copy: Value, field: &str, value: impl Into<Value>) -> Value {
     copy[field] = value.into();

@@ -1,6 +1,9 @@
 //! A proxy before the engine that can fail as DynamoDB does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{
     Router,
@@ -37,6 +40,8 @@ struct Proxied {
     engine: String,
     http: reqwest::Client,
     fault: Mutex<Fault>,
+    /// How many requests more pass before the fault sets in.
+    passing: AtomicUsize,
 }
 
 impl FaultProxy {
@@ -44,7 +49,12 @@ impl FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let http = reqwest::Client::new();
-        let state = Arc::new(Proxied { engine: engine.to_owned(), http, fault: Mutex::new(Fault::None) });
+        let state = Arc::new(Proxied {
+            engine: engine.to_owned(),
+            http,
+            fault: Mutex::new(Fault::None),
+            passing: AtomicUsize::new(0),
+        });
         let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.expect("the proxy serves") });
@@ -55,6 +65,12 @@ impl FaultProxy {
         &self.endpoint
     }
 
+    /// What becomes of requests once so many have passed.
+    pub(crate) fn set_after(&self, passing: usize, fault: Fault) {
+        self.state.passing.store(passing, Ordering::SeqCst);
+        self.set(fault);
+    }
+
     /// What becomes of requests from now on.
     pub(crate) fn set(&self, fault: Fault) {
         *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
@@ -63,7 +79,9 @@ impl FaultProxy {
 
 async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Bytes) -> Response {
     let fault = *state.fault.lock().unwrap_or_else(PoisonError::into_inner);
-    match fault {
+    let passes =
+        state.passing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+    match if passes { Fault::None } else { fault } {
         Fault::None => forward(&state, headers, body).await,
         Fault::Throttle => refusal(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
         Fault::InternalError => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),

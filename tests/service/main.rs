@@ -5,6 +5,7 @@
 //! `DYNAMODB_LOCAL_ENDPOINT` names one. `REQUIRE_DYNAMODB_LOCAL=1` makes its absence a failure.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::float_cmp, reason = "capacity units are exact halves")]
 
 mod app;
 mod copies;

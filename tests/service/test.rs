@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::{app::App, copies::T0};
 
-type Run = fn(Test) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+type Run = fn(Test) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// A scenario: its name and what it does.
 #[derive(Clone, Copy)]
@@ -29,7 +29,7 @@ impl Scenario {
         format!("{module}::{}", self.name)
     }
 
-    pub(crate) fn run(self, test: Test) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    pub(crate) fn run(self, test: Test) -> Pin<Box<dyn Future<Output = ()>>> {
         (self.run)(test)
     }
 }
@@ -137,6 +137,32 @@ impl Test {
         }
     }
 
+    /// Calls updateGroupMembers, signed.
+    pub(crate) async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
+        let feed = Feed::new(self.app.service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
+        Answer::of(feed.update_members(method, group, body).await.expect("the service answers")).await
+    }
+
+    /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).
+    pub(crate) async fn patch_members(&self, group: &str, at: u64, add: &[&User], remove: &[&User]) {
+        let body =
+            json!({"groupId": group, "time": T0 + at, "add": accounts(add), "remove": accounts(remove)});
+        self.try_update_members(Method::PATCH, group, &body).await.ok();
+    }
+
+    /// Tells who the members of a group are.
+    pub(crate) async fn put_members(&self, group: &str, at: u64, members: &[&User]) {
+        let body = json!({"groupId": group, "time": T0 + at, "members": accounts(members)});
+        self.try_update_members(Method::PUT, group, &body).await.ok();
+    }
+
+    /// Takes the item of a user's session away, as DynamoDB does with expired ones.
+    pub(crate) async fn expire(&self, user: &User, session_id: &str) {
+        let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
+        let input = json!({"TableName": "SessionsTable", "Key": key});
+        self.app.service.dynamodb().call("DeleteItem", &input).await.expect("the engine answers");
+    }
+
     /// The item of a user's session as the engine holds it.
     pub(crate) async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
@@ -144,6 +170,16 @@ impl Test {
         let output = self.app.service.dynamodb().call("GetItem", &input).await.expect("the engine answers");
         output.get("Item").filter(|item| !item.is_null()).cloned()
     }
+}
+
+/// A team nobody else has.
+pub(crate) fn team() -> String {
+    format!("team|{}", Uuid::new_v4().simple())
+}
+
+/// A super team nobody else has.
+pub(crate) fn super_team() -> String {
+    format!("super_team|{}", Uuid::new_v4().simple())
 }
 
 /// A user and his token.
@@ -215,6 +251,17 @@ impl User {
         self.test.send(request).await
     }
 
+    /// The time of a session, if there is one; the get and the list must agree.
+    pub(crate) async fn time_of(&self, session_id: &str) -> Option<u64> {
+        let got = self.try_get(session_id).await;
+        let got = (got.status == 200).then_some(got.body);
+        let listed = self.list("").await["sessionList"].take();
+        let listed =
+            listed.as_array().expect("a list").iter().find(|session| session["sessionId"] == session_id);
+        assert_eq!(got.as_ref(), listed, "get and list agree on {session_id}");
+        got.map(|session| session["updateTime"].as_u64().expect("a time"))
+    }
+
     /// Sets the ext of the session with another user, and answers the session.
     pub(crate) async fn set_ext(&self, other: &Self, ext: &str) -> Value {
         self.patch(&other.session_id(), &json!({ "ext": ext })).await.ok()
@@ -235,6 +282,10 @@ impl User {
         let request = self.request(Method::POST, "/v1/sessions/batch-delete").json(body);
         self.test.send(request).await
     }
+}
+
+fn accounts(users: &[&User]) -> Vec<String> {
+    users.iter().map(|user| user.account.clone()).collect()
 }
 
 /// The path of a session, its id percent-encoded as an app does it.

@@ -1,5 +1,7 @@
 //! Conditional updates of one item.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
@@ -130,7 +132,10 @@ impl Store {
         give: Give,
     ) -> Result<Updated, StoreError> {
         let expression = update.expression();
-        let values = update.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let values: HashMap<_, _> =
+            update.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        // DynamoDB refuses an empty map.
+        let values = Some(values).filter(|values| !values.is_empty());
         let mut request = self
             .client
             .update_item()
@@ -138,7 +143,7 @@ impl Store {
             .set_key(Some(key))
             .update_expression(expression)
             .set_condition_expression(update.condition)
-            .set_expression_attribute_values(Some(values))
+            .set_expression_attribute_values(values)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         request = match give {
             Give::Nothing => request,

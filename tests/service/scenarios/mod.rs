@@ -6,9 +6,15 @@ mod deletes;
 mod drift;
 mod exts;
 mod faults;
+mod group_capacity;
+mod group_faults;
+mod group_model;
+mod group_paging;
+mod groups;
 mod identity;
 mod input;
 mod lists;
+mod memberships;
 mod merge_rule;
 mod messages;
 mod paging;
@@ -24,6 +30,12 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         recalls::SCENARIOS,
         deletes::SCENARIOS,
         exts::SCENARIOS,
+        groups::SCENARIOS,
+        group_capacity::SCENARIOS,
+        group_faults::SCENARIOS,
+        group_model::SCENARIOS,
+        group_paging::SCENARIOS,
+        memberships::SCENARIOS,
         lists::SCENARIOS,
         paging::SCENARIOS,
         merge_rule::SCENARIOS,
@@ -36,6 +48,13 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
 
 /// What does not depend on the engine.
 pub(crate) fn once() -> Vec<Scenario> {
-    [faults::SCENARIOS, drift::SCENARIOS, commands::SCENARIOS, readme::SCENARIOS, capacity::EMBEDDED_ONLY]
-        .concat()
+    [
+        faults::SCENARIOS,
+        drift::SCENARIOS,
+        commands::SCENARIOS,
+        readme::SCENARIOS,
+        capacity::EMBEDDED_ONLY,
+        group_capacity::EMBEDDED_ONLY,
+    ]
+    .concat()
 }

@@ -33,7 +33,7 @@ async fn bob_with(t: &Test, times: impl IntoIterator<Item = u64>, body: &str) ->
 }
 
 /// All pages by cursor.
-async fn pages(user: &User, query: &str) -> Vec<Value> {
+pub(super) async fn pages(user: &User, query: &str) -> Vec<Value> {
     let mut pages = vec![user.list(query).await];
     while let Some(cursor) = pages.last().and_then(|page| page["nextCursor"].as_str()) {
         assert!(pages.len() < 1_000, "paging ends");
@@ -43,11 +43,11 @@ async fn pages(user: &User, query: &str) -> Vec<Value> {
     pages
 }
 
-fn all_ids(pages: &[Value]) -> Vec<String> {
+pub(super) fn all_ids(pages: &[Value]) -> Vec<String> {
     pages.iter().flat_map(ids).collect()
 }
 
-fn assert_each_once(listed: &[String], expected: &HashSet<String>) {
+pub(super) fn assert_each_once(listed: &[String], expected: &HashSet<String>) {
     assert_eq!(listed.len(), expected.len());
     assert_eq!(listed.iter().cloned().collect::<HashSet<_>>(), *expected);
 }

@@ -39,7 +39,7 @@ enum Command {
     /// Fill a running service with realistic sessions
     Seed {
         #[command(flatten)]
-        seed: seed::Seed,
+        plan: seed::Plan,
         #[command(flatten)]
         backend: Backend,
     },
@@ -82,7 +82,7 @@ pub(crate) async fn run() -> Result<()> {
             Ok(())
         }
         Some(Command::Send { message, backend }) => send::run(&message, &backend.feed()).await,
-        Some(Command::Seed { seed, backend }) => seed::run(&seed, &backend.feed()).await,
+        Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed()).await,
     }
 }
 

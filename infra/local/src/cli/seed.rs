@@ -26,7 +26,7 @@ const TEXTS: [&str; 8] = [
 ];
 
 #[derive(Args)]
-pub(crate) struct Seed {
+pub(crate) struct Plan {
     /// How many users: user-1, user-2, …
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     users: u64,
@@ -54,16 +54,16 @@ enum Session {
     SuperTeam(u64),
 }
 
-pub(crate) async fn run(seed: &Seed, feed: &Feed) -> Result<()> {
+pub(crate) async fn run(plan: &Plan, feed: &Feed) -> Result<()> {
     let now = clock::now_ms();
-    let p2p = (1..=seed.sessions)
-        .flat_map(|contact| (1..=seed.users).map(move |user| Session::P2p { user, contact }));
-    let groups = (1..=seed.teams).map(Session::Team).chain((1..=seed.super_teams).map(Session::SuperTeam));
-    let progress = ProgressBar::new(seed.users * seed.sessions + seed.teams + seed.super_teams);
+    let p2p = (1..=plan.sessions)
+        .flat_map(|contact| (1..=plan.users).map(move |user| Session::P2p { user, contact }));
+    let groups = (1..=plan.teams).map(Session::Team).chain((1..=plan.super_teams).map(Session::SuperTeam));
+    let progress = ProgressBar::new(plan.users * plan.sessions + plan.teams + plan.super_teams);
     progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} sessions, {per_sec}, {eta} left")?);
     stream::iter(groups.chain(p2p))
         .map(async |session| {
-            make(&session, seed, feed, now).await?;
+            make(&session, plan, feed, now).await?;
             progress.inc(1);
             anyhow::Ok(())
         })
@@ -74,7 +74,7 @@ pub(crate) async fn run(seed: &Seed, feed: &Feed) -> Result<()> {
     Ok(())
 }
 
-async fn make(session: &Session, seed: &Seed, feed: &Feed, now: u64) -> Result<()> {
+async fn make(session: &Session, plan: &Plan, feed: &Feed, now: u64) -> Result<()> {
     let (number, salt) = match *session {
         Session::P2p { user, contact } => (contact, user * 1_000_003 + contact),
         Session::Team(team) => (team, team + 500_009),
@@ -92,12 +92,12 @@ async fn make(session: &Session, seed: &Seed, feed: &Feed, now: u64) -> Result<(
             feed.deliver(&text_message(&from, &to, text, time)).await
         }
         Session::Team(team) => {
-            let members = members(seed.team_size);
+            let members = members(plan.team_size);
             feed.deliver(&team_message("user-1", &format!("seed-team-{team}"), &members, text, time)).await
         }
         Session::SuperTeam(team) => {
             let name = format!("seed-super-team-{team}");
-            feed.add_members(&format!("super_team|{name}"), &members(seed.super_team_size), time).await?;
+            feed.add_members(&format!("super_team|{name}"), &members(plan.super_team_size), time).await?;
             feed.deliver(&super_team_message("user-1", &name, text, time)).await
         }
     }

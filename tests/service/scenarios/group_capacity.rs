@@ -1,0 +1,147 @@
+//! The capacity units of groups: a message costs the same whatever the size of the group.
+
+use futures_util::{StreamExt, stream};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{T0, group_message, group_recall, listing, message, notification, with},
+    scenarios,
+    test::{Answer, Scenario, Test, User, super_team, team},
+};
+
+scenarios![
+    a_message_to_a_group_of_any_size_is_one_write,
+    changes_of_members,
+    reading_and_deleting_sessions_of_groups,
+    a_page_with_groups,
+];
+
+/// A thousand removals are two thousand writes, which DynamoDB Local, busy with all scenarios, does not end in time.
+pub(super) const EMBEDDED_ONLY: &[Scenario] =
+    &[Scenario::new(module_path!(), "a_thousand_removals_in_one_call", |test| {
+        Box::pin(a_thousand_removals_in_one_call(test))
+    })];
+
+/// The read and the write units in the function's log line.
+async fn units(t: &Test, answer: &Answer) -> (f64, f64) {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let line = t.app.logs.of(&answer.request_id).await;
+    let units = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("no {name} in {line}"));
+    (units("readUnits"), units("writeUnits"))
+}
+
+async fn written(t: &Test, copy: &Value) -> f64 {
+    let (read, write) = units(t, &t.post(copy).await).await;
+    assert_eq!(read, 0.0, "recording reads nothing");
+    write
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("member-{number:05}")).collect()
+}
+
+async fn a_message_to_a_group_of_any_size_is_one_write(t: Test) {
+    let alice = t.user("alice");
+    for (members, expected) in [(5, 1.0), (200, 2.0)] {
+        let team = team();
+        let listed = format!("[{}]", names(members).join(", "));
+        let say = |at| with(group_message(&alice, &team, at), "tMembers", listed.clone());
+        t.deliver([&say(1)]).await;
+        assert_eq!(written(&t, &say(2)).await, expected, "{members} members");
+        assert_eq!(written(&t, &say(2)).await, 1.0, "a duplicate");
+        assert_eq!(written(&t, &group_recall(&alice, &team, 2, 9)).await, expected, "a recall");
+    }
+    let super_team = super_team();
+    for add in names(10_000).chunks(200) {
+        let body = json!({"groupId": super_team, "time": T0, "add": add});
+        t.try_update_members(Method::PATCH, &super_team, &body).await.ok();
+    }
+    t.deliver([&group_message(&alice, &super_team, 1)]).await;
+    assert_eq!(written(&t, &group_message(&alice, &super_team, 2)).await, 1.0, "ten thousand members");
+}
+
+async fn changes_of_members(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice])]).await;
+    let joins = listing(notification(&alice, &team, 2, 0, &[&bob]), &[&alice, &bob]);
+    assert_eq!(
+        written(&t, &joins).await,
+        1.0 + 2.0 + 1.0 + 1.0,
+        "refused, Bob's new row, the list, the message"
+    );
+    let leaves = listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob]);
+    let list = 1.0 + 1.0 + 1.0;
+    let row = 2.0 + 2.0;
+    assert_eq!(
+        written(&t, &leaves).await,
+        list + row + 1.0,
+        "the list, Bob's membership and notice, his hash"
+    );
+
+    let super_team = super_team();
+    let patch = async |at: u64, add: &[&User], remove: &[&User]| {
+        let accounts = |users: &[&User]| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
+        let body =
+            json!({"groupId": super_team, "time": T0 + at, "add": accounts(add), "remove": accounts(remove)});
+        units(&t, &t.try_update_members(Method::PATCH, &super_team, &body).await).await
+    };
+    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 2.0), "a join");
+    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 1.0), "again");
+    assert_eq!(
+        patch(2, &[], &[&bob]).await,
+        (0.0, 2.0 + 2.0 + 1.0),
+        "a leave: membership, empty session, head"
+    );
+    let notice = notification(&alice, &super_team, 3, 401, &[&bob]);
+    assert_eq!(
+        written(&t, &notice).await,
+        3.0 + 1.0,
+        "a join of a row that shows something, and the message"
+    );
+}
+
+async fn a_thousand_removals_in_one_call(t: Test) {
+    let super_team = super_team();
+    let accounts = names(1_000);
+    let join = json!({"groupId": super_team, "time": T0, "add": accounts});
+    t.try_update_members(Method::PATCH, &super_team, &join).await.ok();
+    let leave = json!({"groupId": super_team, "time": T0 + 1, "remove": accounts});
+    let answer = t.try_update_members(Method::PATCH, &super_team, &leave).await;
+    assert_eq!(units(&t, &answer).await, (0.0, 1_000.0 * (2.0 + 2.0) + 1.0));
+}
+
+async fn reading_and_deleting_sessions_of_groups(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    assert_eq!(units(&t, &bob.try_get(&team).await).await, (1.5, 0.0), "get");
+    assert_eq!(units(&t, &bob.patch(&team, &json!({"ext": "x"})).await).await, (0.5, 3.0), "set ext");
+    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 3.0), "delete");
+    // A row that shows nothing of its own.
+    t.deliver([&group_message(&alice, &team, 2)]).await;
+    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 2.0), "delete without a text");
+}
+
+/// The own rows of the groups cost their share of 4 KB a unit; the heads half a unit each.
+async fn a_page_with_groups(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for number in 0..10 {
+        t.deliver([&message(&t.known_user(&format!("friend-{number}")), &bob, number)]).await;
+    }
+    let empty = if t.app.engine() == "embedded" { 1.0 } else { 0.0 };
+    let own_rows = 1.0;
+    assert_eq!(units(&t, &bob.try_list("").await).await, (own_rows + empty, 0.0), "no groups");
+    for count in [30, 500] {
+        let teams: Vec<_> = (0..count).map(|_| team()).collect();
+        let copies = teams.iter().map(|team| listing(group_message(&alice, team, 1), &[&bob]));
+        stream::iter(copies).for_each_concurrent(8, async |copy| t.deliver([&copy]).await).await;
+        let (read, write) = units(&t, &bob.try_list("").await).await;
+        let all = if count == 30 { 30.0 } else { 530.0 };
+        let memberships = read - own_rows - all / 2.0;
+        let bytes_of_a_row = memberships * 4_096.0 / all;
+        assert!(memberships >= 1.0 && bytes_of_a_row < 180.0, "{memberships} units for {all} memberships");
+        assert_eq!(write, 0.0);
+    }
+}

@@ -1,0 +1,111 @@
+//! The database fails at every step of the membership protocol: a 503, and the repeat completes it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{T0, group_message, listing, notification},
+    fault_proxy::{Fault, FaultProxy},
+    scenarios,
+    test::{Answer, Test, User, team},
+};
+
+scenarios![
+    a_message_that_changes_the_list_survives_a_fault_at_every_step,
+    a_removal_by_the_backend_survives_a_fault_at_every_step,
+    reading_groups_survives_a_busy_database,
+];
+
+/// What Alice, Bob and Carol see.
+async fn seen(users: [&User; 3], group: &str) -> Vec<Option<u64>> {
+    let mut times = Vec::new();
+    for user in users {
+        times.push(user.time_of(group).await.map(|time| time - T0));
+    }
+    times
+}
+
+/// Lets the call fail at each of its steps in turn, in a group of its own each time, until it needs no more steps; then
+/// repeats it without fault. Answers how many steps there are.
+async fn at_every_step(
+    t: &Test,
+    prepare: impl AsyncFn(&str),
+    call: impl AsyncFn(&Test, &str) -> Answer,
+    check: impl AsyncFn(&str),
+) -> usize {
+    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    // The function has started, and its requests are the call's own.
+    call(&behind, &team()).await;
+    for steps in 0..40 {
+        let group = team();
+        prepare(&group).await;
+        proxy.set_after(steps, if steps % 2 == 0 { Fault::InternalError } else { Fault::Throttle });
+        let answer = call(&behind, &group).await;
+        proxy.set_after(0, Fault::None);
+        if answer.status == 200 {
+            check(&group).await;
+            return steps;
+        }
+        answer.is_problem(503, "the database");
+        assert_eq!(call(&behind, &group).await.ok(), json!({}));
+        check(&group).await;
+    }
+    panic!("it never ends");
+}
+
+async fn a_message_that_changes_the_list_survives_a_fault_at_every_step(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let copy = |group: &str| listing(notification(&alice, group, 3, 1, &[&bob]), &[&alice, &bob, &carol]);
+    let steps = at_every_step(
+        &t,
+        async |group| t.deliver([&listing(group_message(&alice, group, 2), &[&alice, &bob])]).await,
+        async |behind, group| behind.post(&copy(group)).await,
+        async |group| {
+            assert_eq!(seen([&alice, &bob, &carol], group).await, [Some(3); 3], "Bob sees the notice");
+        },
+    )
+    .await;
+    assert!(steps >= 7, "head, Carol's row, list, message, Bob's row twice, head: {steps}");
+}
+
+async fn a_removal_by_the_backend_survives_a_fault_at_every_step(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let body = |group: &str| json!({"groupId": group, "time": T0 + 3, "add": [carol.account], "remove": [bob.account]});
+    let steps = at_every_step(
+        &t,
+        async |group| t.deliver([&listing(group_message(&alice, group, 2), &[&alice, &bob])]).await,
+        async |behind, group| behind.try_update_members(Method::PATCH, group, &body(group)).await,
+        async |group| {
+            assert_eq!(seen([&alice, &bob, &carol], group).await, [Some(2), Some(3), Some(2)]);
+            assert_eq!(bob.try_get(group).await.ok()["lastMsg"], Value::Null);
+        },
+    )
+    .await;
+    assert!(steps >= 4, "Carol's row, Bob's twice, head: {steps}");
+}
+
+async fn reading_groups_survives_a_busy_database(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 2), &[&alice, &bob])]).await;
+    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await).known_user(&bob.account);
+    for user in [&bob, &behind] {
+        assert_eq!(user.time_of(&team).await, Some(T0 + 2));
+    }
+    for steps in 0..3 {
+        proxy.set_after(steps, Fault::Throttle);
+        behind.try_list("").await.is_problem(503, "the database is busy");
+        proxy.set_after(0, Fault::None);
+    }
+    proxy.set_after(1, Fault::Throttle);
+    behind.try_get(&team).await.is_problem(503, "the database is busy");
+    proxy.set_after(1, Fault::Throttle);
+    behind.try_delete(&team).await.is_problem(503, "the database is busy");
+    proxy.set_after(0, Fault::None);
+    behind.try_delete(&team).await.ok();
+    assert_eq!(bob.time_of(&team).await, None);
+}

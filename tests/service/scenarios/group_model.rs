@@ -1,0 +1,393 @@
+//! The functions and the engine against a pure reference: whatever order, repetition and lateness the feed's events have
+//! between two actions of a user, everybody ends up seeing what the reference says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use futures_util::FutureExt;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use session_model::{
+    Account, Conversation, Event, Ext, Fields, GroupId, GroupItems, Head, HeadWrite, MemberList, Position,
+    Register, Row, RowWrite, SessionId, Timestamp, Written, put_list, record, update_members,
+};
+use tokio::{runtime::Handle, task::block_in_place};
+
+use crate::{
+    copies::{T0, group_message, group_recall, listing, message, notification, recall},
+    scenarios,
+    test::{Test, User, super_team, team},
+};
+
+scenarios![everybody_sees_what_the_reference_says];
+
+/// An event of the feed; users and groups by number.
+#[derive(Clone, Debug)]
+enum Said {
+    P2p { step: usize, at: u64, recalled: bool },
+    Text { group: usize, at: u64, listed: Option<u8>, recalled: bool },
+    Notice { group: usize, at: u64, kind: usize },
+    Patch { group: usize, at: u64, whom: usize, joins: bool },
+    Put { group: usize, at: u64, members: u8 },
+}
+
+/// What a user does himself.
+#[derive(Clone, Debug)]
+enum Done {
+    Delete { user: usize, session: usize },
+    SetExt { user: usize, session: usize, ext: &'static str },
+}
+
+/// Some events, in the order of their delivery; then an action.
+#[derive(Clone, Debug)]
+struct Phase {
+    said: Vec<Said>,
+    order: Vec<prop::sample::Index>,
+    done: Done,
+}
+
+fn said(phase: u64) -> impl Strategy<Value = Said> {
+    // Later phases may still hear of earlier times; each time and group has one message.
+    let at = (0..8u64).prop_map(move |at| phase * 4 + at);
+    prop_oneof![
+        (1..3usize, at.clone(), any::<bool>()).prop_map(|(step, at, recalled)| Said::P2p {
+            step,
+            at,
+            recalled
+        }),
+        (0..2usize, at.clone(), proptest::option::of(0..8u8), any::<bool>())
+            .prop_map(|(group, at, listed, recalled)| Said::Text { group, at: at * 10, listed, recalled }),
+        (0..2usize, at.clone(), 0..4usize).prop_map(|(group, at, kind)| Said::Notice {
+            group,
+            at: at * 10 + 1 + kind as u64,
+            kind
+        }),
+        (0..2usize, at.clone(), 0..3usize, any::<bool>()).prop_map(|(group, at, whom, joins)| Said::Patch {
+            group,
+            at: at * 10 + 6,
+            whom,
+            joins
+        }),
+        (0..2usize, at, 0..8u8).prop_map(|(group, at, members)| Said::Put {
+            group,
+            at: at * 10 + 7,
+            members
+        }),
+    ]
+}
+
+fn done() -> impl Strategy<Value = Done> {
+    prop_oneof![
+        (0..3usize, 0..5usize).prop_map(|(user, session)| Done::Delete { user, session }),
+        (0..3usize, 0..5usize, prop::sample::select(vec!["", "x", "y"]))
+            .prop_map(|(user, session, ext)| Done::SetExt { user, session, ext }),
+    ]
+}
+
+fn phases() -> impl Strategy<Value = Vec<Phase>> {
+    let phase = |number: u64| {
+        (
+            prop::collection::vec(said(number), 1..6),
+            prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+            done(),
+        )
+            .prop_map(|(said, order, done)| Phase { said, order, done })
+    };
+    (phase(0), phase(1), phase(2)).prop_map(|(first, second, third)| vec![first, second, third])
+}
+
+/// The items of the reference, written at once.
+#[derive(Default)]
+struct Reference {
+    rows: Mutex<BTreeMap<(String, SessionId), Row>>,
+    heads: Mutex<BTreeMap<GroupId, Head>>,
+}
+
+struct ReferenceGroup<'a> {
+    items: &'a Reference,
+    group: GroupId,
+}
+
+impl GroupItems for ReferenceGroup<'_> {
+    type Error = ();
+
+    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
+        let mut heads = self.items.heads.lock().unwrap();
+        let head = heads.entry(self.group.clone()).or_default();
+        Ok(if write.apply(head) { Written::Done } else { Written::Refused(head.clone()) })
+    }
+
+    async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
+        let mut rows = self.items.rows.lock().unwrap();
+        let written = writes.into_iter().map(|(user, write)| {
+            let row = rows.entry((user.to_string(), self.group.session_id().clone())).or_default();
+            let answer = if write.apply(row) { Written::Done } else { Written::Refused(row.clone()) };
+            (user, answer)
+        });
+        Ok(written.collect())
+    }
+}
+
+impl Reference {
+    fn on_row(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut Row)) {
+        change(self.rows.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
+    }
+
+    fn hear(&self, posted: &Posted) {
+        let now = Timestamp::from_millis(T0);
+        let group = |group: &GroupId| ReferenceGroup { items: self, group: group.clone() };
+        let set = |names: &Value| -> BTreeSet<Account> {
+            names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect()
+        };
+        let written = match posted {
+            Posted::Copy(copy) => {
+                match Event::parse(&Fields::parse(copy.to_string().as_bytes()).unwrap(), now).unwrap() {
+                    Event::Message(message) => match message.in_group() {
+                        Some(said) => {
+                            let items = group(&said.group);
+                            let list = said.list.as_ref();
+                            let writes =
+                                record(&items, &said.group, &said.entry, list, &said.joined, &said.left);
+                            writes.now_or_never()
+                        }
+                        None => self.hear_p2p(&message.p2p_sides(), |row| _ = row.record(message.entry())),
+                    },
+                    Event::Recall(recall) => match &recall.conversation {
+                        Conversation::Group(id) => {
+                            let write = HeadWrite::Record(recall.entry());
+                            group(id).write_head(write).now_or_never().map(|_| Ok(()))
+                        }
+                        Conversation::P2p { .. } => {
+                            self.hear_p2p(&recall.p2p_sides(), |row| _ = row.record(recall.entry()))
+                        }
+                    },
+                    Event::NotOurs => None,
+                }
+            }
+            Posted::Patch(id, body) => {
+                let id: GroupId = id.parse().unwrap();
+                let time = Timestamp::from_millis(body["time"].as_u64().unwrap());
+                update_members(&group(&id), &id, time, &set(&body["add"]), &set(&body["remove"]))
+                    .now_or_never()
+            }
+            Posted::Put(id, body) => {
+                let id: GroupId = id.parse().unwrap();
+                let time = Timestamp::from_millis(body["time"].as_u64().unwrap());
+                put_list(&group(&id), &MemberList::new(&id, time, &set(&body["members"]))).now_or_never()
+            }
+        };
+        assert_eq!(written, Some(Ok(())), "{posted:?}");
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "one of several deliveries")]
+    fn hear_p2p<E>(
+        &self,
+        sides: &[(Account, SessionId)],
+        change: impl Fn(&mut Row),
+    ) -> Option<Result<(), E>> {
+        for (user, id) in sides {
+            self.on_row(user.as_str(), id, &change);
+        }
+        Some(Ok(()))
+    }
+
+    fn delete(&self, user: &str, id: &SessionId) {
+        let head = id.group().and_then(|group| self.heads.lock().unwrap().get(&group).cloned());
+        self.on_row(user, id, |row| {
+            if id.group().is_none() {
+                return row.delete();
+            }
+            if row.update_time().is_none() && !row.membership.is_some_and(|held| held.is_member()) {
+                return;
+            }
+            let own = row.register.take().map(|held| held.position);
+            let seen: Option<Position> = head.and_then(|head| head.register).map(|held| held.position);
+            row.register = own.max(seen).map(Register::tombstone);
+            row.placeholder = None;
+            row.ext = Ext::default();
+        });
+    }
+
+    /// What the user sees of the session, as the service would answer it.
+    fn seen(&self, user: &str, id: &SessionId) -> Value {
+        let row = self.rows.lock().unwrap().get(&(user.to_owned(), id.clone())).cloned().unwrap_or_default();
+        let session = match id.group() {
+            None => row.into_session(id.clone()),
+            Some(group) => {
+                let head = self.heads.lock().unwrap().get(&group).cloned();
+                row.into_group_session(&group, &user.parse().unwrap(), head)
+            }
+        };
+        session.map_or(Value::Null, |session| json!(session))
+    }
+}
+
+/// An event as it goes over the wire.
+#[derive(Clone, Debug)]
+enum Posted {
+    Copy(Value),
+    Patch(String, Value),
+    Put(String, Value),
+}
+
+struct World {
+    test: Test,
+    users: [User; 3],
+    groups: [String; 2],
+}
+
+impl World {
+    fn posted(&self, said: &Said) -> Posted {
+        let members = |bits: u8| -> Vec<&User> {
+            self.users
+                .iter()
+                .enumerate()
+                .filter(|(number, _)| bits & (1 << number) != 0)
+                .map(|(_, user)| user)
+                .collect()
+        };
+        let names = |users: Vec<&User>| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
+        let [a, b, c] = &self.users;
+        match *said {
+            Said::P2p { step, at, recalled } => {
+                // At one time one message: who sends follows from it.
+                let from = (at % 3) as usize;
+                let (from, to) = (&self.users[from], &self.users[(from + step) % 3]);
+                Posted::Copy(if recalled { recall(from, to, at, at + 100) } else { message(from, to, at) })
+            }
+            Said::Text { group, at, recalled: true, .. } => {
+                Posted::Copy(group_recall(a, &self.groups[group], at, at + 100))
+            }
+            Said::Text { group, at, listed, .. } => {
+                let copy = group_message(a, &self.groups[group], at);
+                // Only teams have lists, and one message has one.
+                let bits = listed.filter(|_| group == 0).map(|_| (at % 8) as u8);
+                Posted::Copy(bits.map_or(copy.clone(), |bits| listing(copy, &members(bits))))
+            }
+            Said::Notice { group, at, kind } => {
+                // One message says one thing: whom it names follows from its time.
+                let (whom, listed) = (&self.users[(at / 10 % 3) as usize], group == 0 && at / 10 % 2 == 0);
+                let id = [[0, 1, 2, 4], [401, 402, 403, 405]][group][kind];
+                let copy = notification(whom, &self.groups[group], at, id, &[whom]);
+                Posted::Copy(if listed { listing(copy, &[a, b, c]) } else { copy })
+            }
+            Said::Patch { group, at, whom, joins } => {
+                let (add, remove) =
+                    if joins { (vec![&self.users[whom]], vec![]) } else { (vec![], vec![&self.users[whom]]) };
+                let group = &self.groups[group];
+                let body =
+                    json!({"groupId": group, "time": T0 + at, "add": names(add), "remove": names(remove)});
+                Posted::Patch(group.clone(), body)
+            }
+            Said::Put { group, at, members: bits } => {
+                let group = &self.groups[group];
+                let body = json!({"groupId": group, "time": T0 + at, "members": names(members(bits))});
+                Posted::Put(group.clone(), body)
+            }
+        }
+    }
+
+    async fn post(&self, posted: &Posted) {
+        let t = &self.test;
+        let answer = match posted {
+            Posted::Copy(copy) => t.post(copy).await,
+            Posted::Patch(group, body) => t.try_update_members(Method::PATCH, group, body).await,
+            Posted::Put(group, body) => t.try_update_members(Method::PUT, group, body).await,
+        };
+        assert_eq!(answer.ok(), json!({}), "{posted:?}");
+    }
+
+    /// The sessions in question: with each user, and of each group.
+    fn session(&self, number: usize) -> SessionId {
+        let text = match number {
+            0..=2 => self.users[number].session_id(),
+            _ => self.groups[number - 3].clone(),
+        };
+        text.parse().unwrap()
+    }
+}
+
+async fn everybody_sees_what_the_reference_says(t: Test) {
+    let mut runner = TestRunner::new(Config { cases: 25, failure_persistence: None, ..Config::default() });
+    let outcome = block_in_place(|| {
+        runner.run(&phases(), |phases| {
+            Handle::current().block_on(agree(&t, &phases)).map_err(TestCaseError::fail)
+        })
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {
+    let world = World {
+        test: t.clone(),
+        users: ["a", "b", "c"].map(|name| t.user(name)),
+        groups: [team(), super_team()],
+    };
+    let reference = Reference::default();
+    let mut heard: Vec<Posted> = Vec::new();
+    for phase in phases {
+        let new: Vec<_> = phase.said.iter().map(|said| world.posted(said)).collect();
+        for posted in &new {
+            reference.hear(posted);
+        }
+        heard.extend(new.clone());
+        // Backwards, and with some of all so far before, between and after.
+        let mut delivered: Vec<_> = new.into_iter().rev().collect();
+        for index in &phase.order {
+            delivered.insert(index.index(delivered.len() + 1), heard[index.index(heard.len())].clone());
+        }
+        for posted in &delivered {
+            world.post(posted).await;
+        }
+        compare(&world, &reference).await.map_err(|wrong| format!("after the feed, {wrong}"))?;
+        act(&world, &reference, &phase.done).await;
+        compare(&world, &reference).await.map_err(|wrong| format!("after {:?}, {wrong}", phase.done))?;
+    }
+    Ok(())
+}
+
+async fn act(world: &World, reference: &Reference, done: &Done) {
+    match *done {
+        Done::Delete { user, session } => {
+            let (user, id) = (&world.users[user], world.session(session));
+            user.try_delete(id.as_str()).await.ok();
+            reference.delete(&user.account, &id);
+        }
+        Done::SetExt { user, session, ext } => {
+            let (user, id) = (&world.users[user], world.session(session));
+            user.patch(id.as_str(), &json!({ "ext": ext })).await.ok();
+            // Where the rule takes the clock, it is the one that the service read.
+            let item = world.test.item(user, id.as_str()).await.unwrap();
+            let now = Timestamp::from_millis(item["updateTime"]["N"].as_str().unwrap().parse().unwrap());
+            reference.on_row(&user.account, &id, |row| row.set_ext(ext.parse().unwrap(), now));
+        }
+    }
+}
+
+async fn compare(world: &World, reference: &Reference) -> Result<(), String> {
+    for user in &world.users {
+        let list = user.list("").await["sessionList"].take();
+        let mut expected = Vec::new();
+        for id in (0..5).map(|number| world.session(number)) {
+            let (seen, answer) = (reference.seen(&user.account, &id), user.try_get(id.as_str()).await);
+            let got = if answer.status == 404 { Value::Null } else { answer.ok() };
+            if got != seen {
+                return Err(format!("{} sees {got} of {id}, not {seen}", user.account));
+            }
+            expected.extend((!seen.is_null()).then_some(seen));
+        }
+        let listed = list.as_array().unwrap();
+        if listed.len() != expected.len() || expected.iter().any(|session| !listed.contains(session)) {
+            return Err(format!("{} lists {listed:?}, not {expected:?}", user.account));
+        }
+    }
+    Ok(())
+}

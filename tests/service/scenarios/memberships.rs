@@ -1,0 +1,222 @@
+//! Who is a member of a group, and what he keeps who is one no more.
+
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{T0, group_message, listing, notification},
+    scenarios,
+    test::{Test, User, ids, super_team, team},
+};
+
+scenarios![
+    every_notification_counts_with_and_without_a_list,
+    who_is_dropped_from_a_list_stops_seeing_the_group_at_once,
+    who_leaves_keeps_the_notice_and_sees_nothing_newer,
+    who_is_removed_by_the_backend_keeps_an_empty_session,
+    a_dismissed_group_keeps_its_notice,
+    who_rejoins_after_a_delete_sees_what_is_newer,
+    who_rejoins_after_his_row_expired_sees_the_head,
+    a_team_that_outgrows_its_list_and_shrinks_back,
+    late_and_repeated_changes_are_harmless,
+    a_whole_list_from_the_backend_counts,
+];
+
+/// When the session last changed for a user, in ms after `T0`, or that he has none.
+async fn seen(user: &User, group: &str) -> Option<u64> {
+    user.time_of(group).await.map(|time| time - T0)
+}
+
+async fn every_notification_counts_with_and_without_a_list(t: Test) {
+    // Number in a team and in a super team; whether it names Bob; whether Bob is a member before and after.
+    let cases = [
+        (0, 401, true, false, true),
+        (1, 402, true, true, false),
+        (2, 403, false, true, false),
+        (3, 404, false, true, true),
+        (5, 410, true, false, true),
+        (6, 406, false, true, true),
+        (7, 407, true, true, true),
+        (8, 408, true, true, true),
+        (9, 411, false, false, true),
+        (10, 409, true, true, true),
+    ];
+    for (team_id, super_team_id, names_bob, before, after) in cases {
+        for (group, id, listed) in
+            [(team(), team_id, true), (team(), team_id, false), (super_team(), super_team_id, false)]
+        {
+            let (alice, bob) = t.alice_and_bob();
+            let members = if before { vec![&alice, &bob] } else { vec![&alice] };
+            t.patch_members(&group, 1, &members, &[]).await;
+            t.deliver([&group_message(&alice, &group, 2)]).await;
+            assert_eq!(seen(&bob, &group).await, before.then_some(2));
+            let named: &[&User] = if names_bob { &[&bob] } else { &[] };
+            // Who leaves or accepts an invitation is the sender; else a manager is.
+            let from = if [2, 9].contains(&team_id) { &bob } else { &alice };
+            let copy = notification(from, &group, 3, id, named);
+            // The list still names who is leaving, and may not name yet who is joining.
+            t.deliver([&if listed { listing(copy, &members) } else { copy }]).await;
+            t.deliver([&group_message(&alice, &group, 4)]).await;
+            let expected = match (before, after) {
+                (_, true) => Some(4),
+                (true, false) => Some(3),
+                (false, false) => None,
+            };
+            assert_eq!(seen(&bob, &group).await, expected, "notification {id}, with a list: {listed}");
+            assert_eq!(seen(&alice, &group).await, Some(4));
+        }
+    }
+}
+
+async fn who_is_dropped_from_a_list_stops_seeing_the_group_at_once(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    assert_eq!(seen(&bob, &team).await, Some(1));
+    t.deliver([&listing(group_message(&alice, &team, 2), &[&alice])]).await;
+    assert_eq!((seen(&bob, &team).await, seen(&alice, &team).await), (None, Some(2)));
+    t.deliver([&listing(group_message(&alice, &team, 3), &[&alice, &bob])]).await;
+    assert_eq!(seen(&bob, &team).await, Some(3), "and sees it again when he is back");
+}
+
+async fn who_leaves_keeps_the_notice_and_sees_nothing_newer(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for (group, id, from_bob) in
+        [(team(), 2, true), (team(), 1, false), (super_team(), 403, true), (super_team(), 402, false)]
+    {
+        t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+        let notice = notification(if from_bob { &bob } else { &alice }, &group, 3, id, &[&bob]);
+        t.deliver([&group_message(&alice, &group, 2), &notice, &group_message(&alice, &group, 4)]).await;
+        let session = bob.try_get(&group).await.ok();
+        assert_eq!(seen(&bob, &group).await, Some(3));
+        let last_msg: Value = serde_json::from_str(session["lastMsg"].as_str().unwrap()).unwrap();
+        assert_eq!((&last_msg["msgIdServer"], &last_msg["type"]), (&json!("m3"), &json!(5)));
+        assert_eq!(seen(&alice, &group).await, Some(4));
+    }
+}
+
+async fn who_is_removed_by_the_backend_keeps_an_empty_session(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = super_team();
+    t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+    t.deliver([&group_message(&alice, &group, 2)]).await;
+    t.patch_members(&group, 3, &[], &[&bob]).await;
+    let session = bob.try_get(&group).await.ok();
+    assert_eq!(session, json!({"sessionId": group, "updateTime": T0 + 3}));
+    t.deliver([&group_message(&alice, &group, 4)]).await;
+    assert_eq!(seen(&bob, &group).await, Some(3));
+    bob.try_delete(&group).await.ok();
+    assert_eq!(seen(&bob, &group).await, None);
+    t.patch_members(&group, 3, &[], &[&bob]).await;
+    assert_eq!(seen(&bob, &group).await, None, "the repeat of the call does not revive it");
+    assert!(t.item(&bob, &group).await.unwrap()["expiresAt"].is_object());
+    t.patch_members(&group, 5, &[], &[&bob]).await;
+    assert_eq!(seen(&bob, &group).await, Some(5), "a newer removal does, as an empty session");
+}
+
+async fn a_dismissed_group_keeps_its_notice(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for (group, id, listed) in [(team(), 4, true), (team(), 4, false), (super_team(), 405, false)] {
+        t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+        t.deliver([&group_message(&alice, &group, 2)]).await;
+        let copy = notification(&alice, &group, 3, id, &[]);
+        t.deliver([&if listed { listing(copy, &[&alice, &bob]) } else { copy }]).await;
+        for user in [&alice, &bob] {
+            assert_eq!(seen(user, &group).await, Some(3));
+            assert_eq!(user.try_get(&group).await.ok()["lastMsgType"], 0);
+        }
+        let is_member = t.item(&bob, &group).await.unwrap()["memberSince"].is_object();
+        assert_eq!(is_member, !listed, "with a list, everybody has left");
+    }
+}
+
+async fn who_rejoins_after_a_delete_sees_what_is_newer(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    // Deleted as a member.
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 2), &[&alice, &bob])]).await;
+    bob.try_delete(&team).await.ok();
+    t.deliver([&listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob])]).await;
+    bob.try_delete(&team).await.ok();
+    t.deliver([&listing(notification(&alice, &team, 4, 0, &[&bob]), &[&alice])]).await;
+    assert_eq!(seen(&bob, &team).await, Some(4), "the notice of his return is newer than his tombstone");
+
+    // Deleted after leaving, without any newer message since: the join removes `expiresAt`, and what he deleted stays.
+    let group = super_team();
+    t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+    t.deliver([&group_message(&alice, &group, 2), &notification(&bob, &group, 3, 403, &[])]).await;
+    bob.try_delete(&group).await.ok();
+    assert!(t.item(&bob, &group).await.unwrap()["expiresAt"].is_object());
+    t.patch_members(&group, 4, &[&bob], &[]).await;
+    assert_eq!(t.item(&bob, &group).await.unwrap()["expiresAt"], Value::Null);
+    assert_eq!(seen(&bob, &group).await, None);
+    t.deliver([&group_message(&alice, &group, 5)]).await;
+    assert_eq!(seen(&bob, &group).await, Some(5));
+}
+
+async fn who_rejoins_after_his_row_expired_sees_the_head(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = super_team();
+    t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+    t.deliver([&group_message(&alice, &group, 2), &notification(&bob, &group, 3, 403, &[])]).await;
+    bob.try_delete(&group).await.ok();
+    t.expire(&bob, &group).await;
+    t.patch_members(&group, 4, &[&bob], &[]).await;
+    assert_eq!(seen(&bob, &group).await, Some(3));
+}
+
+async fn a_team_that_outgrows_its_list_and_shrinks_back(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    // Above 200 members no copy carries a list; notifications alone say who comes and goes.
+    t.deliver([&notification(&alice, &team, 2, 0, &[&carol]), &notification(&bob, &team, 3, 2, &[])]).await;
+    t.deliver([&group_message(&alice, &team, 4)]).await;
+    for (user, expected) in [(&alice, 4), (&bob, 3), (&carol, 4)] {
+        assert_eq!(seen(user, &team).await, Some(expected));
+    }
+    // Below again, the list is back, and agrees.
+    t.deliver([&listing(group_message(&alice, &team, 5), &[&alice, &carol])]).await;
+    for (user, expected) in [(&alice, 5), (&bob, 3), (&carol, 5)] {
+        assert_eq!(seen(user, &team).await, Some(expected));
+    }
+}
+
+async fn late_and_repeated_changes_are_harmless(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = super_team();
+    t.patch_members(&group, 5, &[&alice, &bob], &[]).await;
+    t.deliver([&group_message(&alice, &group, 6)]).await;
+    t.patch_members(&group, 4, &[], &[&bob]).await;
+    assert_eq!(seen(&bob, &group).await, Some(6), "removed before he joined");
+    t.patch_members(&group, 7, &[], &[&bob]).await;
+    t.patch_members(&group, 5, &[&alice, &bob], &[]).await;
+    assert_eq!(seen(&bob, &group).await, Some(7), "joined before he was removed");
+    let row = t.item(&bob, &group).await;
+    t.patch_members(&group, 7, &[], &[&bob]).await;
+    assert_eq!(t.item(&bob, &group).await, row);
+}
+
+async fn a_whole_list_from_the_backend_counts(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let group = super_team();
+    t.put_members(&group, 1, &[&alice, &bob]).await;
+    t.deliver([&group_message(&alice, &group, 2)]).await;
+    t.put_members(&group, 3, &[&alice, &carol]).await;
+    t.put_members(&group, 2, &[&bob]).await;
+    t.put_members(&group, 3, &[&alice, &carol]).await;
+    let seen_by = async |users: [&User; 3]| {
+        let mut times = Vec::new();
+        for user in users {
+            times.push(seen(user, &group).await);
+        }
+        times
+    };
+    assert_eq!(seen_by([&alice, &bob, &carol]).await, [Some(2), None, Some(2)]);
+    t.patch_members(&group, 4, &[&bob], &[&carol]).await;
+    assert_eq!(seen_by([&alice, &bob, &carol]).await, [Some(2), Some(2), Some(4)]);
+    t.put_members(&group, 5, &[]).await;
+    assert_eq!(seen_by([&alice, &bob, &carol]).await, [None, None, Some(4)]);
+    assert_eq!(ids(&alice.list("").await), Vec::<String>::new());
+}
