@@ -66,8 +66,19 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
         serde_json::from_str(sessions["sessionList"][0]["lastMsg"].as_str().unwrap()).unwrap();
     assert_eq!((&last_msg["from"], &last_msg["body"]), (&"alice".into(), &"hello".into()));
 
+    let team =
+        ["send", "--from", "alice", "--team", "7", "--members", "alice,carol", "--text", "hi", "--url", url];
+    printed(&t, &team).await;
+    let super_team =
+        ["send", "--from", "alice", "--super-team", "7", "--members", "carol", "--text", "hi", "--url", url];
+    printed(&t, &super_team).await;
+    assert_eq!(crate::test::ids(&list(&t, url, "carol").await), ["super_team|7", "team|7"]);
+
+    let groups = ["--teams", "3", "--team-size", "2", "--super-teams", "2", "--super-team-size", "2"];
+    printed(&t, &[&["seed", "--users", "2", "--sessions", "10", "--url", url], &groups[..]].concat()).await;
+    assert_eq!(list(&t, url, "user-1").await["sessionList"].as_array().unwrap().len(), 15);
     printed(&t, &["seed", "--users", "2", "--sessions", "30", "--url", url]).await;
-    assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 30);
+    assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 35);
 
     let refused = local(
         &t,

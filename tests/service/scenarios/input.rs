@@ -4,9 +4,9 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 
 use crate::{
-    copies::{T0, message, recall, with, without},
+    copies::{T0, group_message, message, recall, with, without},
     scenarios,
-    test::{Test, User, path_of},
+    test::{Test, User, path_of, team},
 };
 
 scenarios![
@@ -15,6 +15,7 @@ scenarios![
     bad_exts,
     bad_batches,
     bad_message_copies,
+    bad_group_changes,
     bodies_that_are_no_json,
     bodies_that_are_too_long,
     a_cursor_of_another_window_or_list,
@@ -179,6 +180,87 @@ async fn bad_message_copies(t: Test) {
         .await
         .is_problem(400, "deleteTime must be a time");
     assert_unchanged(&t, &alice, &bob, &item).await;
+}
+
+async fn bad_group_changes(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = team();
+    t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+    t.deliver([&group_message(&alice, &group, 2)]).await;
+    let item = t.item(&bob, &group).await;
+    let many: Vec<_> = (0..1_001).map(|number| format!("user-{number}")).collect();
+    let time = T0 + 3;
+    for (method, body, detail) in [
+        (Method::PATCH, json!({"time": time, "remove": [bob.account]}), "groupId is required"),
+        (
+            Method::PATCH,
+            json!({"groupId": "1", "time": time, "remove": ["x"]}),
+            "groupId must be one of team|<tid>",
+        ),
+        (
+            Method::PATCH,
+            json!({"groupId": team(), "time": time, "remove": ["x"]}),
+            "groupId must be the group",
+        ),
+        (Method::PATCH, json!({"groupId": group, "remove": [bob.account]}), "time is required"),
+        (Method::PATCH, json!({"groupId": group, "time": -1, "remove": ["x"]}), "time must be a string"),
+        (
+            Method::PATCH,
+            json!({"groupId": group, "time": 1, "remove": ["x"]}),
+            "time must be a time in milliseconds",
+        ),
+        (Method::PATCH, json!({"groupId": group, "time": time}), "add must hold accounts, or remove must"),
+        (
+            Method::PATCH,
+            json!({"groupId": group, "time": time, "remove": many}),
+            "add must hold at most 1000 accounts",
+        ),
+        (
+            Method::PATCH,
+            json!({"groupId": group, "time": time, "remove": "x"}),
+            "remove must be an array of strings",
+        ),
+        (
+            Method::PATCH,
+            json!({"groupId": group, "time": time, "remove": ["x", "a/b"]}),
+            "remove must hold valid",
+        ),
+        (
+            Method::PATCH,
+            json!({"groupId": group, "time": time, "members": []}),
+            "body must hold no other fields",
+        ),
+        (Method::PUT, json!({"groupId": group, "time": time}), "members is required"),
+        (
+            Method::PUT,
+            json!({"groupId": group, "time": time, "members": many}),
+            "members must hold at most 200",
+        ),
+        (
+            Method::PUT,
+            json!({"groupId": group, "time": time, "members": ["x", "x"]}),
+            "members must hold valid",
+        ),
+        (Method::PUT, json!({"groupId": group, "time": time, "add": []}), "body must hold no other fields"),
+        (Method::PUT, json!([]), "body must be a JSON object"),
+    ] {
+        t.try_update_members(method, &group, &body).await.is_problem(400, detail);
+    }
+    let both = json!({"groupId": group, "time": time, "add": [bob.account], "remove": [bob.account]});
+    t.try_update_members(Method::PATCH, &group, &both)
+        .await
+        .is_problem(400, "remove must not hold an account");
+    let long = json!({"groupId": group, "time": time, "add": ["x".repeat(256 * 1024)]});
+    let too_long = t.try_update_members(Method::PATCH, &group, &long).await;
+    too_long.is_problem(413, "body must be at most 262144 bytes long");
+    for id in ["p2p|x", "1", "team|"] {
+        let body = json!({"groupId": id, "time": time, "remove": ["x"]});
+        t.try_update_members(Method::PATCH, id, &body)
+            .await
+            .is_problem(400, "groupId must be one of team|<tid>");
+    }
+    assert_eq!(t.item(&bob, &group).await, item);
+    assert_eq!(bob.listed().await, [group]);
 }
 
 async fn bodies_that_are_no_json(t: Test) {
