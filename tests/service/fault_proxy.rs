@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet};
 
 /// What becomes of a request.
@@ -40,6 +41,8 @@ struct Proxied {
     engine: String,
     http: reqwest::Client,
     fault: Mutex<Fault>,
+    /// Each request's user agent, action and input.
+    requests: Mutex<Vec<(String, String, Value)>>,
     /// How many requests more pass before the fault sets in.
     passing: AtomicUsize,
 }
@@ -54,6 +57,7 @@ impl FaultProxy {
             http,
             fault: Mutex::new(Fault::None),
             passing: AtomicUsize::new(0),
+            requests: Mutex::default(),
         });
         let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
         let mut tasks = JoinSet::new();
@@ -71,6 +75,11 @@ impl FaultProxy {
         self.set(fault);
     }
 
+    /// Every request so far: its user agent, its action and its input.
+    pub(crate) fn requests(&self) -> Vec<(String, String, Value)> {
+        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What becomes of requests from now on.
     pub(crate) fn set(&self, fault: Fault) {
         *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
@@ -78,6 +87,11 @@ impl FaultProxy {
 }
 
 async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Bytes) -> Response {
+    let text =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let action = text("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
+    let request = (text("user-agent"), action, serde_json::from_slice(&body).unwrap_or_default());
+    state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     let fault = *state.fault.lock().unwrap_or_else(PoisonError::into_inner);
     let passes =
         state.passing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();

@@ -1,6 +1,6 @@
 //! One call: who calls, with what.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{borrow::Cow, str::FromStr, sync::Arc};
 
 use lambda_http::{
     Request, RequestExt,
@@ -13,23 +13,21 @@ use session_store::Store;
 
 use crate::Problem;
 
-/// The claim of the token that names the user.
-const USER_CLAIM: &str = "sub";
-
 /// One call of an operation.
 #[derive(Debug)]
 pub struct Call {
     request: Request,
     store: Store,
     now: Timestamp,
+    user_claim: Arc<str>,
 }
 
 impl Call {
     /// The longest body of most operations, in bytes: 64 KB.
     pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-    pub(crate) fn new(request: Request, store: Store, now: Timestamp) -> Self {
-        Self { request, store, now }
+    pub(crate) fn new(request: Request, store: Store, now: Timestamp, user_claim: Arc<str>) -> Self {
+        Self { request, store, now, user_claim }
     }
 
     /// The store, counting the units of this call.
@@ -44,7 +42,7 @@ impl Call {
         self.now
     }
 
-    /// The user of the verified token. Fails closed: 401 when no authorizer has been there.
+    /// The user whom the verified token's claim names. Fails closed: 401 when no authorizer has been there.
     pub fn caller(&self) -> Result<Account, Problem> {
         let claims = match self.request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(context)) => {
@@ -52,7 +50,7 @@ impl Call {
             }
             _ => None,
         };
-        let claim = claims.and_then(|jwt| jwt.claims.get(USER_CLAIM));
+        let claim = claims.and_then(|jwt| jwt.claims.get(&*self.user_claim));
         claim.and_then(|user| user.parse().ok()).ok_or_else(Problem::no_identity)
     }
 
@@ -168,7 +166,7 @@ pub(crate) mod tests {
         let request = serde_json::from_value::<LambdaRequest>(event).unwrap().into();
         let settings =
             Settings { sessions_table: "Sessions".into(), groups_table: "Groups".into(), ca_bundle: None };
-        Call::new(request, Store::connect(settings).await.unwrap(), Timestamp::from_millis(1))
+        Call::new(request, Store::connect(settings).await.unwrap(), Timestamp::from_millis(1), "sub".into())
     }
 
     fn claims(claims: &Value) -> Value {

@@ -53,11 +53,11 @@ pub fn main<O: Operation>() -> ExitCode {
 
 async fn run<O: Operation>() -> Result<(), String> {
     let mut environment = Environment::of_process();
-    let (operation, settings) = configure::<O>(&mut environment);
+    let (operation, settings, user_claim) = configure::<O>(&mut environment);
     environment.finish()?;
     let store = Store::connect(settings).await.map_err(|error| error.to_string())?;
     future::join_all((0..O::CONNECTIONS).map(|_| store.open_connection())).await;
-    let server = Arc::new(Server { operation, store });
+    let server = Arc::new(Server { operation, store, user_claim });
     let handle = |request| {
         let server = Arc::clone(&server);
         async move { Ok::<_, Infallible>(Outgoing(server.handle(request).await)) }
@@ -65,7 +65,7 @@ async fn run<O: Operation>() -> Result<(), String> {
     lambda_http::run(service_fn(handle)).await.map_err(|error| error.to_string())
 }
 
-fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings) {
+fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Arc<str>) {
     // `lambda_http` panics without it; said here, it reads as what it is.
     environment.required("AWS_LAMBDA_RUNTIME_API");
     let sessions_table = environment.required("SESSIONS_TABLE");
@@ -77,18 +77,20 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings) {
             None
         }
     });
-    (O::configure(environment), Settings { sessions_table, groups_table, ca_bundle })
+    let user_claim = environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned());
+    (O::configure(environment), Settings { sessions_table, groups_table, ca_bundle }, user_claim.into())
 }
 
 struct Server<O> {
     operation: O,
     store: Store,
+    user_claim: Arc<str>,
 }
 
 impl<O: Operation> Server<O> {
     async fn handle(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
-        let call = Call::new(request, self.store.metered(), clock::now());
+        let call = Call::new(request, self.store.metered(), clock::now(), Arc::clone(&self.user_claim));
         let answer = AssertUnwindSafe(self.operation.answer(&call)).catch_unwind();
         let result = match timeout(DEADLINE, answer).await {
             Ok(Ok(result)) => result,
@@ -148,7 +150,11 @@ mod tests {
     async fn answered(how: &str) -> (u16, Value) {
         let settings =
             Settings { sessions_table: "Sessions".into(), groups_table: "Groups".into(), ca_bundle: None };
-        let server = Server { operation: Failing, store: Store::connect(settings).await.unwrap() };
+        let server = Server {
+            operation: Failing,
+            store: Store::connect(settings).await.unwrap(),
+            user_claim: "sub".into(),
+        };
         let mut context = lambda_http::Context::default();
         context.request_id = "lambda-1".into();
         let mut request = Request::default().with_lambda_context(context);

@@ -18,6 +18,7 @@ mod memberships;
 mod merge_rule;
 mod messages;
 mod paging;
+mod policies;
 mod readme;
 mod recalls;
 
@@ -53,6 +54,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         drift::SCENARIOS,
         commands::SCENARIOS,
         readme::SCENARIOS,
+        policies::SCENARIOS,
         capacity::EMBEDDED_ONLY,
         group_capacity::EMBEDDED_ONLY,
     ]

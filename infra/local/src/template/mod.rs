@@ -3,8 +3,10 @@
 //! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub` and `!GetAtt`, and refuses what it does not
 //! understand, so that the service here never silently differs from the deployed one.
 
+mod resolver;
+
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::Path,
     time::Duration,
@@ -12,7 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
-use serde_norway::Value as Yaml;
+
+use resolver::{Resolver, long_form};
 
 /// The template, resolved with its parameters.
 #[derive(Clone, Debug)]
@@ -53,6 +56,8 @@ pub struct Function {
     pub timeout: Duration,
     /// Its memory.
     pub memory_mb: u64,
+    /// What its policies allow: actions, and the resources they are allowed on.
+    pub allowed: BTreeSet<(String, String)>,
 }
 
 /// A table.
@@ -149,8 +154,8 @@ impl Route {
 impl Function {
     fn new(resource: &Value, properties: &Value, globals: &Value) -> Result<Self> {
         let number = |name: &str| {
-            let value = [properties, globals].into_iter().find_map(|of| of[name].as_u64());
-            value.ok_or_else(|| anyhow!("no {name}"))
+            let value = [properties, globals].into_iter().find_map(|of| scalar_text(&of[name]));
+            value.and_then(|value| value.parse().ok()).ok_or_else(|| anyhow!("no number {name}"))
         };
         let mut environment = BTreeMap::new();
         for of in [globals, properties] {
@@ -166,7 +171,36 @@ impl Function {
             environment,
             timeout: Duration::from_secs(number("Timeout")?),
             memory_mb: number("MemorySize")?,
+            allowed: allowed(&properties["Policies"])?,
         })
+    }
+}
+
+/// The actions and resources of a list of policies, all of which must allow.
+fn allowed(policies: &Value) -> Result<BTreeSet<(String, String)>> {
+    let mut allowed = BTreeSet::new();
+    for statement in list(policies).into_iter().flat_map(|policy| list(&policy["Statement"])) {
+        if statement["Effect"] != "Allow" {
+            bail!("a statement of a policy does not allow: {statement}");
+        }
+        for (action, resource) in list(&statement["Action"]).into_iter().flat_map(|action| {
+            list(&statement["Resource"]).into_iter().map(move |resource| (action, resource))
+        }) {
+            let text = |value: &Value| {
+                value.as_str().map(str::to_owned).ok_or_else(|| anyhow!("{value} is no text"))
+            };
+            allowed.insert((text(action)?, text(resource)?));
+        }
+    }
+    Ok(allowed)
+}
+
+/// CloudFormation takes one value where a list of one is meant.
+fn list(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::Array(values) => values.iter().collect(),
+        one => vec![one],
     }
 }
 
@@ -182,110 +216,6 @@ impl Table {
         let ttl = properties.pointer("/TimeToLiveSpecification/AttributeName").and_then(Value::as_str);
         Self { name: id.to_owned(), create, ttl_attribute: ttl.map(str::to_owned) }
     }
-}
-
-/// What `!Ref` and the like stand for.
-struct Resolver {
-    names: HashMap<String, String>,
-}
-
-impl Resolver {
-    fn new(template: &Value, given: &HashMap<&str, String>) -> Result<Self> {
-        let mut names = HashMap::from([
-            ("AWS::Region".to_owned(), "us-east-1".to_owned()),
-            ("AWS::AccountId".to_owned(), "123456789012".to_owned()),
-            ("AWS::Partition".to_owned(), "aws".to_owned()),
-            ("AWS::URLSuffix".to_owned(), "amazonaws.com".to_owned()),
-            ("AWS::StackName".to_owned(), "local".to_owned()),
-        ]);
-        // A resource is named by its logical id here.
-        names.extend(object(template, "Resources")?.keys().map(|id| (id.clone(), id.clone())));
-        for (name, parameter) in object(template, "Parameters")? {
-            let value = given.get(name.as_str()).cloned().or_else(|| scalar_text(&parameter["Default"]));
-            let value = value.ok_or_else(|| anyhow!("parameter {name} has no default and must be given"))?;
-            names.insert(name.clone(), value);
-        }
-        Ok(Self { names })
-    }
-
-    fn name(&self, name: &str) -> Result<&str> {
-        self.names
-            .get(name)
-            .map(String::as_str)
-            .ok_or_else(|| anyhow!("{name} is neither parameter nor resource"))
-    }
-
-    fn resolve(&self, value: &Value) -> Result<Value> {
-        match value {
-            Value::Array(values) => values.iter().map(|value| self.resolve(value)).collect(),
-            Value::Object(fields) => match fields.iter().next() {
-                Some((function, argument)) if fields.len() == 1 && is_intrinsic(function) => {
-                    self.intrinsic(function, argument).map(Value::String)
-                }
-                _ => fields.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?))).collect(),
-            },
-            scalar => Ok(scalar.clone()),
-        }
-    }
-
-    fn intrinsic(&self, function: &str, argument: &Value) -> Result<String> {
-        let argument =
-            argument.as_str().ok_or_else(|| anyhow!("{function} is understood with a text only"))?;
-        match function {
-            "Ref" => self.name(argument).map(str::to_owned),
-            "Fn::GetAtt" => {
-                let resource = argument.split('.').next().unwrap_or_default();
-                self.name(resource).map(|_| argument.to_owned())
-            }
-            "Fn::Sub" => self.substitute(argument),
-            _ => bail!("{function} is not understood"),
-        }
-    }
-
-    fn substitute(&self, text: &str) -> Result<String> {
-        let mut result = String::new();
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("${") {
-            let (name, behind) = after.split_once('}').ok_or_else(|| anyhow!("unclosed ${{ in {text}"))?;
-            result.push_str(before);
-            match name.split_once('.') {
-                Some((resource, _)) => result.push_str(self.name(resource).map(|_| name)?),
-                None => result.push_str(self.name(name)?),
-            }
-            rest = behind;
-        }
-        result.push_str(rest);
-        Ok(result)
-    }
-}
-
-fn is_intrinsic(name: &str) -> bool {
-    name == "Ref" || name.starts_with("Fn::")
-}
-
-/// YAML with short tags (`!Ref X`) as JSON with long names (`{"Ref": "X"}`).
-fn long_form(yaml: Yaml) -> Result<Value> {
-    Ok(match yaml {
-        Yaml::Null => Value::Null,
-        Yaml::Bool(flag) => flag.into(),
-        Yaml::Number(number) => serde_json::to_value(number)?,
-        Yaml::String(text) => text.into(),
-        Yaml::Sequence(values) => values.into_iter().map(long_form).collect::<Result<_>>()?,
-        Yaml::Mapping(fields) => {
-            let mut object = Map::new();
-            for (name, value) in fields {
-                let name = name.as_str().ok_or_else(|| anyhow!("a key is no text"))?.to_owned();
-                object.insert(name, long_form(value)?);
-            }
-            Value::Object(object)
-        }
-        Yaml::Tagged(tagged) => {
-            let tag = tagged.tag.to_string();
-            let short = tag.trim_start_matches('!');
-            let name = if short == "Ref" { short.to_owned() } else { format!("Fn::{short}") };
-            json!({ name: long_form(tagged.value)? })
-        }
-    })
 }
 
 fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>> {
@@ -313,6 +243,7 @@ mod tests {
 Parameters:
   Issuer: { Type: String }
   Days: { Type: Number, Default: 30 }
+Conditions: { Long: !Not [!Equals [!Ref Days, 30]] }
 Globals:
   Function: { Timeout: 6, MemorySize: 128, Environment: { Variables: { TABLE: !Ref Table, DAYS: !Ref Days } } }
 Resources:
@@ -325,7 +256,7 @@ Resources:
   Fn:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: fn } }
-    Properties: { Description: doIt, MemorySize: 256, Environment: { Variables: { URL: !Sub 'x/${Issuer}/${Table.Arn}' } } }
+    Properties: { Policies: [{ Statement: [{ Effect: Allow, Action: [a, b], Resource: !GetAtt Table.Arn }] }], Description: doIt, MemorySize: !If [Long, !Ref Days, 256], Gone: !If [Long, 1, !Ref AWS::NoValue], Environment: { Variables: { URL: !Sub 'x/${Issuer}/${Table.Arn}' } } }
   Integration:
     Type: AWS::ApiGatewayV2::Integration
     Properties: { IntegrationUri: !GetAtt Fn.Arn }
@@ -367,6 +298,7 @@ Resources:
             ("${Integration}", "${Nothing}"),
             ("!GetAtt Fn.Arn", "!GetAtt Table.Arn"),
             ("Binary: fn", "Other: fn"),
+            ("If [Long", "If [Nothing"),
         ] {
             assert!(parse(&TEMPLATE.replace(from, to)).is_err(), "{to}");
         }

@@ -1,0 +1,68 @@
+//! Each function may do exactly what it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::drift::template;
+use crate::{
+    copies::{group_message, group_recall, listing, message, notification, recall},
+    fault_proxy::FaultProxy,
+    scenarios,
+    test::{Test, team},
+};
+
+scenarios![the_policies_allow_what_the_functions_do_and_nothing_else];
+
+async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
+    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    everything(&behind).await;
+    let mut seen: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
+    for (user_agent, action, input) in proxy.requests() {
+        let function =
+            user_agent.split("app/").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        // What only opens the connection needs no permission: a refusal opens it just as well.
+        if input["Key"]["userId"]["S"] != "/open-connection" {
+            let actions = seen.entry(function.to_owned()).or_default();
+            actions.extend(
+                resources(&input).into_iter().map(|resource| (format!("dynamodb:{action}"), resource)),
+            );
+        }
+    }
+    let allowed: BTreeMap<_, _> =
+        template().functions.into_values().map(|function| (function.binary, function.allowed)).collect();
+    assert_eq!(seen, allowed);
+}
+
+/// The tables and indexes of a request, as the template names them.
+fn resources(input: &Value) -> Vec<String> {
+    let arn = |table: &str| format!("{table}.Arn");
+    match (input["TableName"].as_str(), input["IndexName"].as_str()) {
+        (Some(table), None) => vec![arn(table)],
+        (Some(table), Some(index)) => vec![format!("{}/index/{index}", arn(table))],
+        (None, _) => input["RequestItems"].as_object().unwrap().keys().map(|table| arn(table)).collect(),
+    }
+}
+
+/// Every operation, on sessions of both kinds, in every way that writes or reads something else.
+async fn everything(t: &Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = team();
+    t.deliver([&message(&alice, &bob, 1), &recall(&alice, &bob, 1, 2)]).await;
+    t.deliver([
+        &listing(group_message(&alice, &group, 1), &[&alice, &bob]),
+        &group_recall(&alice, &group, 1, 2),
+    ])
+    .await;
+    t.deliver([&notification(&bob, &group, 3, 2, &[])]).await;
+    t.patch_members(&group, 4, &[&bob], &[&alice]).await;
+    t.put_members(&group, 5, &[&alice, &bob]).await;
+    for id in [alice.session_id(), group] {
+        bob.list("").await;
+        bob.try_get(&id).await.ok();
+        bob.patch(&id, &json!({"ext": "x"})).await.ok();
+        bob.try_delete(&id).await.ok();
+        bob.batch_delete(&json!({"sessionIds": [id]})).await.ok();
+    }
+}
