@@ -81,18 +81,21 @@ struct Failure {
 /// When nothing could be deleted, that is a problem of the whole call.
 fn outcome(results: Vec<(SessionId, Result<(), StoreError>)>) -> Result<Outcome, Problem> {
     let mut outcome = Outcome { deleted: Vec::new(), failed: Vec::new() };
-    let mut first_problem = None;
+    let mut worst: Option<Problem> = None;
     for (session_id, result) in results {
         match result.map_err(Problem::from) {
             Ok(()) => outcome.deleted.push(session_id),
             Err(problem) => {
                 let (code, detail) = (problem.code(), problem.detail().to_owned());
                 outcome.failed.push(Failure { session_id, code, detail });
-                first_problem.get_or_insert(problem);
+                // Of several, the one that tells that repeating helps.
+                if worst.as_ref().is_none_or(|worst| worst.status() != 503) {
+                    worst = Some(problem);
+                }
             }
         }
     }
-    match first_problem {
+    match worst {
         Some(problem) if outcome.deleted.is_empty() => Err(problem),
         _ => Ok(outcome),
     }
@@ -139,5 +142,8 @@ mod tests {
             json!({"deleted": ["p2p|a"], "failed": [{"sessionId": "p2p|b", "code": 503, "detail": detail}]})
         );
         assert_eq!(outcome(vec![(id("p2p|b"), throttled())]).unwrap_err().status(), 503);
+        let malformed = || Err(StoreError::MalformedItem("ext"));
+        let all = vec![(id("p2p|a"), malformed()), (id("p2p|b"), throttled()), (id("p2p|c"), malformed())];
+        assert_eq!(outcome(all).unwrap_err().status(), 503, "repeating helps with one of them");
     }
 }

@@ -120,12 +120,15 @@ pub fn text_message(from: &str, to: &str, text: &str, time_ms: u64) -> Value {
     })
 }
 
-/// The message copy of a text in a team, with its members (at most 200, or none as for larger teams).
+/// A team of more members than this has no list in its copies.
+pub const MAX_LISTED: usize = 200;
+
+/// The message copy of a text in a team, with its members where they are few enough.
 #[must_use]
 pub fn team_message(from: &str, team: &str, members: &[String], text: &str, time_ms: u64) -> Value {
     let mut copy = text_message(from, team, text, time_ms);
     copy["convType"] = "TEAM".into();
-    if (1..=200).contains(&members.len()) {
+    if (1..=MAX_LISTED).contains(&members.len()) {
         copy["tMembers"] = format!("[{}]", members.join(", ")).into();
     }
     copy

@@ -73,7 +73,7 @@ impl Issuer {
     }
 }
 
-/// Checks tokens: RS256, a key of the issuer's set by its `kid`, issuer, audience, expiry and not-before.
+/// Checks tokens: RS256, a key of the issuer's set by its `kid`, issuer, audience, expiry, not-before and issued-at.
 pub struct Authorizer {
     settings: template::Authorizer,
     keys: JwkSet,
@@ -105,6 +105,10 @@ impl Authorizer {
         validation.set_required_spec_claims(&["exp", "iss"]);
         validation.set_issuer(&[&self.settings.issuer]);
         let claims = decode::<Map<String, Value>>(token, &key, &validation).ok()?.claims;
+        let now = clock::since_epoch().as_secs();
+        if claims.get("iat").and_then(Value::as_u64).is_some_and(|issued_at| issued_at > now) {
+            return None;
+        }
         let texts = || claims.iter().map(|(name, value)| (name.clone(), claim_text(value).into()));
         self.has_audience(&claims).then(|| texts().collect())
     }
@@ -178,6 +182,7 @@ mod tests {
             ("expired", with("exp", (now - 1).into())),
             ("no expiry", with("exp", Value::Null)),
             ("not yet valid", with("nbf", (now + 60).into())),
+            ("issued in future", with("iat", (now + 60).into())),
             ("wrong issuer", with("iss", "http://other".into())),
             ("wrong audience", with("aud", "other".into())),
             ("no audience", with("aud", Value::Null)),

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{FutureExt, future};
 use lambda_http::{Body, Request, Response, service_fn};
-use session_store::{Settings, Store};
+use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
 use crate::{Call, Environment, Problem, Reply, clock, log, reply::Outgoing};
@@ -70,12 +70,10 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Arc<s
     environment.required("AWS_LAMBDA_RUNTIME_API");
     let sessions_table = environment.required("SESSIONS_TABLE");
     let groups_table = environment.required("GROUPS_TABLE");
-    let ca_bundle = environment.optional("AWS_CA_BUNDLE").and_then(|path| match std::fs::read(&path) {
-        Ok(pem) => Some(pem),
-        Err(error) => {
-            environment.problem(format!("AWS_CA_BUNDLE cannot be read: {error}"));
-            None
-        }
+    let ca_bundle = environment.optional("AWS_CA_BUNDLE").and_then(|path| {
+        let pem = std::fs::read(&path).map_err(|error| format!("cannot be read: {error}"));
+        let roots = pem.and_then(|pem| TrustedRoots::parse(pem).map_err(|invalid| invalid.to_string()));
+        roots.map_err(|reason| environment.problem(format!("AWS_CA_BUNDLE {reason}"))).ok()
     });
     let user_claim = environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned());
     (O::configure(environment), Settings { sessions_table, groups_table, ca_bundle }, user_claim.into())

@@ -23,7 +23,7 @@ pub use cursor::Cursor;
 pub use ext::Ext;
 pub use fields::Fields;
 pub use group::{
-    GroupId, GroupItems, Head, HeadWrite, Interrupted, Leaving, ListDigest, MemberAt, MemberHash, MemberList,
+    GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt, MemberHash, MemberList,
     Membership, Rank, RowWrite, Written, put_list, record, update_members,
 };
 pub use invalid::{InvalidField, InvalidValue};

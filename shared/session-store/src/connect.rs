@@ -9,6 +9,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::timeout;
 
 use crate::{
@@ -21,6 +22,33 @@ use crate::{
 /// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
 
+/// PEM certificates to trust, checked: the TLS client would panic on others.
+#[derive(Clone, Debug)]
+pub struct TrustedRoots(Vec<u8>);
+
+/// A text that holds no certificate, or one that cannot be a root of trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("holds no valid PEM certificates")]
+pub struct InvalidRoots;
+
+impl TrustedRoots {
+    /// Amazon's own roots.
+    fn amazon() -> Self {
+        Self(AMAZON_ROOTS.to_vec())
+    }
+
+    /// The certificates of a PEM text, at least one.
+    pub fn parse(pem: Vec<u8>) -> Result<Self, InvalidRoots> {
+        let mut count = 0;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|_| InvalidRoots)?;
+            webpki::anchor_from_trusted_cert(&certificate).map_err(|_| InvalidRoots)?;
+            count += 1;
+        }
+        if count == 0 { Err(InvalidRoots) } else { Ok(Self(pem)) }
+    }
+}
+
 /// What a store needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -28,8 +56,8 @@ pub struct Settings {
     pub sessions_table: String,
     /// The name of the `Groups` table.
     pub groups_table: String,
-    /// PEM certificates to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
-    pub ca_bundle: Option<Vec<u8>>,
+    /// What to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
+    pub ca_bundle: Option<TrustedRoots>,
 }
 
 /// Why no client could be made.
@@ -41,8 +69,8 @@ impl Store {
     /// A client for the region, the credentials and the endpoint of the environment, as every AWS SDK reads them
     /// (`AWS_ENDPOINT_URL_DYNAMODB` included). Makes no request.
     pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
-        let roots = settings.ca_bundle.unwrap_or_else(|| AMAZON_ROOTS.to_vec());
-        let trust = TrustStore::empty().with_pem_certificate(roots);
+        let roots = settings.ca_bundle.unwrap_or_else(TrustedRoots::amazon);
+        let trust = TrustStore::empty().with_pem_certificate(roots.0);
         let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|_| ConnectError)?;
         let http =
             Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
@@ -80,5 +108,26 @@ impl Store {
             .key(USER_ID, s("/open-connection"))
             .key(SESSION_ID, s("/"));
         let _ = timeout(PATIENCE, read.send()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amazon_s_five_roots_are_valid() {
+        assert_eq!(CertificateDer::pem_slice_iter(AMAZON_ROOTS).count(), 5);
+        assert!(TrustedRoots::parse(AMAZON_ROOTS.to_vec()).is_ok());
+    }
+
+    #[test]
+    fn what_would_panic_later_is_refused_now() {
+        let mut damaged = AMAZON_ROOTS.to_vec();
+        damaged[100] = b'!';
+        let no_certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
+        for pem in [Vec::new(), b"text".to_vec(), damaged, no_certificate] {
+            assert_eq!(TrustedRoots::parse(pem).err(), Some(InvalidRoots));
+        }
     }
 }

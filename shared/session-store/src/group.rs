@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use session_model::{
     Account, Entry, GroupId, GroupItems, GroupMessage, Head, HeadWrite, Interrupted, MemberAt, MemberList,
     Rank, Row, RowWrite, Timestamp, Written, put_list, record, update_members,
@@ -87,7 +87,9 @@ impl GroupItems for Group<'_> {
         writes: Vec<(Account, RowWrite)>,
     ) -> Result<Vec<(Account, Written<Row>)>, StoreError> {
         let writes = writes.into_iter().map(|(user, write)| self.write_row(user, write));
-        stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
+        // All of them also when one fails: what is written need not be written by the repeat.
+        let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        written.into_iter().collect()
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use session_model::{Account, GroupId, Timestamp};
 
-pub use connect::{ConnectError, Settings};
+pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
 pub use error::StoreError;
 pub use group::Group;
 pub use sessions::Sessions;

@@ -32,6 +32,25 @@ struct OwnRows {
     kept: Vec<(RecentSession, Option<MemberAt>)>,
     /// Rows of groups the user is a member of, passed on the way.
     members: Vec<(SessionId, Row)>,
+    /// Where to read on.
+    next: Next,
+}
+
+/// Where a query that is read bit by bit goes on.
+#[derive(Debug, Default)]
+enum Next {
+    #[default]
+    Start,
+    From(Item),
+    Nowhere,
+}
+
+impl OwnRows {
+    /// Whether they fill the page, and one is left to tell that there are more.
+    fn fill(&self, query: &ListQuery) -> bool {
+        let text_bytes: usize = self.kept.iter().map(|(session, _)| session.text_len()).sum();
+        self.kept.len() > query.limit().get() || text_bytes > Page::MAX_TEXT_BYTES
+    }
 }
 
 /// The groups the user is a member of, with his row of each.
@@ -41,8 +60,13 @@ impl Sessions<'_> {
     /// One page, newest first, as it stands at `now`. The user's own rows and his memberships are read in parallel, both
     /// strongly, then the heads of his groups; all are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
-        let (mut own, mut memberships) = tokio::try_join!(self.own_rows(query), self.memberships())?;
+        let mut own = OwnRows::default();
+        let ((), mut memberships) = tokio::try_join!(self.read_own(query, &mut own), self.memberships())?;
         reconcile(&mut own, &mut memberships);
+        while !own.fill(query) && !matches!(own.next, Next::Nowhere) {
+            self.read_own(query, &mut own).await?;
+            reconcile(&mut own, &mut memberships);
+        }
         let mut groups = self.groups(query, memberships).await?.into_iter().peekable();
         let mut page = Page::new(query);
         for (own, _) in own.kept {
@@ -60,15 +84,22 @@ impl Sessions<'_> {
         Ok(page.finish(query.watermark(now)))
     }
 
-    /// Reads `byUpdateTime` on from the cursor until the page and one more are there, as far as own rows can fill it.
-    async fn own_rows(&self, query: &ListQuery) -> Result<OwnRows, StoreError> {
+    /// Reads `byUpdateTime` on until own rows fill the page or none is left. Rows of the user's groups are passed over, so
+    /// further queries ask for more than is missing.
+    async fn read_own(&self, query: &ListQuery, own: &mut OwnRows) -> Result<(), StoreError> {
+        const FURTHER: i32 = 100;
         let range = query.range();
-        let wanted = query.limit().get() + 1;
-        let mut own = OwnRows::default();
-        let mut start = self.start_key(query);
-        let mut text_bytes = 0;
         loop {
-            let limit = i32::try_from(wanted - own.kept.len()).unwrap_or(i32::MAX);
+            let (start, limit) = match std::mem::take(&mut own.next) {
+                Next::Start => {
+                    (self.start_key(query), i32::try_from(query.limit().get() + 1).unwrap_or(FURTHER))
+                }
+                Next::From(key) => (Some(key), FURTHER),
+                Next::Nowhere => {
+                    own.next = Next::Nowhere;
+                    return Ok(());
+                }
+            };
             let request = self
                 .query(BY_UPDATE_TIME)
                 .key_condition_expression("userId = :user AND updateTime BETWEEN :min AND :max")
@@ -77,20 +108,18 @@ impl Sessions<'_> {
                 .scan_index_forward(false)
                 .limit(limit);
             let Rows { rows, next } = self.send_query(request, start).await?;
+            own.next = next.map_or(Next::Nowhere, Next::From);
             for (id, row) in rows {
                 if row.membership.is_some_and(|held| held.is_member()) {
                     own.members.push((id, row));
                 } else {
                     let known_at = row.membership.map(|held| held.at);
                     let session = row.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME))?;
-                    let session = shown(session, query);
-                    text_bytes += session.text_len();
-                    own.kept.push((session, known_at));
+                    own.kept.push((shown(session, query), known_at));
                 }
             }
-            start = next;
-            if start.is_none() || own.kept.len() >= wanted || text_bytes > Page::MAX_TEXT_BYTES {
-                return Ok(own);
+            if own.fill(query) {
+                return Ok(());
             }
         }
     }
@@ -209,4 +238,51 @@ fn shown(mut session: RecentSession, query: &ListQuery) -> RecentSession {
         session.last_msg = None;
     }
     session
+}
+
+#[cfg(test)]
+mod tests {
+    use session_model::{Membership, Rank};
+
+    use super::*;
+
+    fn ms(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn at(time: u64) -> MemberAt {
+        MemberAt { time: ms(time), rank: Rank::Join }
+    }
+
+    fn member(time: u64) -> Row {
+        Row { membership: Some(Membership { at: at(time), since: Some(ms(time)) }), ..Row::default() }
+    }
+
+    fn left(time: u64) -> (RecentSession, Option<MemberAt>) {
+        let row = Row { placeholder: Some(ms(1)), ..Row::default() };
+        (row.into_session("team|1".parse().unwrap()).unwrap(), Some(at(time)))
+    }
+
+    /// What is left of a row that one query saw as a member's and the other as one of somebody who left.
+    fn reconciled(own: OwnRows, membership: Option<u64>) -> (usize, Option<MemberAt>) {
+        let group: GroupId = "team|1".parse().unwrap();
+        let mut own = own;
+        let mut memberships: Memberships =
+            membership.map(|time| (group.clone(), member(time))).into_iter().collect();
+        reconcile(&mut own, &mut memberships);
+        (own.kept.len(), memberships.get(&group).and_then(|row| row.membership).map(|held| held.at))
+    }
+
+    #[test]
+    fn a_session_that_both_queries_saw_counts_once_by_the_newer_event() {
+        let kept = |time| OwnRows { kept: vec![left(time)], ..OwnRows::default() };
+        assert_eq!(reconciled(kept(5), Some(4)), (1, None), "he has left since");
+        assert_eq!(reconciled(kept(5), Some(6)), (0, Some(at(6))), "he is back");
+        assert_eq!(reconciled(kept(5), None), (1, None));
+        let passed =
+            |time| OwnRows { members: vec![("team|1".parse().unwrap(), member(time))], ..OwnRows::default() };
+        assert_eq!(reconciled(passed(5), None), (0, Some(at(5))), "a membership that only one query saw");
+        assert_eq!(reconciled(passed(5), Some(6)), (0, Some(at(6))));
+        assert_eq!(reconciled(passed(6), Some(5)), (0, Some(at(6))));
+    }
 }

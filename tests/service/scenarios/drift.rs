@@ -42,6 +42,10 @@ async fn every_function_is_in_the_template_and_answers_as_its_operation(t: Test)
         assert_eq!(line["operation"], template.functions[&route.function].description, "{}", route.key());
         routed.insert(route.function.clone());
     }
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    for route in &template.routes {
+        assert!(readme.contains(&format!("`{}`", route.key())), "the README has no {}", route.key());
+    }
     assert_eq!(routed, template.functions.keys().cloned().collect(), "every function has a route");
 }
 

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     copies::{T0, group_message, listing, message},
+    fault_proxy::FaultProxy,
     scenarios,
     test::{Test, User, ids, team},
 };
@@ -17,6 +18,7 @@ scenarios![
     a_long_list_with_groups_pages_through_exactly_once,
     equal_times_across_heads_and_rows_page_through_exactly_once,
     a_group_that_moves_up_meanwhile_is_the_newest_of_the_next_pull,
+    groups_with_an_ext_do_not_cost_a_small_page_a_query_each,
 ];
 
 /// Bob with so many friends and groups, at the times that `time` gives to each.
@@ -101,4 +103,20 @@ async fn a_group_that_moves_up_meanwhile_is_the_newest_of_the_next_pull(t: Test)
     assert!(!seen.contains(moved));
     let watermark = &first["minTimestamp"];
     assert_eq!(ids(&bob.list(&format!("minTimestamp={watermark}")).await), [&**moved]);
+}
+
+async fn groups_with_an_ext_do_not_cost_a_small_page_a_query_each(t: Test) {
+    let (bob, expected) = bob_with(&t, 3, 120, |number| number).await;
+    for group in expected.iter().filter(|id| id.starts_with("team|")) {
+        bob.patch(group, &json!({"ext": "muted"})).await.ok();
+    }
+    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await).known_user(&bob.account);
+    for limit in [1, 2, 100] {
+        let before = proxy.requests().len();
+        let pages = pages(&behind, &format!("limit={limit}")).await;
+        assert_each_once(&all_ids(&pages), &expected);
+        let queries = proxy.requests()[before..].iter().filter(|(_, action, _)| action == "Query").count();
+        assert!(queries <= 4 * pages.len(), "{queries} queries for {} pages of {limit}", pages.len());
+    }
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use session_local::{
     clock,
-    feed::{Feed, super_team_message, team_message, text_message},
+    feed::{Feed, MAX_LISTED, super_team_message, team_message, text_message},
 };
 
 #[derive(Args)]
@@ -14,7 +14,8 @@ pub(crate) struct Message {
     from: String,
     #[command(flatten)]
     receiver: Receiver,
-    /// The members of the group: the list that a team's copy carries; a super team's are added to it
+    /// The members of the group: the list that a team's copy carries (up to 200), else they are added to the group; without
+    /// them, its members are those the service knows
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with = "to")]
     members: Vec<String>,
     /// What
@@ -43,6 +44,9 @@ pub(crate) async fn run(message: &Message, feed: &Feed) -> Result<()> {
         return feed.deliver(&text_message(from, account, text, now)).await;
     }
     if let Some(team) = &receiver.team {
+        if members.len() > MAX_LISTED {
+            feed.add_members(&format!("team|{team}"), members, now).await?;
+        }
         return feed.deliver(&team_message(from, team, members, text, now)).await;
     }
     let team = receiver.super_team.as_deref().unwrap_or_default();

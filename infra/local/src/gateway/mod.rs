@@ -16,6 +16,7 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task;
 use uuid::Uuid;
 
 use crate::{
@@ -104,10 +105,14 @@ async fn answer(gateway: &Gateway, request: Request, request_id: &str) -> Respon
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     };
     let event = event::payload(&parts, &body, &found, claims, request_id);
-    match function.invoke(&event).await {
+    // A task of its own: Lambda ends an invocation also when the client has hung up.
+    let function = Arc::clone(function);
+    let invocation = task::spawn(async move { function.invoke(&event).await });
+    let answer = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
+    match answer {
         Ok(answer) => from_function(&answer)
             .unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")),
-        Err(error @ (InvokeError::TimedOut | InvokeError::Failed(_))) => {
+        Err(error) => {
             eprintln!("{}: {error}", found.route.function);
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }

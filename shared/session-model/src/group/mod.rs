@@ -15,5 +15,5 @@ pub use head::Head;
 pub use id::GroupId;
 pub use member_list::{ListDigest, MemberHash, MemberList};
 pub use membership::{MemberAt, Membership, Rank};
-pub use protocol::{GroupItems, Interrupted, Leaving, put_list, record, update_members};
+pub use protocol::{GroupItems, Interrupted, put_list, record, update_members};
 pub use writes::{HeadWrite, RowWrite, Written};

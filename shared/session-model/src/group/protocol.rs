@@ -53,8 +53,7 @@ impl<E> From<E> for Interrupted<E> {
 }
 
 /// What those who leave keep.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leaving {
+enum Leaving {
     /// The message that says so.
     Notice(Entry),
     /// An empty session.

@@ -18,7 +18,8 @@ pub struct MemberChange {
 }
 
 impl MemberChange {
-    /// Reads the `attach` of a notification, `{"id": n, "data": {…}}` as JSON text; any other message changes nothing.
+    /// Reads the `attach` of a notification, `{"id": n, "data": {…}}` as JSON text; any other message changes nothing. One
+    /// that must name accounts and does not is refused: to take it would lose a change of members silently.
     pub(super) fn parse(
         fields: &Fields,
         session_type: SessionType,
@@ -27,11 +28,11 @@ impl MemberChange {
         if session_type == SessionType::P2p || fields.text("msgType")? != "NOTIFICATION" {
             return Ok(Self::default());
         }
-        let attach: Value = serde_json::from_str(fields.text("attach")?)
-            .map_err(|_| InvalidValue::new("must be the JSON text of a notification").of("attach"))?;
-        let id = attach["id"].as_u64().ok_or_else(|| {
-            InvalidValue::new("must be the JSON text of a notification, with its number as id").of("attach")
-        })?;
+        // What is no notification of Yunxin's is a message like any other.
+        let attach =
+            fields.optional_text("attach")?.and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let Some(attach) = attach else { return Ok(Self::default()) };
+        let Some(id) = attach["id"].as_u64() else { return Ok(Self::default()) };
         let named = || accounts(&attach["data"]);
         let sender = || BTreeSet::from([from.clone()]);
         let joined = |joined| Self { joined, ..Self::default() };
@@ -128,9 +129,6 @@ mod tests {
     #[test]
     fn a_notification_that_names_nobody_it_must_is_refused() {
         for attach in [
-            json!(null),
-            json!({}),
-            json!({"id": "0"}),
             json!({"id": 0}),
             json!({"id": 0, "data": {}}),
             json!({"id": 1, "data": {"ids": "a"}}),
@@ -138,6 +136,9 @@ mod tests {
             json!({"id": 1, "data": {"ids": ["a/b"]}}),
         ] {
             assert!(change(SessionType::Team, &attach).unwrap_err().starts_with("attach must"), "{attach}");
+        }
+        for attach in [json!(null), json!({}), json!({"id": "0"}), json!([])] {
+            assert_eq!(change(SessionType::Team, &attach).as_deref(), Ok("//false"), "{attach}");
         }
     }
 }
