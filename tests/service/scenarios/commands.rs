@@ -2,7 +2,8 @@
 
 use std::{process::Stdio, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use session_local::dynamodb::DynamoDb;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -15,7 +16,7 @@ scenarios![
     the_service_is_ready_serves_and_stops,
     every_command_explains_itself,
     a_command_without_a_service_says_so,
-    data_is_kept_in_a_folder,
+    data_is_kept_in_a_folder_until_it_expires,
 ];
 
 fn local(t: &Test, arguments: &[&str]) -> Command {
@@ -118,14 +119,28 @@ async fn a_command_without_a_service_says_so(t: Test) {
     }
 }
 
-async fn data_is_kept_in_a_folder(t: Test) {
+async fn data_is_kept_in_a_folder_until_it_expires(t: Test) {
     let folder = std::env::temp_dir().join(format!("session-data-{}", uuid::Uuid::new_v4()));
     let data = ["--data", folder.to_str().unwrap()];
     let (service, ready) = start(&t, &data).await;
     let url = ready["url"].as_str().unwrap();
     printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "kept", "--url", url]).await;
+    let expired = json!({"userId": {"S": "bob"}, "sessionId": {"S": "p2p|gone"}, "expiresAt": {"N": "1"}});
+    let put = json!({"TableName": "SessionsTable", "Item": expired});
+    DynamoDb::at(ready["dynamodb"].as_str().unwrap()).call("PutItem", &put).await.unwrap();
     stop(service).await;
     let (service, ready) = start(&t, &data).await;
+    let key = json!({"userId": {"S": "bob"}, "sessionId": {"S": "p2p|gone"}});
+    let engine = DynamoDb::at(ready["dynamodb"].as_str().unwrap());
+    let swept = async {
+        while
+            !engine.call("GetItem", &json!({"TableName": "SessionsTable", "Key": key})).await.unwrap()["Item"]
+                .is_null()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), swept).await.expect("what has expired is swept");
     let sessions = list(&t, ready["url"].as_str().unwrap(), "bob").await;
     assert_eq!(sessions["sessionList"][0]["sessionId"], "p2p|alice");
     stop(service).await;

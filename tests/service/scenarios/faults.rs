@@ -21,6 +21,7 @@ scenarios![
     a_hanging_database_is_a_503_within_the_deadline,
     a_lost_answer_does_not_count_twice,
     calls_at_once_have_processes_of_their_own,
+    a_function_that_lacks_configuration_tells_all_of_it,
 ];
 
 async fn signal(name: &str, process: u32) {
@@ -167,4 +168,19 @@ async fn calls_at_once_have_processes_of_their_own(t: Test) {
     assert!(first.len() > 1, "{first:?}");
     bob.list("").await;
     assert_eq!(processes(&t, "QueryMySessionListFunction").len(), first.len(), "idle ones are reused");
+}
+
+async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
+    let bundle = std::env::temp_dir().join("no-certificates.pem");
+    std::fs::write(&bundle, "none").unwrap();
+    let mut function = Command::new(t.app.executable("record-message"));
+    let output =
+        function.env_clear().env("AWS_CA_BUNDLE", bundle).env("GROUPS_TABLE", "x").output().await.unwrap();
+    assert!(!output.status.success());
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&line["level"], &line["operation"]), (&json!("ERROR"), &json!("recordMessage")));
+    let missing = "cannot start: AWS_LAMBDA_RUNTIME_API is not set; SESSIONS_TABLE is not set; \
+                   AWS_CA_BUNDLE holds no valid PEM certificates; MESSAGE_COPY_APP_KEY is not set; \
+                   MESSAGE_COPY_APP_SECRET is not set";
+    assert_eq!(line["message"], missing);
 }
