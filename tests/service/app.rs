@@ -82,7 +82,7 @@ impl App {
         let logs = Arc::new(Logs::default());
         let sink = Arc::clone(&logs);
         let service = Service::start(Options {
-            port: 0,
+            listener: session_local::listen(0).await?,
             data: None,
             dynamodb_endpoint: endpoint.map(str::to_owned),
             functions_endpoint: functions_endpoint.map(str::to_owned),

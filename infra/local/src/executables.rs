@@ -13,6 +13,26 @@ use tokio::{
     process::Command,
 };
 
+const OF_THE_OUTER_CARGO: [&str; 17] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_DESCRIPTION",
+    "CARGO_PKG_HOMEPAGE",
+    "CARGO_PKG_LICENSE",
+    "CARGO_PKG_LICENSE_FILE",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_README",
+    "CARGO_PKG_REPOSITORY",
+    "CARGO_PKG_RUST_VERSION",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// The root of the workspace.
 #[must_use]
 pub fn workspace() -> PathBuf {
@@ -26,6 +46,10 @@ pub async fn build(release: bool) -> Result<HashMap<String, PathBuf>> {
     cargo.args(["build", "--workspace", "--bins", "--locked", "--message-format=json-render-diagnostics"]);
     if release {
         cargo.arg("--release");
+    }
+    // What cargo tells the program it runs would look like a change to build scripts that watch it, and rebuild the TLS stack.
+    for variable in OF_THE_OUTER_CARGO {
+        cargo.env_remove(variable);
     }
     let mut cargo = cargo
         .current_dir(workspace())

@@ -61,7 +61,7 @@ impl Feed {
             .header("MD5", md5)
             .header("CheckSum", check_sum)
             .body(body);
-        request.send().await.with_context(|| format!("no service answers at {}", self.url))
+        request.send().await.with_context(|| no_service(&self.url))
     }
 
     /// Posts a message copy, and repeats it as the feed does until the service has taken it, three times at most.
@@ -93,6 +93,12 @@ impl Feed {
         }
         bail!("the service refused: {refusal}")
     }
+}
+
+/// What to tell when nothing answers at an address.
+#[must_use]
+pub fn no_service(url: &str) -> String {
+    format!("no service answers at {url}: start one with cargo local, or tell where it is with --url")
 }
 
 /// The `MD5` and the `CheckSum` of a body.

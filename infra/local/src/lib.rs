@@ -11,4 +11,4 @@ pub mod lambda;
 mod service;
 pub mod template;
 
-pub use service::{Options, Service};
+pub use service::{Options, Service, listen};

@@ -23,8 +23,8 @@ const AUDIENCE: &str = "local";
 
 /// How to run the service.
 pub struct Options {
-    /// The port to listen on; 0 takes a free one.
-    pub port: u16,
+    /// Where to serve: see [`listen`].
+    pub listener: TcpListener,
     /// Where the embedded engine keeps its data; none is in memory.
     pub data: Option<PathBuf>,
     /// An engine that runs already, instead of the embedded one.
@@ -47,14 +47,21 @@ pub struct Service {
     _tasks: JoinSet<()>,
 }
 
+/// Takes a loopback port; 0 takes a free one.
+pub async fn listen(port: u16) -> Result<TcpListener> {
+    let hint = || {
+        format!(
+            "cannot serve on port {port}: is a cargo local running already? --port takes another one, 0 a free one"
+        )
+    };
+    TcpListener::bind(("127.0.0.1", port)).await.with_context(hint)
+}
+
 impl Service {
     /// Starts everything; it serves when this returns.
     pub async fn start(options: Options) -> Result<Self> {
         let mut tasks = JoinSet::new();
-        let listener = TcpListener::bind(("127.0.0.1", options.port))
-            .await
-            .with_context(|| format!("cannot listen on port {}", options.port))?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = format!("http://{}", options.listener.local_addr()?);
         let issuer = Issuer::new(format!("{url}{ISSUER_PATH}"), AUDIENCE.to_owned())?;
         let parameters = HashMap::from([
             ("JwtIssuer", issuer.url().to_owned()),
@@ -78,7 +85,7 @@ impl Service {
         });
         let router = gateway::router(Arc::clone(&gateway));
         tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(options.listener, router).await {
                 eprintln!("the gateway failed: {error}");
             }
         });

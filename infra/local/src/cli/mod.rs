@@ -7,12 +7,12 @@ mod serve;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
-use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
+use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, no_service};
 
 /// The session service on this machine: the template's routes on a loopback port, the functions' own executables run
 /// through the Lambda Runtime API, a DynamoDB engine behind them.
 #[derive(Parser)]
-#[command(name = "cargo local", version)]
+#[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -25,6 +25,7 @@ enum Command {
     /// Print a token for a user of a running service
     Token {
         /// The user's account
+        #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
         user: String,
         #[command(flatten)]
         target: Target,
@@ -49,7 +50,7 @@ enum Command {
 #[derive(Args)]
 struct Target {
     /// Where the service runs
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = http_url)]
     url: String,
 }
 
@@ -72,6 +73,10 @@ impl Backend {
     }
 }
 
+fn http_url(text: &str) -> Result<String, String> {
+    if text.starts_with("http://") { Ok(text.to_owned()) } else { Err("must start with http://".to_owned()) }
+}
+
 /// Does what the command line says.
 pub(crate) async fn run() -> Result<()> {
     let cli = Cli::parse();
@@ -89,10 +94,7 @@ pub(crate) async fn run() -> Result<()> {
 async fn token(user: &str, url: &str) -> Result<String> {
     let endpoint = format!("{}/local-issuer/token", url.trim_end_matches('/'));
     let request = reqwest::Client::new().post(&endpoint).query(&[("user", user)]);
-    let response = request
-        .send()
-        .await
-        .with_context(|| format!("no service answers at {url}; start one: cargo local"))?;
+    let response = request.send().await.with_context(|| no_service(url))?;
     if !response.status().is_success() {
         bail!("{endpoint} answers {}: is it a service started by cargo local?", response.status());
     }

@@ -71,6 +71,11 @@ pub(crate) async fn run(plan: &Plan, feed: &Feed) -> Result<()> {
         .try_collect::<()>()
         .await?;
     progress.finish();
+    println!(
+        "{} sessions of user-1 to user-{}; see them with the token of cargo local token user-1",
+        progress.length().unwrap_or_default(),
+        plan.users
+    );
     Ok(())
 }
 

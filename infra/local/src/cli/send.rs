@@ -9,7 +9,7 @@ use session_local::{
 
 #[derive(Args)]
 pub(crate) struct Message {
-    /// Who sends
+    /// Who sends (a member of the group only if listed as one)
     #[arg(long)]
     from: String,
     #[command(flatten)]

@@ -8,6 +8,7 @@ use serde_json::json;
 use session_local::{
     Options, Service, executables,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    listen,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,7 +23,7 @@ pub(crate) struct Serve {
     /// Use the engine that runs at this address (DynamoDB Local or another) instead of the embedded one
     #[arg(long, value_name = "URL")]
     dynamodb_endpoint: Option<String>,
-    /// Run the functions as they are deployed (`--release`: takes minutes to build)
+    /// Run release builds of the functions, as deployed; they take minutes to build
     #[arg(long)]
     release: bool,
     /// Print one JSON line when the service is ready, for scripts: url, appKey, appSecret, issuer, dynamodb
@@ -57,10 +58,12 @@ impl Serve {
     }
 
     async fn start(self) -> Result<Service> {
-        eprintln!("building the functions");
+        // Before minutes are spent on a build.
+        let listener = listen(self.port).await?;
+        eprintln!("building the functions (minutes the first time)");
         let executables = executables::build(self.release).await?;
         Service::start(Options {
-            port: self.port,
+            listener,
             data: self.data,
             dynamodb_endpoint: self.dynamodb_endpoint,
             functions_endpoint: None,
@@ -89,15 +92,20 @@ fn print_guide(service: &Service) {
     for route in service.routes() {
         println!("  {:<7}{}", route.method, route.path);
     }
-    let token = |user| service.issuer().token(user).unwrap_or_else(|error| error.to_string());
     let option = if url.ends_with(":8080") { String::new() } else { format!(" --url {url}") };
-    println!("\nTokens\n  ALICE={}\n  BOB={}", token("alice"), token("bob"));
-    println!("\nTry, in another terminal (after pasting the tokens above)");
+    println!("\nTry, in another terminal");
+    println!("  BOB=$(cargo local token bob{option})");
     println!("  cargo local send --from alice --to bob --text 'hello bob'{option}");
+    println!("  cargo local send --from alice --team 7 --members alice,bob --text 'hello team'{option}");
     println!("  curl -s {url}/v1/sessions -H \"Authorization: Bearer $BOB\"");
     println!("  curl -s {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\"");
     println!("  curl -s -X PATCH {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\" \\");
     println!("       -H 'Content-Type: application/json' -d '{{\"ext\": \"pinned\"}}'");
     println!("  curl -s -X DELETE {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\"");
+    println!("  cargo local seed --teams 5{option}");
+    println!("\nTokens, which end with the service");
+    for user in ["alice", "bob"] {
+        println!("  {user}: {}", service.issuer().token(user).unwrap_or_else(|error| error.to_string()));
+    }
     println!("\nCtrl-C stops everything.\n");
 }
