@@ -39,7 +39,7 @@ impl Logs {
                 arrived.await;
             }
         };
-        timeout(Duration::from_secs(5), search).await.expect("the request is logged")
+        timeout(Duration::from_secs(20), search).await.expect("the request is logged")
     }
 
     /// Everything logged so far.

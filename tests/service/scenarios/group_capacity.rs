@@ -103,13 +103,23 @@ async fn changes_of_members(t: Test) {
 }
 
 async fn a_thousand_removals_in_one_call(t: Test) {
-    let super_team = super_team();
     let accounts = names(1_000);
-    let join = json!({"groupId": super_team, "time": T0, "add": accounts});
-    t.try_update_members(Method::PATCH, &super_team, &join).await.ok();
-    let leave = json!({"groupId": super_team, "time": T0 + 1, "remove": accounts});
-    let answer = t.try_update_members(Method::PATCH, &super_team, &leave).await;
-    assert_eq!(units(&t, &answer).await, (0.0, 1_000.0 * (2.0 + 2.0) + 1.0));
+    // A debug build among all scenarios may miss its deadline; another group then, since a repeat costs other units.
+    for _ in 0..3 {
+        let super_team = super_team();
+        for add in accounts.chunks(200) {
+            let join = json!({"groupId": super_team, "time": T0, "add": add});
+            t.try_update_members(Method::PATCH, &super_team, &join).await.ok();
+        }
+        let leave = json!({"groupId": super_team, "time": T0 + 1, "remove": accounts});
+        let answer = t.try_update_members(Method::PATCH, &super_team, &leave).await;
+        if answer.status == 200 {
+            assert_eq!(units(&t, &answer).await, (0.0, 1_000.0 * (2.0 + 2.0) + 1.0));
+            return;
+        }
+        answer.is_problem(503, "no answer in time");
+    }
+    panic!("three times not in time");
 }
 
 async fn reading_and_deleting_sessions_of_groups(t: Test) {
