@@ -8,7 +8,10 @@ use std::{
 };
 
 use serde_json::Value;
-use session_local::{Options, Service};
+use session_local::{
+    Options, Service,
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET},
+};
 use tokio::{sync::Notify, time::timeout};
 
 /// The functions' log lines, by request.
@@ -61,6 +64,7 @@ pub(crate) struct App {
     pub(crate) service: Service,
     pub(crate) logs: Arc<Logs>,
     pub(crate) http: reqwest::Client,
+    pub(crate) feed: Feed,
 }
 
 impl App {
@@ -90,7 +94,8 @@ impl App {
             log: Arc::new(move |function, line| sink.add(function, line)),
         })
         .await?;
-        Ok(Self { engine, executables, service, logs, http: reqwest::Client::new() })
+        let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
+        Ok(Self { engine, executables, service, logs, http: reqwest::Client::new(), feed })
     }
 
     /// The same tables behind a service of its own, whose functions reach them by another address.

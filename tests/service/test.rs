@@ -4,7 +4,6 @@ use std::{future::Future, pin::Pin, sync::Arc};
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
 use uuid::Uuid;
 
 use crate::{app::App, copies::T0};
@@ -126,8 +125,7 @@ impl Test {
 
     /// Posts a signed message copy.
     pub(crate) async fn post(&self, copy: &Value) -> Answer {
-        let feed = Feed::new(self.app.service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
-        Answer::of(feed.post(copy).await.expect("the service answers")).await
+        Answer::of(self.app.feed.post(copy).await.expect("the service answers")).await
     }
 
     /// Posts signed message copies, each of which must be taken.
@@ -139,8 +137,8 @@ impl Test {
 
     /// Calls updateGroupMembers, signed.
     pub(crate) async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
-        let feed = Feed::new(self.app.service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
-        Answer::of(feed.update_members(method, group, body).await.expect("the service answers")).await
+        Answer::of(self.app.feed.update_members(method, group, body).await.expect("the service answers"))
+            .await
     }
 
     /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).

@@ -44,8 +44,8 @@ impl Reply {
     }
 
     /// The JSON text.
-    #[must_use]
-    pub fn text(&self) -> &str {
+    #[cfg(test)]
+    fn text(&self) -> &str {
         &self.json
     }
 

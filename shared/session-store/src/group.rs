@@ -11,7 +11,7 @@ use session_model::{
 use crate::{
     Sessions, Store, StoreError,
     item::{self, Item, b, hashes, n, s},
-    table::{GROUP_ID, TOMBSTONE_SECONDS},
+    table::{GROUP_ID, expires_at},
     update::{Give, OLDER, Update, Updated},
 };
 
@@ -168,10 +168,9 @@ fn row_update(write: &RowWrite, now: Timestamp) -> Update {
             if *shows {
                 left.only_if("attribute_exists(updateTime)")
             } else {
-                let expires_at = now.as_millis() / 1000 + TOMBSTONE_SECONDS;
                 left.only_if("attribute_not_exists(updateTime)")
                     .set("expiresAt = :expires")
-                    .with(":expires", n(expires_at))
+                    .with(":expires", n(expires_at(now)))
             }
         }
         RowWrite::Record(entry) => Update::record(entry),

@@ -39,17 +39,20 @@ struct OwnRows {
 /// Where a query that is read bit by bit goes on.
 #[derive(Debug, Default)]
 enum Next {
-    #[default]
     Start,
     From(Item),
+    #[default]
     Nowhere,
 }
 
 impl OwnRows {
-    /// Whether they fill the page, and one is left to tell that there are more.
-    fn fill(&self, query: &ListQuery) -> bool {
-        let text_bytes: usize = self.kept.iter().map(|(session, _)| session.text_len()).sum();
-        self.kept.len() > query.limit().get() || text_bytes > Page::MAX_TEXT_BYTES
+    /// Whether no more need to be read: none is left, or they fill the page and one is left over to tell that there are
+    /// more. Measures texts only where nothing else decides.
+    fn are_enough(&self, query: &ListQuery) -> bool {
+        let text_bytes = || self.kept.iter().map(|(session, _)| session.text_len()).sum::<usize>();
+        matches!(self.next, Next::Nowhere)
+            || self.kept.len() > query.limit().get()
+            || text_bytes() > Page::MAX_TEXT_BYTES
     }
 }
 
@@ -60,10 +63,10 @@ impl Sessions<'_> {
     /// One page, newest first, as it stands at `now`. The user's own rows and his memberships are read in parallel, both
     /// strongly, then the heads of his groups; all are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
-        let mut own = OwnRows::default();
+        let mut own = OwnRows { next: Next::Start, ..OwnRows::default() };
         let ((), mut memberships) = tokio::try_join!(self.read_own(query, &mut own), self.memberships())?;
         reconcile(&mut own, &mut memberships);
-        while !own.fill(query) && !matches!(own.next, Next::Nowhere) {
+        while !own.are_enough(query) {
             self.read_own(query, &mut own).await?;
             reconcile(&mut own, &mut memberships);
         }
@@ -95,10 +98,7 @@ impl Sessions<'_> {
                     (self.start_key(query), i32::try_from(query.limit().get() + 1).unwrap_or(FURTHER))
                 }
                 Next::From(key) => (Some(key), FURTHER),
-                Next::Nowhere => {
-                    own.next = Next::Nowhere;
-                    return Ok(());
-                }
+                Next::Nowhere => return Ok(()),
             };
             let request = self
                 .query(BY_UPDATE_TIME)
@@ -110,7 +110,7 @@ impl Sessions<'_> {
             let Rows { rows, next } = self.send_query(request, start).await?;
             own.next = next.map_or(Next::Nowhere, Next::From);
             for (id, row) in rows {
-                if row.membership.is_some_and(|held| held.is_member()) {
+                if row.is_member() {
                     own.members.push((id, row));
                 } else {
                     let known_at = row.membership.map(|held| held.at);
@@ -118,7 +118,7 @@ impl Sessions<'_> {
                     own.kept.push((shown(session, query), known_at));
                 }
             }
-            if own.fill(query) {
+            if own.are_enough(query) {
                 return Ok(());
             }
         }

@@ -6,7 +6,7 @@ use session_model::{Account, Entry, Ext, GroupId, Position, RecentSession, Row, 
 use crate::{
     Store, StoreError,
     item::{self, Item, n, s},
-    table::{SESSION_ID, TOMBSTONE_SECONDS, UPDATE_TIME, USER_ID},
+    table::{SESSION_ID, UPDATE_TIME, USER_ID, expires_at},
     update::{Give, Update, Updated},
 };
 
@@ -53,7 +53,7 @@ impl Sessions<'_> {
         let (Updated::Done(mut item) | Updated::Refused(mut item)) =
             self.update(id, update, Give::After).await?;
         let row = item::row(&mut item)?;
-        let session = match id.group().filter(|_| row.membership.is_some_and(|held| held.is_member())) {
+        let session = match id.group().filter(|_| row.is_member()) {
             None => row.into_session(id.clone()),
             Some(group) => {
                 let head = self.store.head(&group, false).await?;
@@ -66,7 +66,7 @@ impl Sessions<'_> {
     /// Deletes the session. Its position stays as a tombstone for 30 days after `now`, so that a late copy of what was
     /// deleted does not bring it back. Deleting what is absent or deleted is a success and changes nothing.
     pub async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
-        let expires_at = now.as_millis() / 1000 + TOMBSTONE_SECONDS;
+        let expires_at = expires_at(now);
         if let Some(group) = id.group() {
             return self.delete_group(&group, expires_at).await;
         }
@@ -91,7 +91,7 @@ impl Sessions<'_> {
         for _ in 0..MAX_TRIES {
             let (row, head) = tokio::try_join!(self.row(id), self.store.head(group, true))?;
             let row = row.unwrap_or_default();
-            let is_member = row.membership.is_some_and(|held| held.is_member());
+            let is_member = row.is_member();
             if !is_member && row.update_time().is_none() {
                 return Ok(());
             }

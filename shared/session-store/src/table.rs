@@ -2,6 +2,8 @@
 //!
 //! `Sessions` holds a row per user and session, `Groups` one item per group, its head.
 
+use session_model::Timestamp;
+
 /// Partition key, S: the user whose row it is.
 pub const USER_ID: &str = "userId";
 /// Sort key, S: the session.
@@ -47,4 +49,10 @@ pub const LIST_KEY: &str = "listKey";
 pub const MEMBERS_VERSION: &str = "membersVersion";
 
 /// How long a deleted session's position stays as a tombstone, and that of a member who left, in seconds: 30 days.
-pub const TOMBSTONE_SECONDS: u64 = 30 * 24 * 60 * 60;
+const TOMBSTONE_SECONDS: u64 = 30 * 24 * 60 * 60;
+
+/// The [`EXPIRES_AT`] of a row that shows nothing from `now` on.
+#[must_use]
+pub fn expires_at(now: Timestamp) -> u64 {
+    now.as_millis() / 1000 + TOMBSTONE_SECONDS
+}

@@ -15,7 +15,7 @@ pub(super) const EMBEDDED_ONLY: &[Scenario] =
     &[Scenario::new(module_path!(), "an_empty_page", |test| Box::pin(an_empty_page(test)))];
 
 /// The read and the write units in the function's log line.
-async fn units(t: &Test, answer: &Answer) -> (f64, f64) {
+pub(super) async fn units(t: &Test, answer: &Answer) -> (f64, f64) {
     let line = t.app.logs.of(&answer.request_id).await;
     let units = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("no {name} in {line}"));
     (units("readUnits"), units("writeUnits"))

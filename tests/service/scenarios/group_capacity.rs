@@ -23,12 +23,10 @@ pub(super) const EMBEDDED_ONLY: &[Scenario] =
         Box::pin(a_thousand_removals_in_one_call(test))
     })];
 
-/// The read and the write units in the function's log line.
+/// The read and the write units of a call that was done.
 async fn units(t: &Test, answer: &Answer) -> (f64, f64) {
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let line = t.app.logs.of(&answer.request_id).await;
-    let units = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("no {name} in {line}"));
-    (units("readUnits"), units("writeUnits"))
+    super::capacity::units(t, answer).await
 }
 
 async fn written(t: &Test, copy: &Value) -> f64 {

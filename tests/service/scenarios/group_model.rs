@@ -203,7 +203,7 @@ impl Reference {
             if id.group().is_none() {
                 return row.delete();
             }
-            if row.update_time().is_none() && !row.membership.is_some_and(|held| held.is_member()) {
+            if row.update_time().is_none() && !row.is_member() {
                 return;
             }
             let own = row.register.take().map(|held| held.position);

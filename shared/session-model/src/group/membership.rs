@@ -1,6 +1,6 @@
 //! Membership of one user in one group.
 
-use crate::Timestamp;
+use crate::{Row, Timestamp};
 
 /// What kind of event spoke of a user's membership. At one time a later kind stands: join < leave < list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,5 +54,13 @@ impl Membership {
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.since.is_some()
+    }
+}
+
+impl Row {
+    /// Whether the row says that its user is a member of the group.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.membership.is_some_and(|membership| membership.is_member())
     }
 }

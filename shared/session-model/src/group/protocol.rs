@@ -155,7 +155,7 @@ async fn admit<I: GroupItems>(
 
 fn has_left(written: &Written<Row>) -> bool {
     let Written::Refused(row) = written else { return false };
-    !row.membership.is_some_and(|membership| membership.is_member())
+    !row.is_member()
 }
 
 async fn join<I: GroupItems>(
