@@ -10,9 +10,17 @@ use std::{
 use serde_json::Value;
 use session_local::{
     Options, Service,
+    dynamodb::DynamoDb,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    jwt::Issuer,
+    template::Route,
 };
 use tokio::{sync::Notify, time::timeout};
+
+use crate::deployment::{Deployment, SECRET};
+
+/// What stands for an engine where the service is deployed, with the cloud's own database.
+pub(crate) const DEPLOYED: &str = "deployed";
 
 /// The functions' log lines, by request.
 #[derive(Default)]
@@ -61,10 +69,18 @@ impl Logs {
 pub(crate) struct App {
     engine: &'static str,
     executables: HashMap<String, PathBuf>,
-    pub(crate) service: Service,
+    place: Place,
     pub(crate) logs: Arc<Logs>,
     pub(crate) http: reqwest::Client,
     pub(crate) feed: Feed,
+}
+
+/// Where the service runs.
+enum Place {
+    /// Started by `infra/local`.
+    Here(Service),
+    /// Deployed by its template.
+    Deployed(Deployment),
 }
 
 impl App {
@@ -95,12 +111,21 @@ impl App {
         })
         .await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
-        Ok(Self { engine, executables, service, logs, http: reqwest::Client::new(), feed })
+        let (place, http) = (Place::Here(service), reqwest::Client::new());
+        Ok(Self { engine, executables, place, logs, http, feed })
+    }
+
+    /// Deploys it. What its functions log stays in that cloud.
+    pub(crate) async fn deploy() -> Result<Self, String> {
+        let deployment = Deployment::start().await?;
+        let (http, feed) = (deployment.http.clone(), deployment.feed(SECRET));
+        let (place, logs) = (Place::Deployed(deployment), Arc::default());
+        Ok(Self { engine: DEPLOYED, executables: HashMap::new(), place, logs, http, feed })
     }
 
     /// The same tables behind a service of its own, whose functions reach them by another address.
     pub(crate) async fn behind(&self, functions_endpoint: &str) -> Self {
-        let endpoint = Some(self.service.dynamodb().endpoint());
+        let endpoint = Some(self.dynamodb().endpoint());
         let app = Self::start_with(self.engine, endpoint, Some(functions_endpoint), self.executables.clone());
         app.await.expect("a second service starts")
     }
@@ -109,7 +134,7 @@ impl App {
     pub(crate) async fn with_function(&self, function: &str, executable: &str) -> Self {
         let mut executables = self.executables.clone();
         executables.insert(function.to_owned(), self.executables[executable].clone());
-        let endpoint = Some(self.service.dynamodb().endpoint());
+        let endpoint = Some(self.dynamodb().endpoint());
         Self::start_with(self.engine, endpoint, None, executables).await.expect("a second service starts")
     }
 
@@ -124,5 +149,67 @@ impl App {
 
     pub(crate) fn executable(&self, name: &str) -> &PathBuf {
         &self.executables[name]
+    }
+
+    /// Stops what does not end by itself.
+    pub(crate) async fn stop(&self) {
+        if let Place::Deployed(deployment) = &self.place {
+            deployment.stop().await;
+        }
+    }
+
+    /// The address of the API.
+    pub(crate) fn url(&self) -> &str {
+        match &self.place {
+            Place::Here(service) => service.url(),
+            Place::Deployed(deployment) => &deployment.url,
+        }
+    }
+
+    /// The issuer of its tokens.
+    pub(crate) fn issuer(&self) -> &Issuer {
+        match &self.place {
+            Place::Here(service) => service.issuer(),
+            Place::Deployed(deployment) => &deployment.issuer,
+        }
+    }
+
+    pub(crate) fn routes(&self) -> &[Route] {
+        match &self.place {
+            Place::Here(service) => service.routes(),
+            Place::Deployed(deployment) => &deployment.routes,
+        }
+    }
+
+    /// The engine behind it.
+    pub(crate) fn dynamodb(&self) -> &DynamoDb {
+        match &self.place {
+            Place::Here(service) => service.dynamodb(),
+            Place::Deployed(deployment) => &deployment.dynamodb,
+        }
+    }
+
+    /// The name of the table with this logical id.
+    pub(crate) fn table<'a>(&'a self, logical_id: &'a str) -> &'a str {
+        match &self.place {
+            Place::Here(_) => logical_id,
+            Place::Deployed(deployment) => deployment.table(logical_id),
+        }
+    }
+
+    /// The service, which must be one of this machine.
+    pub(crate) fn service(&self) -> &Service {
+        match &self.place {
+            Place::Here(service) => service,
+            Place::Deployed(_) => panic!("this scenario is of a service on this machine"),
+        }
+    }
+
+    /// The deployment, which it must be.
+    pub(crate) fn deployment(&self) -> &Deployment {
+        match &self.place {
+            Place::Deployed(deployment) => deployment,
+            Place::Here(_) => panic!("this scenario is of a deployed service"),
+        }
     }
 }

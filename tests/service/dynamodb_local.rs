@@ -94,7 +94,7 @@ async fn maven(pom: &Path, folder: &Path) -> Result<(), String> {
     }
 }
 
-async fn free_port() -> Result<u16, String> {
+pub(crate) async fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
 }

@@ -3,23 +3,29 @@
 //! The engines and the service are started once; each scenario then runs on each engine, as `<engine>::<module>::<name>`.
 //! `cargo test` needs only Rust: it always runs the embedded engine, and DynamoDB Local where Java and Maven are there or
 //! `DYNAMODB_LOCAL_ENDPOINT` names one. `REQUIRE_DYNAMODB_LOCAL=1` makes its absence a failure.
+//!
+//! `cargo test --test service deployed` instead builds and deploys the template to a local cloud, and runs there what holds
+//! everywhere; it needs Python, and minutes, and is run only when it is asked for.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::float_cmp, reason = "capacity units are exact halves")]
 
 mod app;
 mod copies;
+mod deployment;
 mod dynamodb_local;
 mod fault_proxy;
 mod scenarios;
 mod test;
+mod tools;
 
 use std::{env, process::ExitCode, sync::Arc};
 
 use libtest_mimic::{Arguments, Trial};
+use session_local::executables;
 use tokio::runtime::Runtime;
 
-use app::App;
+use app::{App, DEPLOYED};
 use dynamodb_local::DynamoDbLocal;
 use test::{Scenario, Test};
 
@@ -31,48 +37,68 @@ fn main() -> ExitCode {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => return fail(&error.to_string()),
     };
-    let mut apps = Vec::new();
-    let executables = match runtime.block_on(session_local::executables::build(false)) {
-        Ok(executables) => executables,
-        Err(error) => return fail(&format!("{error:#}")),
+    let wants_deployment = arguments.filter.as_deref().is_some_and(|filter| filter.starts_with(DEPLOYED));
+    let started =
+        if wants_deployment { runtime.block_on(deploy()) } else { runtime.block_on(start_engines()) };
+    // DynamoDB Local runs until the end.
+    let Started { apps, not_run, _dynamodb_local } = match started {
+        Ok(started) => started,
+        Err(reason) => return fail(&reason),
     };
-    match runtime.block_on(App::start("embedded", None, executables.clone())) {
-        Ok(app) => apps.push(Arc::new(app)),
-        Err(error) => return fail(&format!("{error:#}")),
-    }
-    let dynamodb_local = runtime.block_on(DynamoDbLocal::start());
-    let missing = match &dynamodb_local {
-        Ok(engine) => {
-            match runtime.block_on(App::start("dynamodb_local", Some(engine.endpoint()), executables)) {
-                Ok(app) => {
-                    apps.push(Arc::new(app));
-                    None
-                }
-                Err(error) => return fail(&format!("{error:#}")),
-            }
-        }
-        Err(reason) => Some(format!("{reason:#}")),
-    };
-    if let Some(reason) = &missing {
-        if required() {
-            return fail(&format!(
-                "REQUIRE_DYNAMODB_LOCAL is set, and DynamoDB Local does not run: {reason}"
-            ));
-        }
-        eprintln!(
-            "\nNot run: the scenarios on DynamoDB Local ({reason}). The embedded engine runs them all.\n"
-        );
-    }
     let trials = apps.iter().flat_map(|app| {
-        let of_engine = scenarios::on_each_engine().into_iter();
-        let once = scenarios::once().into_iter().filter(|_| app.engine() == "embedded");
-        of_engine.chain(once).map(|scenario| trial(scenario, app, &runtime)).collect::<Vec<_>>()
+        let scenarios = match app.engine() {
+            DEPLOYED => scenarios::deployed(),
+            "embedded" => [scenarios::on_each_engine(), scenarios::once()].concat(),
+            _ => scenarios::on_each_engine(),
+        };
+        scenarios.into_iter().map(|scenario| trial(scenario, app, &runtime)).collect::<Vec<_>>()
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if let Some(reason) = missing {
-        eprintln!("Not run: the scenarios on DynamoDB Local ({reason}).");
+    for app in &apps {
+        runtime.block_on(app.stop());
+    }
+    if let Some(reason) = not_run {
+        eprintln!("{reason}");
     }
     conclusion.exit_code()
+}
+
+/// What the scenarios run on, and what they do not run on for want of something.
+struct Started {
+    apps: Vec<Arc<App>>,
+    not_run: Option<String>,
+    _dynamodb_local: Option<DynamoDbLocal>,
+}
+
+/// The embedded engine, and DynamoDB Local where it is to be had.
+async fn start_engines() -> Result<Started, String> {
+    let executables = executables::build(false).await.map_err(|error| format!("{error:#}"))?;
+    let start = async |engine, endpoint| {
+        let app = App::start(engine, endpoint, executables.clone()).await;
+        app.map(Arc::new).map_err(|error| error.to_string())
+    };
+    let mut apps = vec![start("embedded", None).await?];
+    match DynamoDbLocal::start().await {
+        Ok(engine) => {
+            apps.push(start("dynamodb_local", Some(engine.endpoint())).await?);
+            Ok(Started { apps, not_run: None, _dynamodb_local: Some(engine) })
+        }
+        Err(reason) if required() => {
+            Err(format!("REQUIRE_DYNAMODB_LOCAL is set, and DynamoDB Local does not run: {reason}"))
+        }
+        Err(reason) => {
+            let not_run = format!(
+                "Not run: the scenarios on DynamoDB Local ({reason}). The embedded engine runs them all."
+            );
+            eprintln!("\n{not_run}\n");
+            Ok(Started { apps, not_run: Some(not_run), _dynamodb_local: None })
+        }
+    }
+}
+
+/// The template, deployed.
+async fn deploy() -> Result<Started, String> {
+    Ok(Started { apps: vec![Arc::new(App::deploy().await?)], not_run: None, _dynamodb_local: None })
 }
 
 fn trial(scenario: Scenario, app: &Arc<App>, runtime: &Arc<Runtime>) -> Trial {

@@ -33,11 +33,15 @@ impl Scenario {
     }
 }
 
-/// Lists a module's scenarios; one that is not listed is dead code, which the lints refuse.
+/// Lists a module's scenarios; one that is not listed is dead code, which the lints refuse. A second list, by another name,
+/// holds those that do not run everywhere.
 #[macro_export]
 macro_rules! scenarios {
     ($($name:ident),* $(,)?) => {
-        pub(super) const SCENARIOS: &[$crate::test::Scenario] = &[
+        $crate::scenarios!(SCENARIOS: $($name),*);
+    };
+    ($list:ident: $($name:ident),* $(,)?) => {
+        pub(super) const $list: &[$crate::test::Scenario] = &[
             $($crate::test::Scenario::new(module_path!(), stringify!($name), |test| Box::pin($name(test)))),*
         ];
     };
@@ -111,12 +115,12 @@ impl Test {
 
     /// The user with this account.
     pub(crate) fn known_user(&self, account: &str) -> User {
-        let token = self.app.service.issuer().token(account).expect("a token");
+        let token = self.app.issuer().token(account).expect("a token");
         User { test: self.clone(), account: account.to_owned(), token }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.app.http.request(method, format!("{}{path}", self.app.service.url()))
+        self.app.http.request(method, format!("{}{path}", self.app.url()))
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
@@ -157,15 +161,15 @@ impl Test {
     /// Takes the item of a user's session away, as DynamoDB does with expired ones.
     pub(crate) async fn expire(&self, user: &User, session_id: &str) {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
-        let input = json!({"TableName": "SessionsTable", "Key": key});
-        self.app.service.dynamodb().call("DeleteItem", &input).await.expect("the engine answers");
+        let input = json!({"TableName": self.app.table("SessionsTable"), "Key": key});
+        self.app.dynamodb().call("DeleteItem", &input).await.expect("the engine answers");
     }
 
     /// The item of a user's session as the engine holds it.
     pub(crate) async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
-        let input = json!({"TableName": "SessionsTable", "Key": key, "ConsistentRead": true});
-        let output = self.app.service.dynamodb().call("GetItem", &input).await.expect("the engine answers");
+        let input = json!({"TableName": self.app.table("SessionsTable"), "Key": key, "ConsistentRead": true});
+        let output = self.app.dynamodb().call("GetItem", &input).await.expect("the engine answers");
         output.get("Item").filter(|item| !item.is_null()).cloned()
     }
 }

@@ -37,6 +37,12 @@ impl Feed {
         }
     }
 
+    /// The same through this client, which may know addresses that no other does.
+    #[must_use]
+    pub fn through(self, http: Client) -> Self {
+        Self { http, ..self }
+    }
+
     /// Posts a message copy, signed.
     pub async fn post(&self, copy: &Value) -> Result<Response> {
         self.call(Method::POST, "/v1/messages", copy).await

@@ -5,14 +5,13 @@ use serde_json::{Value, json};
 use crate::{
     copies::{message, recall, with},
     scenarios,
-    test::{Answer, Scenario, Test},
+    test::{Answer, Test},
 };
 
-scenarios![recording_p2p, a_page_of_a_hundred, get_set_ext_and_delete];
+scenarios![ON_ONE_MACHINE: recording_p2p, a_page_of_a_hundred, get_set_ext_and_delete];
 
-/// DynamoDB Local counts an empty query as nothing, AWS and the embedded engine as one unit.
-pub(super) const EMBEDDED_ONLY: &[Scenario] =
-    &[Scenario::new(module_path!(), "an_empty_page", |test| Box::pin(an_empty_page(test)))];
+// DynamoDB Local counts an empty query as nothing, AWS and the embedded engine as one unit.
+scenarios![EMBEDDED_ONLY: an_empty_page];
 
 /// The read and the write units in the function's log line.
 pub(super) async fn units(t: &Test, answer: &Answer) -> (f64, f64) {

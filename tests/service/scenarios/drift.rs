@@ -20,7 +20,7 @@ scenarios![
     every_source_file_stays_short,
 ];
 
-pub(super) fn template() -> Template {
+pub(crate) fn template() -> Template {
     let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
     let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
     Template::read(&workspace().join("infra/template.yaml"), &parameters).expect("the template is understood")

@@ -31,11 +31,11 @@ async fn signal(name: &str, process: u32) {
 
 /// A service of its own, whose functions nobody else calls.
 async fn alone(t: &Test) -> Test {
-    Test::at(t.app.behind(t.app.service.dynamodb().endpoint()).await)
+    Test::at(t.app.behind(t.app.dynamodb().endpoint()).await)
 }
 
 fn processes(t: &Test, function: &str) -> Vec<u32> {
-    t.app.service.function(function).expect("the function").idle_processes()
+    t.app.service().function(function).expect("the function").idle_processes()
 }
 
 async fn a_killed_function_costs_one_call_at_most(t: Test) {
@@ -99,7 +99,7 @@ async fn a_function_that_waits_answers_by_its_own_deadline(t: Test) {
 
 /// Every operation under a fault of the database, then again without it.
 async fn under(t: &Test, fault: Fault, detail: &str) {
-    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let t = Test::at(t.app.behind(proxy.endpoint()).await);
     let (alice, bob) = t.alice_and_bob();
     let id = alice.session_id();
@@ -144,7 +144,7 @@ async fn a_hanging_database_is_a_503_within_the_deadline(t: Test) {
 }
 
 async fn a_lost_answer_does_not_count_twice(t: Test) {
-    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let t = Test::at(t.app.behind(proxy.endpoint()).await);
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;

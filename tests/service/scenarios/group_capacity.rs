@@ -7,21 +7,18 @@ use serde_json::{Value, json};
 use crate::{
     copies::{T0, group_message, group_recall, listing, message, notification, with},
     scenarios,
-    test::{Answer, Scenario, Test, User, super_team, team},
+    test::{Answer, Test, User, super_team, team},
 };
 
-scenarios![
+scenarios![ON_ONE_MACHINE:
     a_message_to_a_group_of_any_size_is_one_write,
     changes_of_members,
     reading_and_deleting_sessions_of_groups,
     a_page_with_groups,
 ];
 
-/// A thousand removals are two thousand writes, which DynamoDB Local, busy with all scenarios, does not end in time.
-pub(super) const EMBEDDED_ONLY: &[Scenario] =
-    &[Scenario::new(module_path!(), "a_thousand_removals_in_one_call", |test| {
-        Box::pin(a_thousand_removals_in_one_call(test))
-    })];
+// A thousand removals are two thousand writes, which DynamoDB Local, busy with all scenarios, does not end in time.
+scenarios![EMBEDDED_ONLY: a_thousand_removals_in_one_call];
 
 /// The read and the write units of a call that was done.
 async fn units(t: &Test, answer: &Answer) -> (f64, f64) {

@@ -10,7 +10,7 @@ use crate::{
     test::{Answer, Test, User, team},
 };
 
-scenarios![
+scenarios![ON_ONE_MACHINE:
     a_message_that_changes_the_list_survives_a_fault_at_every_step,
     a_removal_by_the_backend_survives_a_fault_at_every_step,
     reading_groups_survives_a_busy_database,
@@ -33,7 +33,7 @@ async fn at_every_step(
     call: impl AsyncFn(&Test, &str) -> Answer,
     check: impl AsyncFn(&str),
 ) -> usize {
-    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     // The function has started, and its requests are the call's own.
     call(&behind, &team()).await;
@@ -91,7 +91,7 @@ async fn reading_groups_survives_a_busy_database(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 2), &[&alice, &bob])]).await;
-    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await).known_user(&bob.account);
     for user in [&bob, &behind] {
         assert_eq!(user.time_of(&team).await, Some(T0 + 2));

@@ -18,11 +18,11 @@ scenarios![
     every_app_route_wants_a_valid_token,
     a_user_reaches_only_his_own_list,
     only_the_backend_posts_messages,
-    nothing_private_is_logged,
 ];
+scenarios![ON_ONE_MACHINE: nothing_private_is_logged];
 
 async fn every_app_route_wants_a_valid_token(t: Test) {
-    let issuer = t.app.service.issuer();
+    let issuer = t.app.issuer();
     let claims = issuer.claims("alice");
     let now = clock::since_epoch().as_secs();
     let with = |name: &str, value: Value| {
@@ -47,7 +47,7 @@ async fn every_app_route_wants_a_valid_token(t: Test) {
         ("wrong audience", Some(with("aud", json!("elsewhere")))),
         ("no token at all", Some("token".into())),
     ];
-    let routes = t.app.service.routes().iter().filter(|route| route.authorized);
+    let routes = t.app.routes().iter().filter(|route| route.authorized);
     for route in routes {
         let path = route.path.replace("{sessionId}", "p2p%7Cbob");
         let method: Method = route.method.parse().unwrap();
@@ -91,7 +91,7 @@ async fn a_user_reaches_only_his_own_list(t: Test) {
 async fn only_the_backend_posts_messages(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
-    let url = t.app.service.url();
+    let url = t.app.url();
     let refused = async |feed: Feed, detail: &str| {
         let answer = feed.post(&copy).await.unwrap();
         let status = answer.status().as_u16();

@@ -13,10 +13,10 @@ scenarios![
     the_newest_message_stays_whatever_the_order,
     at_one_time_the_greater_id_stays,
     a_blocked_message_shows_on_the_sender_s_side_alone,
-    a_message_to_oneself_shows_once,
     what_is_not_ours_is_taken_and_changes_nothing,
     the_console_s_check_is_answered_signed_or_not,
 ];
+scenarios![ON_ONE_MACHINE: a_message_to_oneself_shows_once];
 
 async fn a_message_shows_in_both_lists(t: Test) {
     let (alice, bob) = t.alice_and_bob();

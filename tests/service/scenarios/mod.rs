@@ -1,8 +1,10 @@
 //! The scenarios. A new one is written beside its like and listed in its module; a new module is listed here.
 
 mod capacity;
+mod cargo_lambda;
 mod commands;
 mod deletes;
+mod deployed;
 mod drift;
 mod exts;
 mod faults;
@@ -24,25 +26,39 @@ mod recalls;
 
 use crate::test::Scenario;
 
-/// What holds on every engine.
-pub(crate) fn on_each_engine() -> Vec<Scenario> {
+pub(crate) use drift::template;
+
+/// What holds wherever the service runs.
+fn everywhere() -> Vec<Scenario> {
     [
         messages::SCENARIOS,
         recalls::SCENARIOS,
         deletes::SCENARIOS,
         exts::SCENARIOS,
         groups::SCENARIOS,
-        group_capacity::SCENARIOS,
-        group_faults::SCENARIOS,
         group_model::SCENARIOS,
         group_paging::SCENARIOS,
         memberships::SCENARIOS,
         lists::SCENARIOS,
         paging::SCENARIOS,
         merge_rule::SCENARIOS,
-        capacity::SCENARIOS,
         input::SCENARIOS,
         identity::SCENARIOS,
+    ]
+    .concat()
+}
+
+/// What holds on every engine. Some scenarios read the functions' log lines, or stand between a function and the engine.
+pub(crate) fn on_each_engine() -> Vec<Scenario> {
+    [
+        &everywhere()[..],
+        messages::ON_ONE_MACHINE,
+        groups::ON_ONE_MACHINE,
+        group_capacity::ON_ONE_MACHINE,
+        group_faults::ON_ONE_MACHINE,
+        group_paging::ON_ONE_MACHINE,
+        capacity::ON_ONE_MACHINE,
+        identity::ON_ONE_MACHINE,
     ]
     .concat()
 }
@@ -59,4 +75,9 @@ pub(crate) fn once() -> Vec<Scenario> {
         group_capacity::EMBEDDED_ONLY,
     ]
     .concat()
+}
+
+/// What holds where the template is deployed, and of the tools around it.
+pub(crate) fn deployed() -> Vec<Scenario> {
+    [&everywhere()[..], deployed::SCENARIOS, cargo_lambda::SCENARIOS].concat()
 }

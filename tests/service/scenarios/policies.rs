@@ -15,7 +15,7 @@ use crate::{
 scenarios![the_policies_allow_what_the_functions_do_and_nothing_else];
 
 async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
-    let proxy = FaultProxy::before(t.app.service.dynamodb().endpoint()).await;
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     everything(&behind).await;
     let mut seen: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();

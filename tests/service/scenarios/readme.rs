@@ -50,7 +50,7 @@ async fn the_examples_answer_as_printed(t: Test) {
     assert!(examples.len() > 5, "the README shows what the service does");
     // A service of its own, so that alice and bob are the README's.
     let own = Test::at(t.app.on_a_new_engine().await);
-    let url = own.app.service.url();
+    let url = own.app.url();
     let local = t.app.executable("local").display();
     let run = |example: &Example| {
         format!("{}\necho; echo '{END}'\n", example.command.replace("http://127.0.0.1:8080", url))

@@ -1,0 +1,79 @@
+//! The Python tools of the deployment: pinned, each set in a virtual environment of its own under `target`.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use session_local::executables::workspace;
+use tokio::process::Command;
+
+/// A virtual environment with exactly the packages of a requirements file.
+pub(crate) struct Tools {
+    bin: PathBuf,
+}
+
+impl Tools {
+    /// What builds, checks and deploys the template: the SAM CLI, cfn-lint, cargo-lambda.
+    pub(crate) async fn for_the_template() -> Result<Self, String> {
+        Self::install("infra", &workspace().join("infra/requirements.txt")).await
+    }
+
+    /// MiniStack, a local cloud.
+    pub(crate) async fn ministack() -> Result<Self, String> {
+        Self::install("ministack", &workspace().join("tests/ministack/requirements.txt")).await
+    }
+
+    /// Makes the environment, unless it holds just these packages already.
+    async fn install(name: &str, requirements: &Path) -> Result<Self, String> {
+        let folder = workspace().join("target/python").join(name);
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let folder = folder.canonicalize().map_err(|error| error.to_string())?;
+        let wanted = fs::read_to_string(requirements).map_err(|error| error.to_string())?;
+        let installed = folder.join("installed.txt");
+        if fs::read_to_string(&installed).ok().as_deref() != Some(&*wanted) {
+            eprintln!("installing {}", requirements.display());
+            run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
+            let mut pip = Command::new(folder.join("bin/python"));
+            run(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements)).await?;
+            fs::write(installed, wanted).map_err(|error| error.to_string())?;
+        }
+        Ok(Self { bin: folder.join("bin") })
+    }
+
+    /// One of the tools. It finds the others, and cargo, by `PATH`.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.env("PATH", self.path()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the tools see the runner's own PATH behind theirs")]
+    fn path(&self) -> OsString {
+        let cargo = Path::new(env!("CARGO")).parent().map(Path::to_owned);
+        let outer = env::var_os("PATH").unwrap_or_default();
+        let folders = [self.bin.clone()].into_iter().chain(env::split_paths(&outer)).chain(cargo);
+        env::join_paths(folders).unwrap_or(outer)
+    }
+}
+
+/// Runs a command to its end and gives what it prints on standard output; a failure is what it printed on both.
+pub(crate) async fn run(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output().await;
+    let output = output.map_err(|error| format!("{:?} does not run: {error}", command.as_std()))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(format!(
+            "{:?}: {}\n{}\n{}",
+            command.as_std(),
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        ))
+    }
+}
