@@ -17,7 +17,7 @@ use session_local::{
 };
 use tokio::{sync::Notify, time::timeout};
 
-use crate::deployment::{Deployment, SECRET};
+use crate::deployment::Deployment;
 
 /// What stands for an engine where the service is deployed, with the cloud's own database.
 pub(crate) const DEPLOYED: &str = "deployed";
@@ -80,7 +80,7 @@ enum Place {
     /// Started by `infra/local`.
     Here(Service),
     /// Deployed by its template.
-    Deployed(Deployment),
+    Deployed(Box<Deployment>),
 }
 
 impl App {
@@ -118,8 +118,8 @@ impl App {
     /// Deploys it. What its functions log stays in that cloud.
     pub(crate) async fn deploy() -> Result<Self, String> {
         let deployment = Deployment::start().await?;
-        let (http, feed) = (deployment.http.clone(), deployment.feed(SECRET));
-        let (place, logs) = (Place::Deployed(deployment), Arc::default());
+        let (http, feed) = (deployment.http.clone(), deployment.feed(LOCAL_APP_SECRET));
+        let (place, logs) = (Place::Deployed(Box::new(deployment)), Arc::default());
         Ok(Self { engine: DEPLOYED, executables: HashMap::new(), place, logs, http, feed })
     }
 

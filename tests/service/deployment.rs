@@ -5,7 +5,13 @@ use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration}
 
 use axum::{Json, Router, routing::get};
 use serde_json::Value;
-use session_local::{dynamodb::DynamoDb, executables::workspace, feed::Feed, jwt::Issuer, template::Route};
+use session_local::{
+    dynamodb::DynamoDb,
+    executables::workspace,
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    jwt::Issuer,
+    template::Route,
+};
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
@@ -22,12 +28,8 @@ use crate::{
 
 const STACK: &str = "session-service";
 const AUDIENCE: &str = "app";
-/// The key pair of the messaging backend.
-pub(crate) const APP_KEY: &str = "deployed-app-key";
 /// The secret that the stack was made with.
 pub(crate) const OLD_SECRET: &str = "the secret before";
-/// The secret that it was updated to.
-pub(crate) const SECRET: &str = "the secret now";
 
 /// A deployed stack; everything that was started for it ends with this.
 pub(crate) struct Deployment {
@@ -57,13 +59,13 @@ impl Deployment {
                 ("Architecture", ARCHITECTURE.to_owned()),
                 ("JwtIssuer", issuer.url().to_owned()),
                 ("JwtAudience", AUDIENCE.to_owned()),
-                ("MessageCopyAppKey", APP_KEY.to_owned()),
+                ("MessageCopyAppKey", LOCAL_APP_KEY.to_owned()),
                 ("MessageCopyAppSecret", secret.to_owned()),
                 ("MessageCopyPreviousAppSecret", previous.to_owned()),
             ]
         };
         cloud.deploy(&tools, &parameters(OLD_SECRET, "")).await?;
-        cloud.deploy(&tools, &parameters(SECRET, OLD_SECRET)).await?;
+        cloud.deploy(&tools, &parameters(LOCAL_APP_SECRET, OLD_SECRET)).await?;
         let outputs = cloud.sam(&tools, &["list", "stack-outputs", "--output", "json"]).await?;
         let outputs = outputs_of(&outputs)?;
         let url = outputs.get("ApiUrl").ok_or("the stack has no ApiUrl")?.clone();
@@ -84,7 +86,7 @@ impl Deployment {
 
     /// The messaging backend, with this secret.
     pub(crate) fn feed(&self, secret: &str) -> Feed {
-        Feed::new(&self.url, APP_KEY, secret).through(self.http.clone())
+        Feed::new(&self.url, LOCAL_APP_KEY, secret).through(self.http.clone())
     }
 
     /// The name that a table was given.
@@ -99,15 +101,6 @@ impl Deployment {
             let _ = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
         }
         let _ = timeout(Duration::from_secs(20), process.wait()).await;
-    }
-
-    /// Deletes the stack, and tells which tables are left.
-    pub(crate) async fn tear_down(&self) -> Result<Vec<String>, String> {
-        self.cloud.sam(&self.tools, &["delete", "--no-prompts"]).await?;
-        let listed = self.dynamodb.call("ListTables", &serde_json::json!({})).await;
-        let listed = listed.map_err(|error| error.to_string())?;
-        let names = listed["TableNames"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        Ok(names.map(str::to_owned).collect())
     }
 }
 

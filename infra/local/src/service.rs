@@ -116,6 +116,13 @@ impl Service {
         &self.routes
     }
 
+    /// The memory that a function, by the name of its executable, has in the template.
+    #[must_use]
+    pub fn memory_mb(&self, name: &str) -> Option<u64> {
+        let mut functions = self.gateway.functions.values().map(|function| function.program());
+        functions.find(|program| program.name == name).map(|program| program.memory_mb)
+    }
+
     /// The function with this logical id.
     #[must_use]
     pub fn function(&self, id: &str) -> Option<&Function> {

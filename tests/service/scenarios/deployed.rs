@@ -1,45 +1,19 @@
 //! What holds of the template and of its deployment alone.
 
-use reqwest::Method;
 use serde_json::{Value, json};
-use session_local::executables::workspace;
+use session_local::{executables::workspace, feed::LOCAL_APP_SECRET};
 
-use crate::{
-    copies::message,
-    deployment::{OLD_SECRET, SECRET},
-    scenarios,
-    test::Test,
-    tools::run,
-};
+use crate::{copies::message, deployment::OLD_SECRET, scenarios, test::Test, tools::run};
 
-scenarios![
-    both_secrets_are_taken_while_they_rotate,
-    web_apps_may_call_from_elsewhere,
-    the_linters_find_nothing_in_the_template,
-];
+scenarios![both_secrets_are_taken_while_they_rotate, the_linters_find_nothing_in_the_template,];
 
 async fn both_secrets_are_taken_while_they_rotate(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    for (at, secret, status) in [(1, OLD_SECRET, 200), (2, SECRET, 200), (3, "another", 403)] {
+    for (at, secret, status) in [(1, OLD_SECRET, 200), (2, LOCAL_APP_SECRET, 200), (3, "another", 403)] {
         let answer = t.app.deployment().feed(secret).post(&message(&alice, &bob, at)).await.unwrap();
         assert_eq!(answer.status(), status, "{secret}");
     }
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2");
-}
-
-async fn web_apps_may_call_from_elsewhere(t: Test) {
-    let asks = t
-        .request(Method::OPTIONS, "/v1/sessions")
-        .header("Origin", "https://app.example")
-        .header("Access-Control-Request-Method", "PATCH")
-        .header("Access-Control-Request-Headers", "authorization,content-type");
-    let answer = asks.send().await.unwrap();
-    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_lowercase();
-    assert_eq!(header("access-control-allow-origin"), "*");
-    assert!(header("access-control-allow-methods").contains("patch"));
-    for name in ["authorization", "content-type"] {
-        assert!(header("access-control-allow-headers").contains(name));
-    }
 }
 
 async fn the_linters_find_nothing_in_the_template(t: Test) {

@@ -16,6 +16,9 @@ use crate::{scenarios, test::Test};
 scenarios![
     every_function_is_in_the_template_and_answers_as_its_operation,
     the_template_s_tables_are_the_store_s,
+    cargo_lambda_serves_the_template_s_routes,
+    every_variable_is_declared_read_and_given,
+    the_backend_never_gets_a_500,
     layers_hold,
     every_source_file_stays_short,
 ];
@@ -73,6 +76,60 @@ async fn the_template_s_tables_are_the_store_s(_: Test) {
     }
     assert_eq!(sessions.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
     assert_eq!(keys(&tables["GroupsTable"].create), [(table::GROUP_ID.to_owned(), "HASH".to_owned())]);
+}
+
+async fn cargo_lambda_serves_the_template_s_routes(_: Test) {
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = manifest.parse().unwrap();
+    let router = &manifest["workspace"]["metadata"]["lambda"]["watch"]["router"];
+    let mut served = BTreeSet::new();
+    for (path, routes) in router.as_table().unwrap() {
+        for route in routes.as_array().unwrap() {
+            let text = |name: &str| route[name].as_str().unwrap().to_owned();
+            served.insert((format!("{} {path}", text("method")), text("function")));
+        }
+    }
+    let template = template();
+    let binary = |function: &str| template.functions[function].binary.clone();
+    let declared: BTreeSet<_> =
+        template.routes.iter().map(|route| (route.key(), binary(&route.function))).collect();
+    assert_eq!(served, declared);
+}
+
+/// The feed counts a 500 as delivered; apps may see one.
+async fn the_backend_never_gets_a_500(_: Test) {
+    for route in template().routes {
+        let expected =
+            if route.authorized { BTreeMap::new() } else { BTreeMap::from([("500".into(), "503".into())]) };
+        assert_eq!(route.overwritten, expected, "{} {}", route.method, route.path);
+    }
+}
+
+/// The template gives each function what it reads; `cargo lambda` gets the same from its file.
+async fn every_variable_is_declared_read_and_given(_: Test) {
+    let read: BTreeSet<String> = sources("shared/session-api")
+        .into_iter()
+        .flat_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let names = text
+                .split("environment.")
+                .skip(1)
+                .filter_map(|call| call.split('"').nth(1).map(str::to_owned));
+            names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')).collect::<Vec<_>>()
+        })
+        .filter(|name| !name.starts_with("AWS_"))
+        .collect();
+    let declared: BTreeSet<String> =
+        template().functions.into_values().flat_map(|function| function.environment.into_keys()).collect();
+    assert_eq!(read, declared);
+    let file = fs::read_to_string(workspace().join("infra/cargo-lambda.env")).unwrap();
+    let given: BTreeSet<String> = file
+        .lines()
+        .map(|line| line.split('=').next().unwrap().to_owned())
+        .filter(|name| !name.starts_with("AWS_"))
+        .chain(["MESSAGE_COPY_PREVIOUS_APP_SECRET".to_owned()])
+        .collect();
+    assert_eq!(given, declared);
 }
 
 /// The Rust sources below a folder of the workspace.

@@ -65,7 +65,8 @@ async fn every_app_route_wants_a_valid_token(t: Test) {
             );
         }
     }
-    let no_account = issuer.sign(&json!({"iss": claims["iss"], "aud": "local", "exp": now + 60})).unwrap();
+    let no_account =
+        issuer.sign(&json!({"iss": claims["iss"], "aud": claims["aud"], "exp": now + 60})).unwrap();
     let answer = t.send(t.request(Method::GET, "/v1/sessions").bearer_auth(no_account)).await;
     answer.is_problem(401, "the request carries no verified account");
     assert_eq!(answer.body["code"], 302);
@@ -93,7 +94,7 @@ async fn only_the_backend_posts_messages(t: Test) {
     let copy = message(&alice, &bob, 1);
     let url = t.app.url();
     let refused = async |feed: Feed, detail: &str| {
-        let answer = feed.post(&copy).await.unwrap();
+        let answer = feed.through(t.app.http.clone()).post(&copy).await.unwrap();
         let status = answer.status().as_u16();
         let problem: Value = answer.json().await.unwrap();
         assert_eq!((status, &problem["code"], &problem["detail"]), (403, &json!(403), &json!(detail)));
@@ -116,8 +117,8 @@ async fn only_the_backend_posts_messages(t: Test) {
     for method in [Method::PATCH, Method::PUT] {
         let unsigned = alice.request(method.clone(), "/v1/groups/team%7C1/members").json(&members);
         t.send(unsigned).await.is_problem(403, "AppKey is missing");
-        let forged =
-            Feed::new(url, LOCAL_APP_KEY, "other").update_members(method, "team|1", &members).await.unwrap();
+        let forged = Feed::new(url, LOCAL_APP_KEY, "other").through(t.app.http.clone());
+        let forged = forged.update_members(method, "team|1", &members).await.unwrap();
         assert_eq!(forged.status(), 403);
     }
     assert!(alice.listed().await.is_empty() && bob.listed().await.is_empty());

@@ -48,7 +48,8 @@ fn everywhere() -> Vec<Scenario> {
     .concat()
 }
 
-/// What holds on every engine. Some scenarios read the functions' log lines, or stand between a function and the engine.
+/// What holds on every engine. Some scenarios read the functions' log lines, stand
+/// between a function and the engine, or need a gateway that is exact where the deployed one is not.
 pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
@@ -59,6 +60,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         group_paging::ON_ONE_MACHINE,
         capacity::ON_ONE_MACHINE,
         identity::ON_ONE_MACHINE,
+        input::ON_ONE_MACHINE,
     ]
     .concat()
 }

@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::{scenarios, test::Test};
 
-scenarios![the_examples_answer_as_printed];
+scenarios![the_examples_answer_as_printed, the_table_of_costs_is_what_the_command_prints];
 
 /// A command and what it prints, in which `…` stands for anything.
 struct Example {
@@ -68,4 +68,13 @@ async fn the_examples_answer_as_printed(t: Test) {
             example.printed
         );
     }
+}
+
+async fn the_table_of_costs_is_what_the_command_prints(t: Test) {
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let output =
+        Command::new(t.app.executable("local")).arg("cost").stdin(Stdio::null()).output().await.unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.lines().count() > 10, "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(readme.contains(&table), "the README has another table than:\n{table}");
 }

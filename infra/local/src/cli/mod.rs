@@ -1,5 +1,6 @@
 //! The command line.
 
+mod cost;
 mod seed;
 mod send;
 mod serve;
@@ -37,6 +38,8 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
+    /// Print what a million calls of each operation cost: units counted here, times a price table
+    Cost(cost::Cost),
     /// Fill a running service with realistic sessions
     Seed {
         #[command(flatten)]
@@ -87,6 +90,7 @@ pub(crate) async fn run() -> Result<()> {
             Ok(())
         }
         Some(Command::Send { message, backend }) => send::run(&message, &backend.feed()).await,
+        Some(Command::Cost(cost)) => cost.run().await,
         Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed()).await,
     }
 }

@@ -46,6 +46,8 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn found(method: &Method, path: &str) -> Option<String> {
@@ -54,6 +56,7 @@ mod tests {
             method: method.into(),
             function: "F".into(),
             authorized: true,
+            overwritten: BTreeMap::new(),
         };
         let routes = [
             ("GET", "/v1/sessions"),

@@ -71,6 +71,12 @@ impl Function {
         Self { program, idle: Mutex::default(), room: Semaphore::new(MAX_ENVIRONMENTS) }
     }
 
+    /// What it is started from.
+    #[must_use]
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
     /// Invokes the function and gives its answer. An environment that crashed, hung or failed is never used again.
     pub async fn invoke(&self, event: &Value) -> Result<Value, InvokeError> {
         let _room = self.room.acquire().await;

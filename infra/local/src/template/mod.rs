@@ -41,6 +41,8 @@ pub struct Route {
     pub function: String,
     /// Whether the JWT authorizer stands before it.
     pub authorized: bool,
+    /// Which statuses of the function the gateway answers as others.
+    pub overwritten: BTreeMap<String, String>,
 }
 
 /// A function.
@@ -111,13 +113,13 @@ impl Template {
             if !functions.contains_key(&function) {
                 bail!("{id} integrates {function}, which is no function");
             }
-            integrations.insert(id.clone(), function);
+            integrations.insert(id.clone(), (function, overwritten(&properties)));
         }
         let mut routes = Vec::new();
         for entry in of_type("AWS::ApiGatewayV2::Route") {
             let (id, _, properties) = entry?;
             let target = text_at(&properties, "/Target")?.trim_start_matches("integrations/");
-            let function =
+            let (function, overwritten) =
                 integrations.get(target).ok_or_else(|| anyhow!("{id} has no integration {target}"))?;
             let key = text_at(&properties, "/RouteKey")?;
             let (method, path) = key.split_once(' ').ok_or_else(|| anyhow!("{id}: {key} is no route key"))?;
@@ -126,6 +128,7 @@ impl Template {
                 method: method.to_owned(),
                 function: function.clone(),
                 authorized: properties["AuthorizationType"] == "JWT",
+                overwritten: overwritten.clone(),
             });
         }
         routes.sort();
@@ -174,6 +177,21 @@ impl Function {
             allowed: allowed(&properties["Policies"])?,
         })
     }
+}
+
+/// The statuses that an integration overwrites.
+fn overwritten(integration: &Value) -> BTreeMap<String, String> {
+    let mut overwritten = BTreeMap::new();
+    for (status, response) in integration["ResponseParameters"].as_object().into_iter().flatten() {
+        for mapping in list(&response["ResponseParameters"]) {
+            if let ("overwrite:statuscode", Some(source)) =
+                (mapping["Destination"].as_str().unwrap_or_default(), mapping["Source"].as_str())
+            {
+                overwritten.insert(status.clone(), source.to_owned());
+            }
+        }
+    }
+    overwritten
 }
 
 /// The actions and resources of a list of policies, all of which must allow.
@@ -259,7 +277,7 @@ Resources:
     Properties: { Policies: [{ Statement: [{ Effect: Allow, Action: [a, b], Resource: !GetAtt Table.Arn }] }], Description: doIt, MemorySize: !If [Long, !Ref Days, 256], Gone: !If [Long, 1, !Ref AWS::NoValue], Environment: { Variables: { URL: !Sub 'x/${Issuer}/${Table.Arn}' } } }
   Integration:
     Type: AWS::ApiGatewayV2::Integration
-    Properties: { IntegrationUri: !GetAtt Fn.Arn }
+    Properties: { IntegrationUri: !GetAtt Fn.Arn, ResponseParameters: { '500': { ResponseParameters: [{ Destination: overwrite:statuscode, Source: '503' }] } } }
   Route:
     Type: AWS::ApiGatewayV2::Route
     Properties: { RouteKey: GET /x, Target: !Sub 'integrations/${Integration}', AuthorizationType: JWT }
@@ -274,7 +292,13 @@ Resources:
         let template = parse(TEMPLATE).unwrap();
         assert_eq!(
             template.routes,
-            [Route { path: "/x".into(), method: "GET".into(), function: "Fn".into(), authorized: true }]
+            [Route {
+                path: "/x".into(),
+                method: "GET".into(),
+                function: "Fn".into(),
+                authorized: true,
+                overwritten: BTreeMap::from([("500".into(), "503".into())]),
+            }]
         );
         let function = &template.functions["Fn"];
         assert_eq!(

@@ -1,0 +1,264 @@
+//! What a million calls of each operation cost: capacity units, bytes out and bytes logged as counted on the embedded engine,
+//! times a price table.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use reqwest::{Client, Method, RequestBuilder, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Options, Service, clock,
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
+    listen,
+};
+
+/// Unit prices in US dollars, and what the platform adds to a call.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Prices {
+    /// Where and how they hold.
+    pub of: String,
+    million_read_units: f64,
+    million_write_units: f64,
+    million_api_calls: f64,
+    million_invocations: f64,
+    gigabyte_second: f64,
+    gigabyte_out: f64,
+    gigabyte_of_logs: f64,
+    million_traces: f64,
+    share_of_traced_calls: f64,
+    bytes_logged_by_the_platform_per_call: u64,
+}
+
+/// What one call of an operation takes.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Which operation, on what.
+    pub name: &'static str,
+    /// Read units.
+    pub read_units: f64,
+    /// Write units.
+    pub write_units: f64,
+    /// The answer with its headers, compressed, in bytes; rounded up to hundreds.
+    pub answer_bytes: u64,
+    /// The function's log line in bytes, likewise.
+    pub logged_bytes: u64,
+    /// The function's memory.
+    pub memory_mb: u64,
+}
+
+/// What a million calls cost, in US dollars.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Capacity units.
+    pub dynamodb: f64,
+    /// Invocations and their duration.
+    pub lambda: f64,
+    /// Calls of the HTTP API.
+    pub gateway: f64,
+    /// Answers to the internet.
+    pub data_out: f64,
+    /// Logs and traces.
+    pub logs: f64,
+}
+
+impl Cost {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.dynamodb + self.lambda + self.gateway + self.data_out + self.logs
+    }
+}
+
+impl Prices {
+    /// Reads a price table.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// A million such calls, each billed so long.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one call")]
+    pub fn of_a_million(&self, call: &Call, billed: Duration) -> Cost {
+        const GB_PER_MILLION_BYTES: f64 = 1e-3;
+        let gigabyte_seconds = call.memory_mb as f64 / 1_024.0 * billed.as_secs_f64() * 1e6;
+        let logged = call.logged_bytes + self.bytes_logged_by_the_platform_per_call;
+        Cost {
+            dynamodb: call.read_units * self.million_read_units + call.write_units * self.million_write_units,
+            lambda: self.million_invocations + gigabyte_seconds * self.gigabyte_second,
+            gateway: self.million_api_calls,
+            data_out: call.answer_bytes as f64 * GB_PER_MILLION_BYTES * self.gigabyte_out,
+            logs: logged as f64 * GB_PER_MILLION_BYTES * self.gigabyte_of_logs
+                + self.million_traces * self.share_of_traced_calls,
+        }
+    }
+}
+
+/// Makes every operation's call once, on realistic sessions (items of about 700 bytes), and counts.
+#[expect(clippy::implicit_hasher, reason = "what `executables::build` gives")]
+pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
+    let meter = Meter::start(executables).await?;
+    meter.fill().await?;
+    let p2p = "/v1/sessions/p2p%7Cfriend-50";
+    let group = "/v1/sessions/team%7Cteam-5";
+    let ext = || json!({"ext": "pinned"});
+    let message = |time| text_message("friend-50", "bob", &text(7), time);
+    let in_team = team_message("alice", "team-5", &members(5), &text(8), clock::now_ms());
+    let joins = json!({"groupId": "super_team|1", "time": clock::now_ms(), "add": ["bob"]});
+    let app = |method, path: &str, user| meter.app(method, path, user);
+    let backend = |copy| meter.feed.post(copy);
+    Ok(vec![
+        meter
+            .call("queryMySessionList, 100 sessions", app(Method::GET, "/v1/sessions", "bob")?.send())
+            .await?,
+        meter.call("… and 30 groups among them", app(Method::GET, "/v1/sessions", "alice")?.send()).await?,
+        meter.call("queryMySession, p2p", app(Method::GET, p2p, "bob")?.send()).await?,
+        meter.call("… of a group", app(Method::GET, group, "alice")?.send()).await?,
+        meter.call("updateMySession, p2p", app(Method::PATCH, p2p, "bob")?.json(&ext()).send()).await?,
+        meter.call("… of a group", app(Method::PATCH, group, "alice")?.json(&ext()).send()).await?,
+        meter.call("recordMessage, p2p, both sides", backend(&message(clock::now_ms()))).await?,
+        meter.call("… to a group of any size", backend(&in_team)).await?,
+        meter.call("… a copy that came before", backend(&message(1_000_000_000_000))).await?,
+        meter
+            .call(
+                "updateGroupMembers, one joins",
+                meter.feed.update_members(Method::PATCH, "super_team|1", &joins),
+            )
+            .await?,
+        meter.call("deleteMySession, p2p", app(Method::DELETE, p2p, "bob")?.send()).await?,
+        meter.call("… of a group", app(Method::DELETE, group, "alice")?.send()).await?,
+    ])
+}
+
+fn members(count: u64) -> Vec<String> {
+    ["alice".to_owned()].into_iter().chain((1..count).map(|number| format!("member-{number}"))).collect()
+}
+
+/// About 470 bytes of words, the same for the same number.
+fn text(number: u64) -> String {
+    const WORDS: [&str; 16] = [
+        "lunch", "tomorrow", "the", "photos", "thanks", "contract", "changed", "before", "we", "train",
+        "late", "weekend", "could", "you", "meeting", "again",
+    ];
+    let mut text = String::new();
+    let mut mixed = number;
+    while text.len() < 470 {
+        mixed = mixed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        text.push_str(WORDS[usize::try_from(mixed >> 60).unwrap_or_default()]);
+        text.push(' ');
+    }
+    text
+}
+
+/// A service that tells what each call took.
+struct Meter {
+    service: Service,
+    http: Client,
+    feed: Feed,
+    lines: Arc<Mutex<HashMap<String, (String, String)>>>,
+}
+
+impl Meter {
+    async fn start(executables: HashMap<String, PathBuf>) -> Result<Self> {
+        let lines: Arc<Mutex<HashMap<String, (String, String)>>> = Arc::default();
+        let sink = Arc::clone(&lines);
+        let service = Service::start(Options {
+            listener: listen(0).await?,
+            data: None,
+            dynamodb_endpoint: None,
+            functions_endpoint: None,
+            executables,
+            log: Arc::new(move |function, line| {
+                let parsed: Value = serde_json::from_str(line).unwrap_or_default();
+                if let Some(request) = parsed["requestId"].as_str() {
+                    let entry = (function.to_owned(), line.to_owned());
+                    sink.lock().unwrap_or_else(PoisonError::into_inner).insert(request.to_owned(), entry);
+                }
+            }),
+        })
+        .await?;
+        let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
+        Ok(Self { service, http: Client::new(), feed, lines })
+    }
+
+    /// A hundred sessions for Bob, a hundred and thirty groups for Alice.
+    async fn fill(&self) -> Result<()> {
+        let day_ago = clock::now_ms() - 86_400_000;
+        for number in 0..100 {
+            for user in ["alice", "bob"] {
+                let friend = format!("friend-{number}");
+                let copy = text_message(&friend, user, &text(number), day_ago + number * 60_000);
+                self.feed.deliver(&copy).await?;
+            }
+        }
+        for number in 0..30 {
+            let team = format!("team-{number}");
+            let copy = team_message("alice", &team, &members(5), &text(number), day_ago + number * 90_000);
+            self.feed.deliver(&copy).await?;
+        }
+        Ok(())
+    }
+
+    fn app(&self, method: Method, path: &str, user: &str) -> Result<RequestBuilder> {
+        let token = self.service.issuer().token(user)?;
+        let request = self.http.request(method, format!("{}{path}", self.service.url()));
+        Ok(request.bearer_auth(token).header("Accept-Encoding", "gzip"))
+    }
+
+    async fn call<E: Into<anyhow::Error>>(
+        &self,
+        name: &'static str,
+        response: impl Future<Output = Result<Response, E>>,
+    ) -> Result<Call> {
+        let response = response.await.map_err(Into::into)?;
+        if !response.status().is_success() {
+            bail!("{name}: {}", response.status());
+        }
+        let headers = response.headers().clone();
+        let request_id = headers.get("apigw-requestid").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let header_bytes: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let answer_bytes = header_bytes + response.bytes().await?.len();
+        let (function, line) = self.line(request_id).await.with_context(|| name.to_owned())?;
+        let counted: Value = serde_json::from_str(&line)?;
+        let units = |name: &str| counted[name].as_f64().with_context(|| format!("no {name} in {line}"));
+        Ok(Call {
+            name,
+            read_units: units("readUnits")?,
+            write_units: units("writeUnits")?,
+            answer_bytes: hundreds(answer_bytes),
+            logged_bytes: hundreds(line.len()),
+            memory_mb: self
+                .service
+                .memory_mb(&function)
+                .with_context(|| format!("no function {function}"))?,
+        })
+    }
+
+    /// A function's log line travels apart from its answer.
+    async fn line(&self, request_id: &str) -> Result<(String, String)> {
+        let give_up = Instant::now() + Duration::from_secs(10);
+        loop {
+            let found = self.lines.lock().unwrap_or_else(PoisonError::into_inner).remove(request_id);
+            match found {
+                Some(line) => return Ok(line),
+                None if Instant::now() > give_up => bail!("no log line"),
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    }
+}
+
+fn hundreds(bytes: usize) -> u64 {
+    u64::try_from(bytes.div_ceil(100) * 100).unwrap_or(u64::MAX)
+}
