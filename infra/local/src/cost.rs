@@ -14,9 +14,10 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use crate::{
-    Options, Service, clock,
+    Options, Service,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
     listen,
 };
@@ -112,9 +113,9 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
     let p2p = "/v1/sessions/p2p%7Cfriend-50";
     let group = "/v1/sessions/team%7Cteam-5";
     let ext = || json!({"ext": "pinned"});
-    let message = |time| text_message("friend-50", "bob", &text(7), time);
-    let in_team = team_message("alice", "team-5", &members(5), &text(8), clock::now_ms());
-    let joins = json!({"groupId": "super_team|1", "time": clock::now_ms(), "add": ["bob"]});
+    let message = |time| numbered(text_message("friend-50", "bob", &text(7), time), 7);
+    let in_team = numbered(team_message("alice", "team-5", &members(5), &text(8), LATER), 8);
+    let joins = json!({"groupId": "super_team|1", "time": LATER, "add": ["bob"]});
     let app = |method, path: &str, user| meter.app(method, path, user);
     let backend = |copy| meter.feed.post(copy);
     Ok(vec![
@@ -126,9 +127,9 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
         meter.call("… of a group", app(Method::GET, group, "alice")?.send()).await?,
         meter.call("updateMySession, p2p", app(Method::PATCH, p2p, "bob")?.json(&ext()).send()).await?,
         meter.call("… of a group", app(Method::PATCH, group, "alice")?.json(&ext()).send()).await?,
-        meter.call("recordMessage, p2p, both sides", backend(&message(clock::now_ms()))).await?,
+        meter.call("recordMessage, p2p, both sides", backend(&message(LATER))).await?,
         meter.call("… to a group of any size", backend(&in_team)).await?,
-        meter.call("… a copy that came before", backend(&message(1_000_000_000_000))).await?,
+        meter.call("… a copy that came before", backend(&message(FILLED - 1))).await?,
         meter
             .call(
                 "updateGroupMembers, one joins",
@@ -138,6 +139,19 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
         meter.call("deleteMySession, p2p", app(Method::DELETE, p2p, "bob")?.send()).await?,
         meter.call("… of a group", app(Method::DELETE, group, "alice")?.send()).await?,
     ])
+}
+
+/// When the first of the sessions got its message, in ms: 2026-01-01.
+const FILLED: u64 = 1_767_225_600_000;
+/// A day later.
+const LATER: u64 = FILLED + 86_400_000;
+
+/// The copy with ids that are the same at every run, so that it compresses alike.
+fn numbered(mut copy: Value, number: u64) -> Value {
+    let mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    copy["msgidServer"] = mixed.to_string().into();
+    copy["msgidClient"] = Uuid::from_u64_pair(mixed, !mixed).to_string().into();
+    copy
 }
 
 fn members(count: u64) -> Vec<String> {
@@ -193,18 +207,17 @@ impl Meter {
 
     /// A hundred sessions for Bob, a hundred and thirty groups for Alice.
     async fn fill(&self) -> Result<()> {
-        let day_ago = clock::now_ms() - 86_400_000;
         for number in 0..100 {
             for user in ["alice", "bob"] {
                 let friend = format!("friend-{number}");
-                let copy = text_message(&friend, user, &text(number), day_ago + number * 60_000);
-                self.feed.deliver(&copy).await?;
+                let copy = text_message(&friend, user, &text(number), FILLED + number * 60_000);
+                self.feed.deliver(&numbered(copy, number)).await?;
             }
         }
         for number in 0..30 {
             let team = format!("team-{number}");
-            let copy = team_message("alice", &team, &members(5), &text(number), day_ago + number * 90_000);
-            self.feed.deliver(&copy).await?;
+            let copy = team_message("alice", &team, &members(5), &text(number), FILLED + number * 90_000);
+            self.feed.deliver(&numbered(copy, number)).await?;
         }
         Ok(())
     }
