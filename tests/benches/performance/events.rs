@@ -1,0 +1,216 @@
+//! The events, the data behind them, and what the right answers are.
+
+use anyhow::{Context, Result, bail, ensure};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+use session_local::{
+    clock,
+    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign, team_message, text_message},
+};
+
+/// What a third of all sessions have as their ext.
+pub(crate) const EXT: &str = r#"{"pinned":true,"muted":false}"#;
+
+/// A user with so many p2p sessions.
+pub(crate) fn user(sessions: u64) -> String {
+    format!("user-{sessions}")
+}
+
+/// A user with a hundred p2p sessions and so many groups.
+pub(crate) fn member(groups: u64) -> String {
+    format!("member-{groups}")
+}
+
+/// A group.
+pub(crate) fn group(number: u64) -> String {
+    format!("team|{number}")
+}
+
+/// The other side of a user's session by its number, the oldest first; ids do not sort as times do.
+pub(crate) fn peer(number: u64, count: u64) -> String {
+    format!("peer{:07}", number * 7_919 % count)
+}
+
+/// When the session with this number was last written to.
+pub(crate) fn time(number: u64) -> u64 {
+    1_700_000_000_000 + number * 60_000
+}
+
+/// Its last message: with the rest of the item, about 700 bytes.
+pub(crate) fn message(from: &str, number: u64) -> String {
+    let message = json!({
+        "from": from, "time": time(number), "type": 0, "fromClientType": "IOS",
+        "msgIdClient": format!("3f1c8a52-77b0-4c0e-9a55-{number:012x}"), "msgIdServer": (8_200_000_000 + number).to_string(),
+        "body": "Shall we meet at the usual place at half past seven? I can bring the tickets and the book you asked for.",
+        "attach": r#"{"trace":"0af7651916cd43dd8448eb211c80319c","flags":1}"#,
+        "ext": r#"{"mentions":[],"reply":null,"priority":"normal"}"#,
+    });
+    message.to_string()
+}
+
+/// One of the operations that are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Operation {
+    List,
+    Get,
+    SetExt,
+    RecordP2p,
+    RecordGroup,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::List, Self::Get, Self::SetExt, Self::RecordP2p, Self::RecordGroup];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::List => "list of 100",
+            Self::Get => "get",
+            Self::SetExt => "set ext",
+            Self::RecordP2p => "record p2p",
+            Self::RecordGroup => "record to a group",
+        }
+    }
+
+    /// The function whose operation it is.
+    pub(crate) fn function(self) -> &'static str {
+        match self {
+            Self::List => "query-my-session-list",
+            Self::Get => "query-my-session",
+            Self::SetExt => "update-my-session",
+            Self::RecordP2p | Self::RecordGroup => "record-message",
+        }
+    }
+
+    /// An event of it: one that is new each time for what is recorded.
+    pub(crate) fn event(self) -> String {
+        let now = clock::now_ms();
+        match self {
+            Self::List => list(&user(USUAL), 0),
+            Self::Get => on_session("GET", None),
+            Self::SetExt => on_session("PATCH", Some(json!({ "ext": EXT }))),
+            Self::RecordP2p => recorded(&text_message("writer", "reader", TEXT, now)),
+            Self::RecordGroup => recorded(&team_message("writer", "written", &[], TEXT, now)),
+        }
+    }
+
+    /// Says what is wrong with an answer.
+    pub(crate) fn check(self, answer: &[u8]) -> Result<()> {
+        let body = body(answer)?;
+        match self {
+            Self::List => check_list(&body, USUAL, USUAL),
+            Self::Get | Self::SetExt => {
+                ensure!(body["sessionId"] == session_id(), "another session: {body}");
+                ensure!(
+                    body["lastMsg"] == message(&peer(SESSION, USUAL), SESSION),
+                    "another message: {body}"
+                );
+                ensure!(body["ext"] == EXT, "another ext: {body}");
+                Ok(())
+            }
+            Self::RecordP2p | Self::RecordGroup => Ok(()),
+        }
+    }
+}
+
+/// The user of the usual events has so many sessions.
+pub(crate) const USUAL: u64 = 10_000;
+/// The session of the usual events.
+const SESSION: u64 = 4_998;
+const TEXT: &str = "Shall we meet at the usual place at half past seven? I can bring the tickets.";
+
+/// The session that the get and the set ext are of.
+pub(crate) fn session_id() -> String {
+    format!("p2p|{}", peer(SESSION, USUAL))
+}
+
+/// A page of 100 of a user's list, from a time on (0: the newest).
+pub(crate) fn list(user: &str, max_timestamp: u64) -> String {
+    let query = format!("limit=100&minTimestamp=0&maxTimestamp={max_timestamp}&needLastMsg=1");
+    let mut event = event("GET", "/v1/sessions", "/v1/sessions", Some(user), json!({}));
+    event["rawQueryString"] = query.as_str().into();
+    event["queryStringParameters"] = json!({"limit": "100", "minTimestamp": "0", "maxTimestamp": max_timestamp.to_string(), "needLastMsg": "1"});
+    event.to_string()
+}
+
+/// Says what is wrong with a page of the user with `count` sessions that begins below `newest`.
+pub(crate) fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
+    let sessions = body["sessionList"].as_array().context("no sessionList")?;
+    ensure!(sessions.len() == 100, "{} sessions", sessions.len());
+    ensure!(body["hasMore"] == (newest > 100), "hasMore is {}", body["hasMore"]);
+    for (place, session) in (0..).zip(sessions) {
+        let number = newest - 1 - place;
+        let peer = peer(number, count);
+        ensure!(session["sessionId"] == format!("p2p|{peer}"), "number {place} is {}", session["sessionId"]);
+        ensure!(session["updateTime"] == time(number), "number {place} has another time");
+        ensure!(session["lastMsg"] == message(&peer, number), "number {place} has another message");
+        let ext = number.is_multiple_of(3).then_some(EXT);
+        ensure!(session["ext"].as_str() == ext, "number {place} has another ext");
+    }
+    Ok(())
+}
+
+/// The body of an answer of status 200.
+pub(crate) fn body(answer: &[u8]) -> Result<Value> {
+    let answer: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
+    if answer["statusCode"] != 200 {
+        bail!("it answers {answer}");
+    }
+    let text = answer["body"].as_str().unwrap_or_default();
+    let bytes = if answer["isBase64Encoded"] == true {
+        BASE64_STANDARD.decode(text)?
+    } else {
+        text.as_bytes().to_vec()
+    };
+    serde_json::from_slice(&bytes).context("the body is not JSON")
+}
+
+fn on_session(method: &str, body: Option<Value>) -> String {
+    let path = format!("/v1/sessions/{}", session_id());
+    let headers = json!({"content-type": "application/json"});
+    let mut event = event(method, "/v1/sessions/{sessionId}", &path, Some(&user(USUAL)), headers);
+    event["pathParameters"] = json!({"sessionId": session_id()});
+    if let Some(body) = body {
+        event["body"] = body.to_string().into();
+    }
+    event.to_string()
+}
+
+fn recorded(copy: &Value) -> String {
+    let (body, cur_time) = (copy.to_string(), clock::now_ms().to_string());
+    let (md5, check_sum) = sign(LOCAL_APP_SECRET, &body, &cur_time);
+    let headers = json!({
+        "content-type": "application/json", "appkey": LOCAL_APP_KEY, "curtime": cur_time, "md5": md5, "checksum": check_sum,
+    });
+    let mut event = event("POST", "/v1/messages", "/v1/messages", None, headers);
+    event["body"] = body.into();
+    event.to_string()
+}
+
+/// As API Gateway makes it: payload format 2.0.
+fn event(method: &str, route: &str, path: &str, user: Option<&str>, more: Value) -> Value {
+    let mut headers = json!({
+        "accept": "*/*", "host": "abcdefghij.execute-api.us-east-1.amazonaws.com", "user-agent": "benchmark",
+        "x-forwarded-for": "192.0.2.1", "x-forwarded-port": "443", "x-forwarded-proto": "https",
+    });
+    if let (Some(headers), Value::Object(more)) = (headers.as_object_mut(), more) {
+        headers.extend(more);
+    }
+    let key = format!("{method} {route}");
+    let mut event = json!({
+        "version": "2.0", "routeKey": key, "rawPath": path, "rawQueryString": "", "headers": headers,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "abcdefghij", "domainName": "abcdefghij.execute-api.us-east-1.amazonaws.com",
+            "domainPrefix": "abcdefghij", "requestId": "benchmark=", "routeKey": key, "stage": "$default",
+            "time": "01/Jan/2026:00:00:10 +0000", "timeEpoch": 1_767_225_610_000_u64,
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "benchmark"},
+        },
+        "isBase64Encoded": false,
+    });
+    if let Some(user) = user {
+        event["requestContext"]["authorizer"] = json!({"jwt": {"scopes": null, "claims": {
+            "iss": "https://issuer.example", "aud": "app", "sub": user, "iat": "1767225600", "exp": "1767268800",
+        }}});
+    }
+    event
+}

@@ -1,0 +1,95 @@
+//! What was measured.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+/// One cold start with its first list, in ms.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cold {
+    pub(crate) init: f64,
+    pub(crate) first: f64,
+    pub(crate) cpu_init: f64,
+    pub(crate) cpu_first: f64,
+}
+
+/// Calls one after another: the time of each in ms, and the CPU time of one.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Warm {
+    pub(crate) calls: Vec<f64>,
+    /// One figure a block.
+    pub(crate) cpu: Vec<f64>,
+}
+
+/// One row of what grows: what is read, the time of a list and its CPU time in ms.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Growth {
+    pub(crate) of: String,
+    pub(crate) warm: Warm,
+}
+
+/// What one call of an operation costs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Priced {
+    pub(crate) operation: &'static str,
+    pub(crate) read_units: f64,
+    pub(crate) write_units: f64,
+    pub(crate) dollars_a_million: f64,
+}
+
+/// The size of a function's executable in bytes, as it is and zipped.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Sizes {
+    pub(crate) function: String,
+    pub(crate) bytes: usize,
+    pub(crate) zipped: usize,
+}
+
+/// Everything.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Figures {
+    pub(crate) machine: String,
+    pub(crate) capped: bool,
+    /// By candidate and memory size.
+    pub(crate) cold: BTreeMap<String, BTreeMap<u64, Vec<Cold>>>,
+    /// By operation and candidate.
+    pub(crate) warm: BTreeMap<&'static str, BTreeMap<String, Warm>>,
+    /// The same at 128 MB.
+    pub(crate) warm_at_128: BTreeMap<&'static str, BTreeMap<String, Warm>>,
+    /// By operation and candidate, in MiB.
+    pub(crate) peak: BTreeMap<&'static str, BTreeMap<String, f64>>,
+    pub(crate) growth: Vec<Growth>,
+    pub(crate) costs: Vec<Priced>,
+    pub(crate) sizes: Vec<Sizes>,
+    /// Candidates and operations that were left out, with the reason.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl Figures {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
+/// Milliseconds.
+pub(crate) fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// The value that a share of all values does not exceed.
+pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
+    let place = (share * last as f64).round() as usize;
+    sorted.get(place).copied().unwrap_or(f64::NAN)
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}

@@ -1,0 +1,88 @@
+//! How fast and how dear the functions are: `cargo bench -p service-tests`.
+//!
+//! Everything runs on one machine in one go: the release builds of the functions, an empty function, the bare SDK, and any
+//! candidate, on the same events, round by round in turn, so that ratios hold where milliseconds do not. See `--help`.
+
+#![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
+
+mod cgroup;
+mod events;
+mod figures;
+mod plan;
+mod process;
+mod report;
+mod runtime_api;
+mod store;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use session_local::executables;
+use tokio::signal;
+
+use plan::{Candidate, Lab};
+use store::Store;
+
+/// Measures the release builds of the functions: cold and warm, over TLS, their growth, and what they cost.
+#[derive(Parser)]
+#[command(name = "cargo bench -p service-tests --", bin_name = "cargo bench -p service-tests --")]
+struct Options {
+    /// Two minutes instead of fifteen: fewer samples, and users with up to 10,000 sessions
+    #[arg(long)]
+    quick: bool,
+    /// Measure also this executable, which speaks the Lambda Runtime API and answers the same events; may be repeated
+    #[arg(long = "candidate", value_name = "NAME=PATH", value_parser = candidate)]
+    candidates: Vec<(String, PathBuf)>,
+    /// Where the figures go as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/benchmark.json")]
+    json: PathBuf,
+    /// What cargo adds to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn candidate(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or("is NAME=PATH")?;
+    let path = std::path::absolute(path).map_err(|error| error.to_string())?;
+    if path.is_file() { Ok((name.to_owned(), path)) } else { Err(format!("{} is no file", path.display())) }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = tokio::select! {
+        done = run(&options) => done,
+        // Dropping what runs ends every process that was started.
+        _ = signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    eprintln!("building the release functions (minutes the first time)");
+    let executables = executables::build(true).await?;
+    let size = if options.quick { plan::Size::quick() } else { plan::Size::full() };
+    eprintln!("filling the store");
+    let store = Store::start(&size).await?;
+    let lab = Lab::new(store, &executables)?;
+    let mut candidates = vec![Candidate::ours(&executables)?, Candidate::empty(&executables)?];
+    candidates.extend(options.candidates.iter().map(|(name, path)| Candidate::single(name, path)));
+    let figures = plan::measure(&lab, candidates, &size).await?;
+    if figures.ours().is_none() {
+        bail!("our own functions answer wrongly");
+    }
+    let figures = figures.with_costs(&executables).await?;
+    println!("{}", report::markdown(&figures));
+    let path = executables::workspace().join(&options.json);
+    std::fs::write(&path, serde_json::to_string_pretty(&figures.json())?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    eprintln!("written to {}", path.display());
+    Ok(())
+}

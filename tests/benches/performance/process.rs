@@ -1,0 +1,145 @@
+//! One process that is measured.
+
+use std::{
+    fs,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use axum::body::Bytes;
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::{
+    cgroup::Cgroup,
+    plan::Lab,
+    runtime_api::{RuntimeApi, Said},
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A function that runs, driven through a Runtime API of its own. Ends with this.
+pub(crate) struct Function {
+    child: Child,
+    api: RuntimeApi,
+    // After the child: it is removed when that has ended.
+    cgroup: Option<Cgroup>,
+    is_asking: bool,
+    id: u32,
+}
+
+impl Function {
+    /// Starts it and waits until it asks for its first event: how long that took.
+    pub(crate) async fn start(lab: &Lab, executable: &std::path::Path) -> Result<(Self, Duration)> {
+        let api = RuntimeApi::start().await?;
+        let mut command = Command::new(executable);
+        command
+            .env_clear()
+            .envs(lab.environment())
+            .env("AWS_LAMBDA_RUNTIME_API", &api.address)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("cannot start {}", executable.display()))?;
+        let id = child.id().context("it has ended")?;
+        let core = on_last_core(id);
+        let cgroup = if lab.can_cap { Some(Cgroup::with(id)?) } else { None };
+        core?;
+        let mut function = Self { child, api, cgroup, is_asking: false, id };
+        let asked = function.wait_until_it_asks().await?;
+        Ok((function, asked - started))
+    }
+
+    async fn wait_until_it_asks(&mut self) -> Result<Instant> {
+        match self.said().await? {
+            Said::Asks(at) => {
+                self.is_asking = true;
+                Ok(at)
+            }
+            Said::Answers(..) => bail!("it answers without being asked"),
+            Said::Fails(why) => bail!("it fails: {why}"),
+        }
+    }
+
+    async fn said(&mut self) -> Result<Said> {
+        tokio::select! {
+            said = timeout(PATIENCE, self.api.said()) => said.context("it says nothing")?,
+            status = self.child.wait() => bail!("it ended: {}", status?),
+        }
+    }
+
+    /// Hands out an event: how long the answer took, and the answer.
+    pub(crate) async fn call(&mut self, event: String) -> Result<(Duration, Bytes)> {
+        if !self.is_asking {
+            self.wait_until_it_asks().await?;
+        }
+        let handed_out = Instant::now();
+        self.api.hand_out(event).await?;
+        self.is_asking = false;
+        match self.said().await? {
+            Said::Answers(at, body) => Ok((at - handed_out, body)),
+            Said::Asks(_) => bail!("it asks for another event instead of answering"),
+            Said::Fails(why) => bail!("it fails: {why}"),
+        }
+    }
+
+    /// Waits until it has done all there is after an answer.
+    pub(crate) async fn rest(&mut self) -> Result<()> {
+        if !self.is_asking {
+            self.wait_until_it_asks().await?;
+        }
+        Ok(())
+    }
+
+    /// From now on no more CPU than Lambda gives to so much memory.
+    pub(crate) fn cap(&self, memory_mb: u64) -> Result<()> {
+        self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.cap(memory_mb)).context("cannot cap the CPU")
+    }
+
+    /// The CPU time of all its threads so far.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        cpu_of(self.id)
+    }
+
+    /// The most memory that was resident at once, in MiB.
+    pub(crate) fn peak_mib(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1_024.0)
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+    }
+}
+
+/// The kernel's count of the time on a CPU, in ns.
+pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        nanos += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// What is measured has the last core, everything else the others.
+pub(crate) fn on_last_core(process: u32) -> Result<()> {
+    let cores = std::thread::available_parallelism()?.get();
+    let mut set = CpuSet::new();
+    set.set(cores - 1)?;
+    sched_setaffinity(Pid::from_raw(i32::try_from(process)?), &set)?;
+    Ok(())
+}

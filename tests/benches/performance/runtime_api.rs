@@ -1,0 +1,99 @@
+//! The Lambda Runtime API of one process, which notes when it was asked and answered.
+
+use std::{sync::Arc, time::Instant};
+
+use anyhow::{Context, Result};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::{HeaderMap, HeaderValue, StatusCode},
+    routing::{get, post},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
+
+/// What a process does.
+pub(crate) enum Said {
+    /// It asks for an event.
+    Asks(Instant),
+    /// It answers.
+    Answers(Instant, Bytes),
+    /// It failed.
+    Fails(String),
+}
+
+pub(crate) struct RuntimeApi {
+    pub(crate) address: String,
+    events: mpsc::Sender<String>,
+    said: mpsc::Receiver<Said>,
+    _tasks: JoinSet<()>,
+}
+
+struct Api {
+    events: Mutex<mpsc::Receiver<String>>,
+    said: mpsc::Sender<Said>,
+}
+
+impl RuntimeApi {
+    pub(crate) async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let (events, receiver) = mpsc::channel(1);
+        let (sender, said) = mpsc::channel(4);
+        let api = Arc::new(Api { events: Mutex::new(receiver), said: sender });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/benchmark/response", post(response))
+            .route("/2018-06-01/runtime/invocation/benchmark/error", post(error))
+            .route("/2018-06-01/runtime/init/error", post(error))
+            .layer(DefaultBodyLimit::disable())
+            .with_state(api);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            use axum::serve::ListenerExt;
+            let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+            if let Err(error) = axum::serve(listener, router).await {
+                eprintln!("the Runtime API failed: {error}");
+            }
+        });
+        Ok(Self { address, events, said, _tasks: tasks })
+    }
+
+    pub(crate) async fn hand_out(&self, event: String) -> Result<()> {
+        self.events.send(event).await.context("the Runtime API has ended")
+    }
+
+    pub(crate) async fn said(&mut self) -> Result<Said> {
+        self.said.recv().await.context("the Runtime API has ended")
+    }
+}
+
+async fn next(State(api): State<Arc<Api>>) -> Result<(HeaderMap, String), StatusCode> {
+    let gone = |_| StatusCode::GONE;
+    api.said.send(Said::Asks(Instant::now())).await.map_err(gone)?;
+    let event = api.events.lock().await.recv().await.ok_or(StatusCode::GONE)?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("lambda-runtime-aws-request-id", "benchmark"),
+        ("lambda-runtime-deadline-ms", "9999999999999"),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:benchmark"),
+        ("content-type", "application/json"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Ok((headers, event))
+}
+
+async fn response(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
+    let sent = api.said.send(Said::Answers(Instant::now(), body)).await;
+    if sent.is_ok() { StatusCode::ACCEPTED } else { StatusCode::GONE }
+}
+
+async fn error(State(api): State<Arc<Api>>, body: String) -> StatusCode {
+    let sent = api.said.send(Said::Fails(body)).await;
+    if sent.is_ok() { StatusCode::ACCEPTED } else { StatusCode::GONE }
+}

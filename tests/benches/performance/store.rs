@@ -1,0 +1,174 @@
+//! The store: the embedded engine behind a TLS-terminating proxy, since cryptography is a large part of a start.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result};
+use dynoxide::{Database, ImportOptions, types::AttributeValue};
+use indicatif::ProgressBar;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_RSA_SHA256};
+use rsa::{RsaPrivateKey, pkcs8::EncodePrivateKey, rand_core::OsRng};
+use session_local::{dynamodb::DynamoDb, executables::workspace, template::Template};
+use tokio::{
+    io,
+    net::{TcpListener, TcpStream},
+    task::{JoinSet, spawn_blocking},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
+};
+
+use crate::{events, plan::Size};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The store, filled and served until it is dropped.
+pub(crate) struct Store {
+    /// Where it answers over TLS.
+    pub(crate) endpoint: String,
+    /// The root certificate, as a PEM file.
+    pub(crate) ca_bundle: PathBuf,
+    _tasks: JoinSet<()>,
+}
+
+impl Store {
+    pub(crate) async fn start(size: &Size) -> Result<Self> {
+        let mut tasks = JoinSet::new();
+        let database = Database::memory()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let plain = listener.local_addr()?.to_string();
+        tasks.spawn(dynoxide::server::serve_on(listener, database.clone()));
+        DynamoDb::at(&format!("http://{plain}")).create_tables(&template()?.tables).await?;
+        fill(&database, size).await?;
+        let (acceptor, root) = certificates()?;
+        let ca_bundle = workspace().canonicalize()?.join("target/benchmark-root.pem");
+        std::fs::write(&ca_bundle, root)?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("https://localhost:{}", listener.local_addr()?.port());
+        tasks.spawn(proxy(listener, acceptor, plain));
+        Ok(Self { endpoint, ca_bundle, _tasks: tasks })
+    }
+}
+
+fn template() -> Result<Template> {
+    let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
+    let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
+    Template::read(&workspace().join("infra/template.yaml"), &parameters)
+}
+
+async fn fill(database: &Database, size: &Size) -> Result<()> {
+    let total: u64 = size.users.iter().sum();
+    let progress = ProgressBar::new(total);
+    let import = async |table: &'static str, items: Vec<Item>| {
+        let database = database.clone();
+        let options = ImportOptions { record_streams: false, set_cached_at: false };
+        spawn_blocking(move || database.import_items(table, items, options))
+            .await?
+            .context("cannot fill the store")
+    };
+    database.enable_bulk_loading()?;
+    for &count in &size.users {
+        for first in (0..count).step_by(10_000) {
+            let range = first..count.min(first + 10_000);
+            let items: Vec<Item> = range.map(|number| row(&events::user(count), number, count)).collect();
+            progress.inc(items.len() as u64);
+            import("SessionsTable", items).await?;
+        }
+    }
+    for &groups in &size.groups {
+        let user = events::member(groups);
+        let mut rows: Vec<Item> = (0..100).map(|number| row(&user, number, 100)).collect();
+        rows.extend((0..groups).map(|number| membership(&user, number)));
+        import("SessionsTable", rows).await?;
+    }
+    let most = size.groups.iter().copied().max().unwrap_or_default();
+    import("GroupsTable", (0..most).map(head).collect()).await?;
+    database.disable_bulk_loading()?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn s(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+fn n(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+fn register(number: u64, message: String) -> Item {
+    [
+        ("updateTime", n(events::time(number))),
+        ("msgTime", n(events::time(number))),
+        ("msgId", s((8_200_000_000 + number).to_string())),
+        ("lastMsg", s(message)),
+        ("lastMsgType", n(0)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn row(user: &str, number: u64, count: u64) -> Item {
+    let mut row = register(number, events::message(&events::peer(number, count), number));
+    row.insert("userId".into(), s(user));
+    row.insert("sessionId".into(), s(format!("p2p|{}", events::peer(number, count))));
+    if number.is_multiple_of(3) {
+        row.insert("ext".into(), s(events::EXT));
+    }
+    row
+}
+
+fn membership(user: &str, number: u64) -> Item {
+    let since = events::time(0);
+    [
+        ("userId", s(user)),
+        ("sessionId", s(events::group(number))),
+        ("memberSince", n(since)),
+        ("memberAt", n(since)),
+        ("memberRank", n(0)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn head(number: u64) -> Item {
+    let mut head = register(number % 100, events::message("somebody", number));
+    head.insert("groupId".into(), s(events::group(number)));
+    head
+}
+
+/// A root of our own and a certificate for localhost: RSA of 2,048 bits, as DynamoDB's.
+fn certificates() -> Result<(TlsAcceptor, String)> {
+    let key = || -> Result<KeyPair> {
+        let key = RsaPrivateKey::new(&mut OsRng, 2_048)?.to_pkcs8_der()?;
+        let der = PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(anyhow::Error::msg)?;
+        Ok(KeyPair::from_der_and_sign_algo(&der, &PKCS_RSA_SHA256)?)
+    };
+    let mut root = CertificateParams::new(Vec::new())?;
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(root, key()?)?;
+    let leaf_key = key()?;
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&leaf_key, &root)?;
+    let private = PrivateKeyDer::try_from(leaf_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], private)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((TlsAcceptor::from(Arc::new(config)), root.pem()))
+}
+
+async fn proxy(listener: TcpListener, acceptor: TlsAcceptor, plain: String) {
+    let mut connections = JoinSet::new();
+    while let Ok((tcp, _)) = listener.accept().await {
+        let (acceptor, plain) = (acceptor.clone(), plain.clone());
+        // A connection that breaks is its client's affair.
+        connections.spawn(async move {
+            tcp.set_nodelay(true)?;
+            let mut tls = acceptor.accept(tcp).await?;
+            let mut engine = TcpStream::connect(plain).await?;
+            engine.set_nodelay(true)?;
+            io::copy_bidirectional_with_sizes(&mut tls, &mut engine, 1 << 16, 1 << 16).await
+        });
+    }
+}

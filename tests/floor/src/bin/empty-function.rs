@@ -1,0 +1,8 @@
+//! A function that does nothing: the least that any function takes.
+
+use lambda_http::{Error, Request, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_http::run(service_fn(async |_: Request| Ok::<_, Error>("{}"))).await
+}
