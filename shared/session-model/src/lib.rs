@@ -9,6 +9,7 @@ mod ext;
 mod fields;
 mod group;
 mod invalid;
+mod json_text;
 mod list_query;
 mod message_copy;
 mod page;
@@ -27,6 +28,7 @@ pub use group::{
     Membership, Rank, RowWrite, Written, put_list, record, update_members,
 };
 pub use invalid::{InvalidField, InvalidValue};
+pub use json_text::JsonText;
 pub use list_query::{Limit, ListQuery, Window};
 pub use message_copy::{Conversation, Event, GroupMessage, MemberChange, Message, Recall};
 pub use page::Page;

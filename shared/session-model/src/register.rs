@@ -10,7 +10,7 @@
 //! No wall clock takes part. The order is by [`Position`], then by kind: message < recall < tombstone; of two recalls of
 //! one message the later one stands.
 
-use crate::Timestamp;
+use crate::{JsonText, Timestamp};
 
 /// A message's place in the order of a session: by time, and at one time by server id, compared bytewise.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,13 +25,13 @@ pub struct Position {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LastMsg {
     /// The message itself.
-    Message(String),
+    Message(JsonText),
     /// The notice that it was recalled, with nothing of its content.
     Recall {
         /// When it was recalled; the session's `updateTime` from then on.
         at: Timestamp,
         /// The notice.
-        notice: String,
+        notice: JsonText,
     },
 }
 
@@ -113,11 +113,11 @@ pub(crate) mod tests {
         (0..3u64, 0..2u8, 0..4u64).prop_map(|(time, id, kind)| {
             let position = Position { time: Timestamp::from_millis(1_000 + time), id: format!("m{id}") };
             let last_msg = match kind {
-                0 => Some(LastMsg::Message(format!("message {position:?}"))),
+                0 => Some(LastMsg::Message(format!("message {position:?}").into())),
                 1 => None,
                 recall => Some(LastMsg::Recall {
                     at: Timestamp::from_millis(1_000 + recall),
-                    notice: format!("recall of {position:?} at {recall}"),
+                    notice: format!("recall of {position:?} at {recall}").into(),
                 }),
             };
             Register { position, last_msg }
@@ -133,11 +133,11 @@ pub(crate) mod tests {
     }
 
     fn message(time: u64, id: &str) -> Register {
-        Entry { position: position(time, id), last_msg: LastMsg::Message(String::new()) }.into()
+        Entry { position: position(time, id), last_msg: LastMsg::Message("".into()) }.into()
     }
 
     fn recall(time: u64, id: &str, at: u64) -> Register {
-        let last_msg = LastMsg::Recall { at: Timestamp::from_millis(at), notice: String::new() };
+        let last_msg = LastMsg::Recall { at: Timestamp::from_millis(at), notice: "".into() };
         Entry { position: position(time, id), last_msg }.into()
     }
 

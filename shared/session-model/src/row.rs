@@ -88,13 +88,13 @@ mod tests {
         let time = Timestamp::from_millis(time);
         Entry {
             position: Position { time, id: time.to_string() },
-            last_msg: LastMsg::Message(format!("sent at {time}")),
+            last_msg: LastMsg::Message(format!("sent at {time}").into()),
         }
     }
 
     fn recall(time: u64, at: u64) -> Entry {
         let at = Timestamp::from_millis(at);
-        let last_msg = LastMsg::Recall { at, notice: format!("recalled at {at}") };
+        let last_msg = LastMsg::Recall { at, notice: format!("recalled at {at}").into() };
         Entry { last_msg, ..message(time) }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Cursor, SessionId, Timestamp};
+use crate::{Cursor, JsonText, SessionId, Timestamp};
 
 /// What a session's last message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub struct RecentSession {
     pub ext: Option<String>,
     /// The newest message or a recall notice, itself JSON text; absent when there is none or it was not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_msg: Option<String>,
+    pub last_msg: Option<JsonText>,
     /// What the last message is; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_msg_type: Option<LastMsgType>,
@@ -69,8 +69,9 @@ impl RecentSession {
     /// The length of the session's JSON text in bytes, but for its fixed parts: at most 120 bytes less than the whole.
     #[must_use]
     pub fn text_len(&self) -> usize {
-        let texts = [Some(self.session_id.as_str()), self.ext.as_deref(), self.last_msg.as_deref()];
-        texts.into_iter().flatten().map(json_len).sum()
+        let texts = [Some(self.session_id.as_str()), self.ext.as_deref()];
+        let last_msg = self.last_msg.as_ref().map_or(0, JsonText::json_len);
+        texts.into_iter().flatten().map(json_len).sum::<usize>() + last_msg
     }
 }
 
@@ -133,7 +134,7 @@ mod tests {
         let all_escapes: String = (0..0x80u8).map(char::from).chain("é界😀".chars()).collect();
         let session = RecentSession {
             ext: Some(all_escapes.clone()),
-            last_msg: Some(all_escapes),
+            last_msg: Some(all_escapes.into()),
             last_msg_type: Some(LastMsgType::Recall),
             ..session()
         };

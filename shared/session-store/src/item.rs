@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
-    Ext, GroupId, Head, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership, Position, Rank,
-    Register, Row, SessionId, Timestamp,
+    Ext, GroupId, Head, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership,
+    Position, Rank, Register, Row, SessionId, Timestamp,
 };
 
 use crate::{
@@ -18,6 +18,36 @@ use crate::{
 
 /// An item as the SDK gives it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// What an item's attributes hold. One that has another type is malformed, and named.
+pub(crate) trait Attributes {
+    /// A text as JSON writes it; may be taken out of the item.
+    fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError>;
+    /// A text; may be taken out of the item.
+    fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError>;
+    /// A number that is not negative.
+    fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError>;
+}
+
+impl Attributes for Item {
+    fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError> {
+        Ok(self.string(name)?.map(JsonText::from))
+    }
+
+    fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError> {
+        match self.remove(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(_) => Err(StoreError::MalformedItem(name)),
+        }
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let number = value.as_n().ok().and_then(|text| text.parse().ok());
+        number.map(Some).ok_or(StoreError::MalformedItem(name))
+    }
+}
 
 /// A string attribute.
 pub(crate) fn s(text: impl Into<String>) -> AttributeValue {
@@ -40,17 +70,17 @@ pub(crate) fn hashes<'a>(hashes: impl IntoIterator<Item = &'a MemberHash>) -> At
 }
 
 /// The session an item belongs to.
-pub(crate) fn session_id(item: &Item) -> Result<SessionId, StoreError> {
-    let text = item.get(SESSION_ID).and_then(|value| value.as_s().ok());
+pub(crate) fn session_id(item: &mut impl Attributes) -> Result<SessionId, StoreError> {
+    let text = item.string(SESSION_ID)?;
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
 }
 
 /// The row an item holds.
-pub(crate) fn row(item: &mut Item) -> Result<Row, StoreError> {
+pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
     let last_msg = last_msg(item, update_time)?;
-    let ext = text(item, EXT)?.unwrap_or_default().parse::<Ext>();
+    let ext = item.string(EXT)?.unwrap_or_default().parse::<Ext>();
     let placeholder = update_time.filter(|_| last_msg.is_none());
     let register = match (position, last_msg) {
         (Some(position), last_msg) => Some(Register { position, last_msg }),
@@ -61,9 +91,9 @@ pub(crate) fn row(item: &mut Item) -> Result<Row, StoreError> {
     Ok(Row { register, placeholder, ext, membership: membership(item)? })
 }
 
-fn membership(item: &Item) -> Result<Option<Membership>, StoreError> {
+fn membership(item: &impl Attributes) -> Result<Option<Membership>, StoreError> {
     let since = time(item, MEMBER_SINCE)?;
-    match (time(item, MEMBER_AT)?, number(item, MEMBER_RANK)?.map(Rank::from_number)) {
+    match (time(item, MEMBER_AT)?, item.number(MEMBER_RANK)?.map(Rank::from_number)) {
         (Some(time), Some(Some(rank))) => Ok(Some(Membership { at: MemberAt { time, rank }, since })),
         (None, None) if since.is_none() => Ok(None),
         _ => Err(StoreError::MalformedItem(MEMBER_AT)),
@@ -96,7 +126,7 @@ pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
         list_digest: digest(item, LIST_DIGEST)?,
         list_key: digest(item, LIST_KEY)?,
         member_hashes: member_hashes.map_err(|()| StoreError::MalformedItem(MEMBER_HASHES))?,
-        members_version: number(item, MEMBERS_VERSION)?.unwrap_or_default(),
+        members_version: item.number(MEMBERS_VERSION)?.unwrap_or_default(),
     })
 }
 
@@ -106,17 +136,20 @@ fn digest(item: &Item, name: &'static str) -> Result<Option<ListDigest>, StoreEr
     digest.map(Some).ok_or(StoreError::MalformedItem(name))
 }
 
-fn position(item: &mut Item) -> Result<Option<Position>, StoreError> {
-    match (time(item, MSG_TIME)?, text(item, MSG_ID)?) {
+fn position(item: &mut impl Attributes) -> Result<Option<Position>, StoreError> {
+    match (time(item, MSG_TIME)?, item.string(MSG_ID)?) {
         (Some(time), Some(id)) => Ok(Some(Position { time, id })),
         (None, None) => Ok(None),
         _ => Err(StoreError::MalformedItem(MSG_ID)),
     }
 }
 
-fn last_msg(item: &mut Item, update_time: Option<Timestamp>) -> Result<Option<LastMsg>, StoreError> {
-    let last_msg_type = number(item, LAST_MSG_TYPE)?.map(LastMsgType::from_number);
-    match (last_msg_type, text(item, LAST_MSG)?, update_time) {
+fn last_msg(
+    item: &mut impl Attributes,
+    update_time: Option<Timestamp>,
+) -> Result<Option<LastMsg>, StoreError> {
+    let last_msg_type = item.number(LAST_MSG_TYPE)?.map(LastMsgType::from_number);
+    match (last_msg_type, item.text(LAST_MSG)?, update_time) {
         (None, None, _) => Ok(None),
         (Some(Some(LastMsgType::Message)), Some(text), Some(_)) => Ok(Some(LastMsg::Message(text))),
         (Some(Some(LastMsgType::Recall)), Some(notice), Some(at)) => Ok(Some(LastMsg::Recall { at, notice })),
@@ -124,23 +157,8 @@ fn last_msg(item: &mut Item, update_time: Option<Timestamp>) -> Result<Option<La
     }
 }
 
-/// Takes the attribute's text out of the item.
-fn text(item: &mut Item, name: &'static str) -> Result<Option<String>, StoreError> {
-    match item.remove(name) {
-        None => Ok(None),
-        Some(AttributeValue::S(text)) => Ok(Some(text)),
-        Some(_) => Err(StoreError::MalformedItem(name)),
-    }
-}
-
-fn time(item: &Item, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    Ok(number(item, name)?.map(Timestamp::from_millis))
-}
-
-fn number(item: &Item, name: &'static str) -> Result<Option<u64>, StoreError> {
-    let Some(value) = item.get(name) else { return Ok(None) };
-    let number = value.as_n().ok().and_then(|text| text.parse().ok());
-    number.map(Some).ok_or(StoreError::MalformedItem(name))
+fn time(item: &impl Attributes, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    Ok(item.number(name)?.map(Timestamp::from_millis))
 }
 
 #[cfg(test)]
@@ -226,6 +244,9 @@ mod tests {
             item.remove(absent);
             assert_eq!(row(&mut item), Err(StoreError::MalformedItem(named)), "without {absent}");
         }
-        assert_eq!(session_id(&item(&[(SESSION_ID, s("bare"))])), Err(StoreError::MalformedItem(SESSION_ID)));
+        assert_eq!(
+            session_id(&mut item(&[(SESSION_ID, s("bare"))])),
+            Err(StoreError::MalformedItem(SESSION_ID))
+        );
     }
 }

@@ -10,6 +10,7 @@ mod group;
 mod heads;
 mod item;
 mod list;
+mod raw;
 mod sessions;
 pub mod table;
 mod units;

@@ -12,6 +12,7 @@ use crate::{
     Sessions, StoreError,
     heads::PER_REQUEST,
     item::{self, Item, n, s},
+    raw::{KeepAnswer, QueryAnswer},
     table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
@@ -204,11 +205,14 @@ impl Sessions<'_> {
     }
 
     async fn send_query(&self, query: QueryFluentBuilder, start: Option<Item>) -> Result<Rows, StoreError> {
-        let output = query.set_exclusive_start_key(start).send().await?;
-        self.store.meter.add_read(output.consumed_capacity());
-        let rows = output.items.unwrap_or_default().into_iter();
-        let rows = rows.map(|mut item| Ok((item::session_id(&item)?, item::row(&mut item)?)));
-        Ok(Rows { rows: rows.collect::<Result<_, StoreError>>()?, next: output.last_evaluated_key })
+        let answer = KeepAnswer::default();
+        query.set_exclusive_start_key(start).customize().interceptor(answer.clone()).send().await?;
+        let answer = answer.take();
+        let mut answer = QueryAnswer::read(&answer)?;
+        self.store.meter.add_read_units(answer.read_units());
+        let rows = answer.items.iter_mut().map(|item| Ok((item::session_id(item)?, item::row(item)?)));
+        let rows = rows.collect::<Result<_, StoreError>>()?;
+        Ok(Rows { rows, next: answer.next() })
     }
 }
 

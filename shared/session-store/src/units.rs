@@ -23,7 +23,11 @@ impl Meter {
     }
 
     pub(crate) fn add_read(&self, consumed: Option<&ConsumedCapacity>) {
-        self.add(Units { read: reported(consumed), write: 0.0 });
+        self.add_read_units(reported(consumed));
+    }
+
+    pub(crate) fn add_read_units(&self, read: f64) {
+        self.add(Units { read, write: 0.0 });
     }
 
     pub(crate) fn add_reads(&self, consumed: &[ConsumedCapacity]) {

@@ -80,7 +80,7 @@ impl Update {
             .set("lastMsg = :m, lastMsgType = :type, updateTime = :u, msgTime = :t, msgId = :id")
             .remove("expiresAt")
             .only_if(condition)
-            .with(":m", s(text))
+            .with(":m", s(text.plain()))
             .with(":type", n(last_msg_type.as_number()))
             .with(":u", n(update_time))
             .with(":t", n(entry.position.time))

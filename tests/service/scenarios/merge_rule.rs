@@ -128,7 +128,7 @@ fn expected_item(row: &Row, exists: bool) -> Value {
         };
         if let Some((last_msg_type, text)) = last_msg {
             item.insert("lastMsgType".into(), last_msg_type.into());
-            item.insert("lastMsg".into(), text.clone().into());
+            item.insert("lastMsg".into(), text.plain().into());
         }
     }
     match row.update_time() {

@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn message(time: u64) -> Register {
-        register(time, Some(LastMsg::Message(format!("at {time}"))))
+        register(time, Some(LastMsg::Message(format!("at {time}").into())))
     }
 
     fn member(time: u64, rank: Rank, since: Option<u64>) -> Row {
@@ -117,7 +117,7 @@ mod tests {
         let shown = |row: Row, head| {
             let session = row.into_group_session(&group, &alice, head)?;
             assert_eq!(session.ext.as_deref(), Some("mine"));
-            Some((session.update_time.as_millis(), session.last_msg))
+            Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain())))
         };
         let at = |time: u64| Some((time, Some(format!("at {time}"))));
         assert_eq!(shown(row(None, None), head(Some(message(5)))), at(5));

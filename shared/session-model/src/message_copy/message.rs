@@ -70,7 +70,7 @@ impl Message {
     /// What the message says of its session, the same on every side.
     #[must_use]
     pub fn entry(&self) -> Entry {
-        Entry { position: self.position.clone(), last_msg: LastMsg::Message(self.last_msg.clone()) }
+        Entry { position: self.position.clone(), last_msg: LastMsg::Message(self.last_msg.as_str().into()) }
     }
 
     /// What a message in a group means for it; none for a p2p message. `tMembers` still names who is just leaving, and may

@@ -43,7 +43,7 @@ impl Recall {
     /// What the recall says of its session, the same on every side.
     #[must_use]
     pub fn entry(&self) -> Entry {
-        let last_msg = LastMsg::Recall { at: self.at, notice: self.notice.clone() };
+        let last_msg = LastMsg::Recall { at: self.at, notice: self.notice.as_str().into() };
         Entry { position: self.position.clone(), last_msg }
     }
 

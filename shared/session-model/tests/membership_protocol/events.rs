@@ -45,11 +45,12 @@ pub(crate) fn position(at: u64) -> Position {
 impl Event {
     pub(crate) fn entry(&self) -> Option<Entry> {
         match *self {
-            Self::Message { at, .. } | Self::Listed { at, .. } => {
-                Some(Entry { position: position(at), last_msg: LastMsg::Message(format!("message {at}")) })
-            }
+            Self::Message { at, .. } | Self::Listed { at, .. } => Some(Entry {
+                position: position(at),
+                last_msg: LastMsg::Message(format!("message {at}").into()),
+            }),
             Self::Recall { of, at } => {
-                let last_msg = LastMsg::Recall { at: ms(at), notice: format!("recall of {of}") };
+                let last_msg = LastMsg::Recall { at: ms(at), notice: format!("recall of {of}").into() };
                 Some(Entry { position: position(of), last_msg })
             }
             Self::Put { .. } | Self::Patch { .. } => None,

@@ -1,0 +1,107 @@
+//! A text in the form that JSON writes it in.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::value::RawValue;
+
+/// A text kept as a JSON string, with its quotes and escapes. A list reads a hundred of them out of one JSON document and
+/// writes them into another: kept so, they are neither unescaped nor escaped again on the way.
+#[derive(Clone)]
+pub struct JsonText(Box<RawValue>);
+
+impl JsonText {
+    /// Takes a JSON string as it stands in a document; none when the value is another one.
+    #[must_use]
+    pub fn from_json(value: &RawValue) -> Option<Self> {
+        value.get().starts_with('"').then(|| Self(value.to_owned()))
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        // A JSON string is a text; only a lone surrogate is none, which DynamoDB does not hold.
+        serde_json::from_str(self.0.get()).unwrap_or_default()
+    }
+
+    /// Its length in JSON, in bytes, without the quotes.
+    #[must_use]
+    pub fn json_len(&self) -> usize {
+        self.0.get().len() - 2
+    }
+}
+
+impl From<&str> for JsonText {
+    fn from(text: &str) -> Self {
+        // A text always has a JSON form.
+        Self(serde_json::value::to_raw_value(text).unwrap_or_default())
+    }
+}
+
+impl From<String> for JsonText {
+    fn from(text: String) -> Self {
+        text.as_str().into()
+    }
+}
+
+/// Two are equal when their texts are, however they are escaped.
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get() || self.plain() == other.plain()
+    }
+}
+
+impl Eq for JsonText {}
+
+impl Hash for JsonText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.plain().hash(state);
+    }
+}
+
+impl fmt::Debug for JsonText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.get())
+    }
+}
+
+impl Serialize for JsonText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for JsonText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Box::<RawValue>::deserialize(deserializer)?;
+        Self::from_json(&value).ok_or_else(|| de::Error::custom("must be a string"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn texts_are_equal_however_they_are_escaped() {
+        let escaped: JsonText = serde_json::from_str(r#""caf\u00e9 \/""#).unwrap();
+        assert_eq!(escaped, "café /".into());
+        assert_ne!(escaped, "cafe /".into());
+        assert_eq!(serde_json::to_string(&escaped).unwrap(), r#""caf\u00e9 \/""#, "it goes out as it came");
+        assert!(serde_json::from_str::<JsonText>("1").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back(text in any::<String>()) {
+            let kept = JsonText::from(text.as_str());
+            prop_assert_eq!(kept.json_len() + 2, serde_json::to_string(&text).unwrap().len());
+            prop_assert_eq!(kept.plain(), text);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Pages of a query, read where they lie.
+//!
+//! The SDK would make a map of owned values of every item. A page of a hundred is most of a list's work, so its answer is
+//! taken as bytes instead, and items borrow from them; the long texts go into the page as DynamoDB wrote them.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    config::interceptors::BeforeSerializationInterceptorContextMut,
+    error::ErrorMetadata,
+    operation::query::{QueryError, QueryOutput},
+    types::AttributeValue,
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{Intercept, context},
+        orchestrator::{HttpResponse, OrchestratorError},
+        runtime_components::RuntimeComponents,
+        ser_de::{DeserializeResponse, SharedResponseDeserializer},
+    },
+};
+use aws_smithy_types::config_bag::ConfigBag;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use session_model::JsonText;
+
+use crate::{
+    StoreError,
+    item::{Attributes, Item},
+    table::USER_ID,
+};
+
+/// Keeps the bytes of one query's answer, of which the SDK then sees nothing. Its refusals stay the operation's own errors
+/// with their codes, which the SDK's retries go by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeepAnswer(Arc<Mutex<Vec<u8>>>);
+
+impl KeepAnswer {
+    /// The answer, once the query is done.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Intercept for KeepAnswer {
+    fn name(&self) -> &'static str {
+        "KeepAnswer"
+    }
+
+    fn modify_before_serialization(
+        &self,
+        _: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(SharedResponseDeserializer::new(self.clone()));
+        Ok(())
+    }
+}
+
+impl DeserializeResponse for KeepAnswer {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        response: &HttpResponse,
+        _: &ConfigBag,
+    ) -> Result<context::Output, OrchestratorError<context::Error>> {
+        let body = response.body().bytes().unwrap_or_default();
+        if response.status().is_success() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body.to_vec();
+            return Ok(context::Output::erase(QueryOutput::builder().build()));
+        }
+        let error = QueryError::generic(metadata(body));
+        Err(OrchestratorError::operation(context::Error::erase(error)))
+    }
+}
+
+/// The code of a refusal: `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", …}`.
+fn metadata(body: &[u8]) -> ErrorMetadata {
+    #[derive(Deserialize)]
+    struct Refusal {
+        #[serde(rename = "__type")]
+        kind: String,
+    }
+    let refusal = serde_json::from_slice::<Refusal>(body);
+    let code = refusal.ok().and_then(|refusal| refusal.kind.rsplit('#').next().map(str::to_owned));
+    code.map_or_else(ErrorMetadata::builder, |code| ErrorMetadata::builder().code(code)).build()
+}
+
+/// The answer of a query.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct QueryAnswer<'a> {
+    /// The items.
+    #[serde(borrow, default)]
+    pub(crate) items: Vec<RawItem<'a>>,
+    /// Where the next page starts.
+    #[serde(borrow, default)]
+    last_evaluated_key: Option<HashMap<String, RawAttribute<'a>>>,
+    #[serde(default)]
+    consumed_capacity: Option<Consumed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Consumed {
+    capacity_units: f64,
+}
+
+impl<'a> QueryAnswer<'a> {
+    /// Reads an answer; one that is cut off or no JSON may be asked for again.
+    pub(crate) fn read(answer: &'a [u8]) -> Result<Self, StoreError> {
+        serde_json::from_slice(answer).map_err(|_| StoreError::Unavailable("unreadable response".into()))
+    }
+
+    pub(crate) fn read_units(&self) -> f64 {
+        self.consumed_capacity.as_ref().map_or(0.0, |consumed| consumed.capacity_units)
+    }
+
+    /// The key that the next page starts from.
+    pub(crate) fn next(&self) -> Option<Item> {
+        let value = |value: &RawAttribute<'_>| match value {
+            RawAttribute::S(text) => Some(AttributeValue::S(JsonText::from_json(text)?.plain())),
+            RawAttribute::N(number) => Some(AttributeValue::N(number.clone().into_owned())),
+            RawAttribute::Other => None,
+        };
+        let key = self.last_evaluated_key.as_ref()?;
+        key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect()
+    }
+}
+
+/// An item that borrows from the answer: its attributes in the answer's order, without the partition key.
+pub(crate) struct RawItem<'a>(Vec<(Cow<'a, str>, RawAttribute<'a>)>);
+
+/// An attribute's value; of what the rows of users hold, there are texts and numbers only.
+pub(crate) enum RawAttribute<'a> {
+    S(&'a RawValue),
+    N(Cow<'a, str>),
+    Other,
+}
+
+impl RawItem<'_> {
+    fn get(&self, name: &str) -> Option<&RawAttribute<'_>> {
+        self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value)
+    }
+}
+
+impl Attributes for RawItem<'_> {
+    fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(RawAttribute::S(text)) => {
+                JsonText::from_json(text).map(Some).ok_or(StoreError::MalformedItem(name))
+            }
+            Some(_) => Err(StoreError::MalformedItem(name)),
+        }
+    }
+
+    fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(RawAttribute::S(text)) => {
+                serde_json::from_str(text.get()).map(Some).map_err(|_| StoreError::MalformedItem(name))
+            }
+            Some(_) => Err(StoreError::MalformedItem(name)),
+        }
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(RawAttribute::N(number)) => {
+                number.parse().map(Some).map_err(|_| StoreError::MalformedItem(name))
+            }
+            Some(_) => Err(StoreError::MalformedItem(name)),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawItem<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items<'a>(std::marker::PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Items<'a> {
+            type Value = RawItem<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawItem<'a>, M::Error> {
+                let mut attributes = Vec::with_capacity(10);
+                while let Some(Name(name)) = map.next_key()? {
+                    if name == USER_ID {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        attributes.push((name, map.next_value()?));
+                    }
+                }
+                Ok(RawItem(attributes))
+            }
+        }
+
+        deserializer.deserialize_map(Items(std::marker::PhantomData))
+    }
+}
+
+/// A text that borrows where it has no escapes.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawAttribute<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Attribute<'a>(std::marker::PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for Attribute<'a> {
+            type Value = RawAttribute<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an attribute's value")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawAttribute<'a>, M::Error> {
+                let Some(Name(kind)) = map.next_key()? else { return Err(de::Error::custom("no type")) };
+                let value = match &*kind {
+                    "S" => RawAttribute::S(map.next_value()?),
+                    "N" => RawAttribute::N(map.next_value::<Name<'_>>()?.0),
+                    _ => map.next_value::<IgnoredAny>().map(|_| RawAttribute::Other)?,
+                };
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(value)
+            }
+        }
+
+        deserializer.deserialize_map(Attribute(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use session_model::{LastMsg, Position, Register, Row, Timestamp};
+
+    use super::*;
+    use crate::item;
+
+    const ANSWER: &str = r#"{"Count":2,"Items":[
+        {"userId":{"S":"bob"},"sessionId":{"S":"p2p|al\"ice"},"updateTime":{"N":"7"},"msgTime":{"N":"7"},"msgId":{"S":"m"},
+         "lastMsg":{"S":"{\"body\":\"caf\u00e9\"}"},"lastMsgType":{"N":"0"},"ext":{"S":"m\ni"},"expiresAt":{"BOOL":true}},
+        {"sessionId":{"S":"p2p|carol"},"updateTime":{"S":"7"}}],
+        "LastEvaluatedKey":{"userId":{"S":"b\"ob"},"updateTime":{"N":"7"}},
+        "ConsumedCapacity":{"CapacityUnits":1.5,"TableName":"T"}}"#;
+
+    #[test]
+    fn an_answer_is_read_as_the_sdk_would() {
+        let mut answer = QueryAnswer::read(ANSWER.as_bytes()).unwrap();
+        assert!((answer.read_units() - 1.5).abs() < 1e-9);
+        let expected =
+            [("userId", AttributeValue::S("b\"ob".into())), ("updateTime", AttributeValue::N("7".into()))];
+        assert_eq!(answer.next(), Some(expected.map(|(name, value)| (name.to_owned(), value)).into()));
+        let [first, second] = &mut answer.items[..] else { panic!("two items") };
+        assert_eq!(item::session_id(first).unwrap().as_str(), "p2p|al\"ice");
+        let register = Register {
+            position: Position { time: Timestamp::from_millis(7), id: "m".into() },
+            last_msg: Some(LastMsg::Message(r#"{"body":"café"}"#.into())),
+        };
+        let row = Row { register: Some(register), ext: "m\ni".parse().unwrap(), ..Row::default() };
+        assert_eq!(item::row(first), Ok(row));
+        assert_eq!(item::row(second), Err(StoreError::MalformedItem("updateTime")));
+    }
+
+    #[test]
+    fn what_is_no_answer_may_be_asked_for_again() {
+        for text in ["", "{", "[]", r#"{"Items":[{"a":1}]}"#] {
+            assert!(matches!(QueryAnswer::read(text.as_bytes()), Err(StoreError::Unavailable(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_keeps_its_code() {
+        let body = br#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"secret"}"#;
+        assert_eq!(metadata(body).code(), Some("ThrottlingException"));
+        assert_eq!(metadata(b"<html>").code(), None);
+    }
+}
