@@ -42,11 +42,14 @@ pub fn workspace() -> PathBuf {
 /// Builds every executable of the workspace (and so with the features that `cargo test` has, not a second time without),
 /// and tells where each is. Cargo's progress goes to standard error.
 pub async fn build(release: bool) -> Result<HashMap<String, PathBuf>> {
+    build_with(if release { "release" } else { "dev" }).await
+}
+
+/// The same with a profile of the workspace.
+pub async fn build_with(profile: &str) -> Result<HashMap<String, PathBuf>> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--workspace", "--bins", "--locked", "--message-format=json-render-diagnostics"]);
-    if release {
-        cargo.arg("--release");
-    }
+    cargo.args(["--profile", profile]);
     // What cargo tells the program it runs would look like a change to build scripts that watch it, and rebuild the TLS stack.
     for variable in OF_THE_OUTER_CARGO {
         cargo.env_remove(variable);

@@ -70,7 +70,7 @@ async fn run(options: &Options) -> Result<()> {
     let executables = executables::build(true).await?;
     let size = if options.quick { plan::Size::quick() } else { plan::Size::full() };
     eprintln!("filling the store");
-    let store = Store::start(&size).await?;
+    let store = Store::start(&size.users, &size.groups).await?;
     let lab = Lab::new(store, &executables)?;
     let mut candidates = vec![Candidate::ours(&executables)?, Candidate::empty(&executables)?];
     candidates.extend(options.candidates.iter().map(|(name, path)| Candidate::single(name, path)));

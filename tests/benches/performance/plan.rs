@@ -15,7 +15,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 use session_local::{
     cost::{Prices, count},
     executables::workspace,
-    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
@@ -67,7 +66,7 @@ const LEAD: usize = 5;
 
 /// Where functions are measured.
 pub(crate) struct Lab {
-    store: Store,
+    pub(crate) store: Store,
     bare: PathBuf,
     pub(crate) can_cap: bool,
 }
@@ -82,26 +81,6 @@ impl Lab {
         }
         // The bench's own threads, the store's and the stub's, have the other cores.
         Ok(Self { store, bare: executable(executables, "bare-sdk")?, can_cap })
-    }
-
-    /// The environment of a function as Lambda gives it.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_LAMBDA_FUNCTION_NAME", "benchmark".into()),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".into()),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".into()),
-            ("AWS_REGION", "us-east-1".into()),
-            ("AWS_ACCESS_KEY_ID", "benchmark".into()),
-            ("AWS_SECRET_ACCESS_KEY", "benchmark".into()),
-            ("AWS_SESSION_TOKEN", "benchmark".into()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.store.endpoint.clone()),
-            ("AWS_CA_BUNDLE", self.store.ca_bundle.display().to_string()),
-            ("SSL_CERT_FILE", self.store.ca_bundle.display().to_string()),
-            ("SESSIONS_TABLE", "SessionsTable".into()),
-            ("GROUPS_TABLE", "GroupsTable".into()),
-            ("MESSAGE_COPY_APP_KEY", LOCAL_APP_KEY.into()),
-            ("MESSAGE_COPY_APP_SECRET", LOCAL_APP_SECRET.into()),
-        ]
     }
 }
 
@@ -337,7 +316,7 @@ struct Bare {
 impl Bare {
     async fn start(lab: &Lab) -> Result<Self> {
         let mut command = Command::new(&lab.bare);
-        command.env_clear().envs(lab.environment()).kill_on_drop(true);
+        command.env_clear().envs(lab.store.environment()).kill_on_drop(true);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         on_last_core(child.id().context("the bare SDK has ended")?)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());

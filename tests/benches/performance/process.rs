@@ -42,7 +42,7 @@ impl Function {
         let mut command = Command::new(executable);
         command
             .env_clear()
-            .envs(lab.environment())
+            .envs(lab.store.environment())
             .env("AWS_LAMBDA_RUNTIME_API", &api.address)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -7,7 +7,12 @@ use dynoxide::{Database, ImportOptions, types::AttributeValue};
 use indicatif::ProgressBar;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_RSA_SHA256};
 use rsa::{RsaPrivateKey, pkcs8::EncodePrivateKey, rand_core::OsRng};
-use session_local::{dynamodb::DynamoDb, executables::workspace, template::Template};
+use session_local::{
+    dynamodb::DynamoDb,
+    executables::workspace,
+    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    template::Template,
+};
 use tokio::{
     io,
     net::{TcpListener, TcpStream},
@@ -18,28 +23,29 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
-use crate::{events, plan::Size};
+use crate::events;
 
 type Item = HashMap<String, AttributeValue>;
 
 /// The store, filled and served until it is dropped.
 pub(crate) struct Store {
     /// Where it answers over TLS.
-    pub(crate) endpoint: String,
+    endpoint: String,
     /// The root certificate, as a PEM file.
-    pub(crate) ca_bundle: PathBuf,
+    ca_bundle: PathBuf,
     _tasks: JoinSet<()>,
 }
 
 impl Store {
-    pub(crate) async fn start(size: &Size) -> Result<Self> {
+    /// A store with users by the number of their sessions, and by the number of their groups.
+    pub(crate) async fn start(users: &[u64], groups: &[u64]) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let database = Database::memory()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let plain = listener.local_addr()?.to_string();
         tasks.spawn(dynoxide::server::serve_on(listener, database.clone()));
         DynamoDb::at(&format!("http://{plain}")).create_tables(&template()?.tables).await?;
-        fill(&database, size).await?;
+        fill(&database, users, groups).await?;
         let (acceptor, root) = certificates()?;
         let ca_bundle = workspace().canonicalize()?.join("target/benchmark-root.pem");
         std::fs::write(&ca_bundle, root)?;
@@ -47,6 +53,27 @@ impl Store {
         let endpoint = format!("https://localhost:{}", listener.local_addr()?.port());
         tasks.spawn(proxy(listener, acceptor, plain));
         Ok(Self { endpoint, ca_bundle, _tasks: tasks })
+    }
+
+    /// The environment of a function on it, as Lambda gives it.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let ca_bundle = self.ca_bundle.display().to_string();
+        vec![
+            ("AWS_LAMBDA_FUNCTION_NAME", "benchmark".into()),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".into()),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".into()),
+            ("AWS_REGION", "us-east-1".into()),
+            ("AWS_ACCESS_KEY_ID", "benchmark".into()),
+            ("AWS_SECRET_ACCESS_KEY", "benchmark".into()),
+            ("AWS_SESSION_TOKEN", "benchmark".into()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.endpoint.clone()),
+            ("AWS_CA_BUNDLE", ca_bundle.clone()),
+            ("SSL_CERT_FILE", ca_bundle),
+            ("SESSIONS_TABLE", "SessionsTable".into()),
+            ("GROUPS_TABLE", "GroupsTable".into()),
+            ("MESSAGE_COPY_APP_KEY", LOCAL_APP_KEY.into()),
+            ("MESSAGE_COPY_APP_SECRET", LOCAL_APP_SECRET.into()),
+        ]
     }
 }
 
@@ -56,8 +83,8 @@ fn template() -> Result<Template> {
     Template::read(&workspace().join("infra/template.yaml"), &parameters)
 }
 
-async fn fill(database: &Database, size: &Size) -> Result<()> {
-    let total: u64 = size.users.iter().sum();
+async fn fill(database: &Database, users: &[u64], groups: &[u64]) -> Result<()> {
+    let total: u64 = users.iter().sum();
     let progress = ProgressBar::new(total);
     let import = async |table: &'static str, items: Vec<Item>| {
         let database = database.clone();
@@ -67,7 +94,7 @@ async fn fill(database: &Database, size: &Size) -> Result<()> {
             .context("cannot fill the store")
     };
     database.enable_bulk_loading()?;
-    for &count in &size.users {
+    for &count in users {
         for first in (0..count).step_by(10_000) {
             let range = first..count.min(first + 10_000);
             let items: Vec<Item> = range.map(|number| row(&events::user(count), number, count)).collect();
@@ -75,13 +102,13 @@ async fn fill(database: &Database, size: &Size) -> Result<()> {
             import("SessionsTable", items).await?;
         }
     }
-    for &groups in &size.groups {
-        let user = events::member(groups);
+    for &count in groups {
+        let user = events::member(count);
         let mut rows: Vec<Item> = (0..100).map(|number| row(&user, number, 100)).collect();
-        rows.extend((0..groups).map(|number| membership(&user, number)));
+        rows.extend((0..count).map(|number| membership(&user, number)));
         import("SessionsTable", rows).await?;
     }
-    let most = size.groups.iter().copied().max().unwrap_or_default();
+    let most = groups.iter().copied().max().unwrap_or_default();
     import("GroupsTable", (0..most).map(head).collect()).await?;
     database.disable_bulk_loading()?;
     progress.finish_and_clear();

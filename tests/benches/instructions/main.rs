@@ -1,0 +1,148 @@
+//! The instructions of a start with its first call, and of warm calls, against a budget:
+//! `cargo bench -p service-tests --bench instructions`. Callgrind counts them, so they do not depend on the machine's load.
+//!
+//! A figure that is more than 3 % above its budget fails; `-- --update` writes the budget anew, for a change that is worth it.
+
+#[path = "../performance/events.rs"]
+#[expect(dead_code, reason = "the benchmark beside this one uses the rest")]
+mod events;
+#[path = "../performance/runtime_api.rs"]
+#[expect(dead_code, reason = "no times here")]
+mod runtime_api;
+#[path = "../performance/store.rs"]
+mod store;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    process::{ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use session_local::executables::{self, workspace};
+use tokio::process::{Child, Command};
+
+use events::Operation;
+use runtime_api::{RuntimeApi, Said};
+use store::Store;
+
+/// How far above its budget a figure may be.
+const TOLERANCE: f64 = 0.03;
+/// From how many calls the instructions of one are taken.
+const CALLS: u64 = 50;
+/// The users that the store holds.
+const SESSIONS: [u64; 1] = [events::USUAL];
+
+#[derive(Parser)]
+#[command(about = "Counts instructions and holds them to the budget")]
+struct Options {
+    /// Write what is counted as the new budget
+    #[arg(long)]
+    update: bool,
+    /// What cargo adds to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Options::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<bool> {
+    eprintln!("building the functions without link-time optimisation (minutes the first time)");
+    let executables = executables::build_with("deploy-test").await?;
+    let store = Store::start(&SESSIONS, &[]).await?;
+    let mut counted = BTreeMap::new();
+    for operation in [Operation::List, Operation::Get] {
+        let executable = executables.get(operation.function()).context("not built")?;
+        eprintln!("counting {}", operation.name());
+        let first = instructions(&store, executable, operation, 1).await?;
+        let more = instructions(&store, executable, operation, 1 + CALLS).await?;
+        counted.insert(format!("start and first {}", operation.name()), first);
+        counted.insert(format!("warm {}", operation.name()), more.saturating_sub(first) / CALLS);
+    }
+    let path = workspace().join("tests/benches/instructions/budget.json");
+    if options.update {
+        std::fs::write(&path, serde_json::to_string_pretty(&counted)? + "\n")?;
+    }
+    let budget = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(holds(&counted, &serde_json::from_str(&budget)?))
+}
+
+/// Prints what was counted beside the budget; whether all of it holds.
+#[expect(clippy::cast_precision_loss, reason = "a ratio of two digits")]
+fn holds(counted: &BTreeMap<String, u64>, budget: &HashMap<String, u64>) -> bool {
+    let mut all = true;
+    println!("| instructions of | counted | budget | |\n|---|---|---|---|");
+    for (of, &count) in counted {
+        let allowed = budget.get(of).copied().unwrap_or_default();
+        let change = count as f64 / allowed as f64 - 1.0;
+        let within = change <= TOLERANCE;
+        let verdict = if within { "" } else { " **too many**" };
+        println!("| {of} | {count} | {allowed} | {:+.1} %{verdict} |", change * 100.0);
+        all &= within;
+    }
+    all
+}
+
+/// The instructions of a process that starts and answers so many calls.
+async fn instructions(store: &Store, executable: &Path, operation: Operation, calls: u64) -> Result<u64> {
+    let mut api = RuntimeApi::start().await?;
+    let summary = summary_file(operation, calls);
+    let log = std::fs::File::create(&summary)?;
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(executable)
+        .env_clear()
+        .envs(store.environment())
+        .env("AWS_LAMBDA_RUNTIME_API", &api.address)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .kill_on_drop(true);
+    let mut process = command.spawn().context("cannot run valgrind: is it installed?")?;
+    for _ in 0..calls {
+        asks(&mut api).await?;
+        api.hand_out(operation.event()).await?;
+        match api.said().await? {
+            Said::Answers(_, answer) => operation.check(&answer)?,
+            Said::Asks(_) => bail!("it asks for another event instead of answering"),
+            Said::Fails(why) => bail!("it fails: {why}"),
+        }
+    }
+    asks(&mut api).await?;
+    end(&mut process).await?;
+    let text = std::fs::read_to_string(&summary)?;
+    let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1));
+    collected.context("callgrind has no count")?.trim().parse().context("callgrind's count is no number")
+}
+
+fn summary_file(operation: Operation, calls: u64) -> PathBuf {
+    workspace().join(format!("target/callgrind-{}-{calls}.log", operation.function()))
+}
+
+async fn asks(api: &mut RuntimeApi) -> Result<()> {
+    match api.said().await? {
+        Said::Asks(_) => Ok(()),
+        Said::Answers(..) => bail!("it answers without being asked"),
+        Said::Fails(why) => bail!("it fails: {why}"),
+    }
+}
+
+/// Callgrind tells its count when the process is terminated.
+async fn end(process: &mut Child) -> Result<()> {
+    let id = process.id().context("it has ended")?.to_string();
+    Command::new("kill").args(["-TERM", &id]).status().await?;
+    process.wait().await?;
+    Ok(())
+}
