@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future};
+use futures_util::FutureExt;
 use lambda_http::{Body, Request, Response, service_fn};
 use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
@@ -56,7 +56,7 @@ async fn run<O: Operation>() -> Result<(), String> {
     let (operation, settings, user_claim) = configure::<O>(&mut environment);
     environment.finish()?;
     let store = Store::connect(settings).await.map_err(|error| error.to_string())?;
-    future::join_all((0..O::CONNECTIONS).map(|_| store.open_connection())).await;
+    store.open_connections(O::CONNECTIONS).await;
     let server = Arc::new(Server { operation, store, user_claim });
     let handle = |request| {
         let server = Arc::clone(&server);

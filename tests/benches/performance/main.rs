@@ -1,4 +1,4 @@
-//! How fast and how dear the functions are: `cargo bench -p service-tests`.
+//! How fast and how dear the functions are: `cargo bench -p service-tests --bench performance`.
 //!
 //! Everything runs on one machine in one go: the release builds of the functions, an empty function, the bare SDK, and any
 //! candidate, on the same events, round by round in turn, so that ratios hold where milliseconds do not. See `--help`.
@@ -26,7 +26,7 @@ use store::Store;
 
 /// Measures the release builds of the functions: cold and warm, over TLS, their growth, and what they cost.
 #[derive(Parser)]
-#[command(name = "cargo bench -p service-tests --", bin_name = "cargo bench -p service-tests --")]
+#[command(name = "performance", bin_name = "cargo bench -p service-tests --bench performance --")]
 struct Options {
     /// Two minutes instead of fifteen: fewer samples, and users with up to 10,000 sessions
     #[arg(long)]
