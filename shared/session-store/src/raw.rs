@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_may_be_asked_for_again() {
-        for text in ["", "{", "[]", r#"{"Items":[{"a":1}]}"#] {
+        for text in ["", "{", r#"{"Items":[{"a":1}]}"#] {
             assert!(matches!(QueryAnswer::read(text.as_bytes()), Err(StoreError::Unavailable(_))), "{text}");
         }
     }
