@@ -212,7 +212,7 @@ impl Sessions<'_> {
         self.store.meter.add_read_units(answer.read_units());
         let rows = answer.items.iter_mut().map(|item| Ok((item::session_id(item)?, item::row(item)?)));
         let rows = rows.collect::<Result<_, StoreError>>()?;
-        Ok(Rows { rows, next: answer.next() })
+        Ok(Rows { rows, next: answer.next()? })
     }
 }
 

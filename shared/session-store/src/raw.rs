@@ -125,15 +125,16 @@ impl<'a> QueryAnswer<'a> {
         self.consumed_capacity.as_ref().map_or(0.0, |consumed| consumed.capacity_units)
     }
 
-    /// The key that the next page starts from.
-    pub(crate) fn next(&self) -> Option<Item> {
+    /// The key that the next page starts from, if there is one. A key that cannot be read is an error, never the end.
+    pub(crate) fn next(&self) -> Result<Option<Item>, StoreError> {
         let value = |value: &RawAttribute<'_>| match value {
             RawAttribute::S(text) => Some(AttributeValue::S(JsonText::from_json(text)?.plain())),
             RawAttribute::N(number) => Some(AttributeValue::N(number.clone().into_owned())),
             RawAttribute::Other => None,
         };
-        let key = self.last_evaluated_key.as_ref()?;
-        key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect()
+        let Some(key) = &self.last_evaluated_key else { return Ok(None) };
+        let key: Option<Item> = key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect();
+        key.map(Some).ok_or(StoreError::MalformedItem("LastEvaluatedKey"))
     }
 }
 
@@ -264,7 +265,7 @@ mod tests {
         assert!((answer.read_units() - 1.5).abs() < 1e-9);
         let expected =
             [("userId", AttributeValue::S("b\"ob".into())), ("updateTime", AttributeValue::N("7".into()))];
-        assert_eq!(answer.next(), Some(expected.map(|(name, value)| (name.to_owned(), value)).into()));
+        assert_eq!(answer.next(), Ok(Some(expected.map(|(name, value)| (name.to_owned(), value)).into())));
         let [first, second] = &mut answer.items[..] else { panic!("two items") };
         assert_eq!(item::session_id(first).unwrap().as_str(), "p2p|al\"ice");
         let register = Register {
@@ -274,6 +275,14 @@ mod tests {
         let row = Row { register: Some(register), ext: "m\ni".parse().unwrap(), ..Row::default() };
         assert_eq!(item::row(first), Ok(row));
         assert_eq!(item::row(second), Err(StoreError::MalformedItem("updateTime")));
+    }
+
+    #[test]
+    fn a_list_does_not_end_at_a_key_that_cannot_be_read() {
+        let answer =
+            QueryAnswer::read(br#"{"Items":[],"LastEvaluatedKey":{"userId":{"B":"AA=="}}}"#).unwrap();
+        assert_eq!(answer.next(), Err(StoreError::MalformedItem("LastEvaluatedKey")));
+        assert_eq!(QueryAnswer::read(br#"{"Items":[]}"#).unwrap().next(), Ok(None));
     }
 
     #[test]

@@ -44,7 +44,9 @@ impl Store {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let plain = listener.local_addr()?.to_string();
         tasks.spawn(dynoxide::server::serve_on(listener, database.clone()));
-        DynamoDb::at(&format!("http://{plain}")).create_tables(&template()?.tables).await?;
+        DynamoDb::at(&format!("http://{plain}"))
+            .create_tables(&Template::of_the_repository()?.tables)
+            .await?;
         fill(&database, users, groups).await?;
         let (acceptor, root) = certificates()?;
         let ca_bundle = workspace().canonicalize()?.join("target/benchmark-root.pem");
@@ -75,12 +77,6 @@ impl Store {
             ("MESSAGE_COPY_APP_SECRET", LOCAL_APP_SECRET.into()),
         ]
     }
-}
-
-fn template() -> Result<Template> {
-    let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
-    let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
-    Template::read(&workspace().join("infra/template.yaml"), &parameters)
 }
 
 async fn fill(database: &Database, users: &[u64], groups: &[u64]) -> Result<()> {

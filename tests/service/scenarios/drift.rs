@@ -1,7 +1,7 @@
 //! Code, template and layers stay in step.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -24,9 +24,7 @@ scenarios![
 ];
 
 pub(crate) fn template() -> Template {
-    let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
-    let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
-    Template::read(&workspace().join("infra/template.yaml"), &parameters).expect("the template is understood")
+    Template::of_the_repository().expect("the template is understood")
 }
 
 async fn every_function_is_in_the_template_and_answers_as_its_operation(t: Test) {

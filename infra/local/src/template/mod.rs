@@ -17,6 +17,8 @@ use serde_json::{Map, Value, json};
 
 use resolver::{Resolver, long_form};
 
+use crate::executables::workspace;
+
 /// The template, resolved with its parameters.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -83,6 +85,13 @@ pub struct Authorizer {
 }
 
 impl Template {
+    /// The repository's template, with something in place of each parameter that has no default.
+    pub fn of_the_repository() -> Result<Self> {
+        let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
+        let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
+        Self::read(&workspace().join("infra/template.yaml"), &parameters)
+    }
+
     /// Reads the template with these parameters; the others take their defaults.
     pub fn read(path: &Path, parameters: &HashMap<&str, String>) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
