@@ -146,12 +146,10 @@ fn functions(
         let executable =
             options.executables.get(binary).with_context(|| format!("{id}: no executable {binary}"))?;
         let own = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        // Told in every request's user agent: whose it is.
-        let app_id = ("AWS_SDK_UA_APP_ID".to_owned(), binary.clone());
         let program = Program {
             name: binary.clone(),
             executable: executable.clone(),
-            variables: function.environment.clone().into_iter().chain(own).chain([app_id]).collect(),
+            variables: function.environment.clone().into_iter().chain(own).collect(),
             timeout: function.timeout,
             memory_mb: function.memory_mb,
             log: Arc::clone(&options.log),

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use session_store::Units;
 
 /// What came of one invocation.
@@ -21,28 +22,39 @@ pub(crate) struct Invocation<'a> {
     pub(crate) request_id: &'a str,
 }
 
+/// The line of an invocation. `level` is what Lambda's own log filter goes by.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    level: &'static str,
+    operation: &'static str,
+    status: u16,
+    code: u16,
+    duration_ms: f64,
+    read_units: f64,
+    write_units: f64,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+}
+
 impl Invocation<'_> {
-    /// The line. `level` is what Lambda's own log filter goes by.
-    fn line(&self) -> Value {
-        let level = match self.status {
-            500.. => "ERROR",
-            400.. => "WARN",
-            _ => "INFO",
-        };
-        let mut line = json!({
-            "level": level,
-            "operation": self.operation,
-            "status": self.status,
-            "code": self.code,
-            "durationMs": self.duration.as_secs_f64() * 1_000.0,
-            "readUnits": self.units.read,
-            "writeUnits": self.units.write,
-            "requestId": self.request_id,
-        });
-        if let Some(cause) = self.cause {
-            line["cause"] = cause.into();
+    fn line(&self) -> Line<'_> {
+        Line {
+            level: match self.status {
+                500.. => "ERROR",
+                400.. => "WARN",
+                _ => "INFO",
+            },
+            operation: self.operation,
+            status: self.status,
+            code: self.code,
+            duration_ms: self.duration.as_secs_f64() * 1_000.0,
+            read_units: self.units.read,
+            write_units: self.units.write,
+            request_id: self.request_id,
+            cause: self.cause,
         }
-        line
     }
 
     pub(crate) fn log(&self) {
@@ -65,9 +77,11 @@ pub(crate) fn log_panics(operation: &'static str) {
     }));
 }
 
-fn print(line: &Value) {
+fn print(line: &impl Serialize) {
+    let mut text = serde_json::to_vec(line).unwrap_or_default();
+    text.push(b'\n');
     // Nobody is left to tell when the log itself is gone.
-    let _ = writeln!(io::stdout().lock(), "{line}");
+    let _ = io::stdout().lock().write_all(&text);
 }
 
 #[cfg(test)]
@@ -86,10 +100,10 @@ mod tests {
             request_id: "r-1",
         };
         assert_eq!(
-            invocation.line(),
+            json!(invocation.line()),
             json!({"level": "ERROR", "operation": "queryMySession", "status": 503, "code": 503, "durationMs": 1.5,
                    "readUnits": 1.0, "writeUnits": 0.0, "requestId": "r-1", "cause": "throttled: T"})
         );
-        assert_eq!(Invocation { status: 404, ..invocation }.line()["level"], "WARN");
+        assert_eq!(Invocation { status: 404, ..invocation }.line().level, "WARN");
     }
 }

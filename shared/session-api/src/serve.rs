@@ -76,7 +76,8 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Arc<s
         roots.map_err(|reason| environment.problem(format!("AWS_CA_BUNDLE {reason}"))).ok()
     });
     let user_claim = environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned());
-    (O::configure(environment), Settings { sessions_table, groups_table, ca_bundle }, user_claim.into())
+    let settings = Settings { sessions_table, groups_table, ca_bundle, operation: O::NAME };
+    (O::configure(environment), settings, user_claim.into())
 }
 
 struct Server<O> {
@@ -146,8 +147,12 @@ mod tests {
     }
 
     async fn answered(how: &str) -> (u16, Value) {
-        let settings =
-            Settings { sessions_table: "Sessions".into(), groups_table: "Groups".into(), ca_bundle: None };
+        let settings = Settings {
+            sessions_table: "Sessions".into(),
+            groups_table: "Groups".into(),
+            ca_bundle: None,
+            operation: Failing::NAME,
+        };
         let server = Server {
             operation: Failing,
             store: Store::connect(settings).await.unwrap(),

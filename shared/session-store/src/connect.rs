@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{BehaviorVersion, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_dynamodb::Client;
 use aws_smithy_http_client::{
     Builder,
@@ -15,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::{
     Store,
+    introduction::Introduction,
     item::s,
     table::{SESSION_ID, USER_ID},
 };
@@ -59,6 +63,8 @@ pub struct Settings {
     pub groups_table: String,
     /// What to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<TrustedRoots>,
+    /// The operation that requests are made for, as their `user-agent` says.
+    pub operation: &'static str,
 }
 
 /// Why no client could be made.
@@ -76,11 +82,11 @@ impl Store {
         let http =
             Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
         // DynamoDB answers in milliseconds: an attempt that takes most of a second is lost, and the next one mostly is
-        // not. Three of them and their pauses end before a function's own deadline at 4 s.
+        // not. Three of them and their pauses end before a function's own deadline at 4 s, so nothing else needs a timer:
+        // each costs a system call.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))
             .operation_attempt_timeout(Duration::from_millis(900))
-            .operation_timeout(Duration::from_millis(3_200))
             .build();
         let config = aws_config::defaults(BehaviorVersion::latest())
             .http_client(http)
@@ -88,10 +94,14 @@ impl Store {
             .retry_config(
                 RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)),
             )
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .load()
             .await;
+        let config = aws_sdk_dynamodb::config::Builder::from(&config)
+            .interceptor(Introduction::of(settings.operation))
+            .build();
         Ok(Self {
-            client: Client::new(&config),
+            client: Client::from_conf(config),
             sessions_table: settings.sessions_table.into(),
             groups_table: settings.groups_table.into(),
             meter: Arc::default(),

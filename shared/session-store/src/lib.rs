@@ -8,6 +8,7 @@ mod connect;
 mod error;
 mod group;
 mod heads;
+mod introduction;
 mod item;
 mod list;
 mod raw;
