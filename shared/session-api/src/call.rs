@@ -164,13 +164,8 @@ pub(crate) mod tests {
             }
         }
         let request = serde_json::from_value::<LambdaRequest>(event).unwrap().into();
-        let settings = Settings {
-            sessions_table: "Sessions".into(),
-            groups_table: "Groups".into(),
-            ca_bundle: None,
-            operation: "test",
-        };
-        Call::new(request, Store::connect(settings).await.unwrap(), Timestamp::from_millis(1), "sub".into())
+        let store = Store::connect(Settings::default()).unwrap();
+        Call::new(request, store, Timestamp::from_millis(1), "sub".into())
     }
 
     fn claims(claims: &Value) -> Value {

@@ -2,6 +2,8 @@
 
 use std::env::{self, VarError};
 
+use lambda_http::http::Uri;
+
 /// Reads the environment variables of a function and keeps what is wrong with them.
 #[derive(Debug)]
 pub struct Environment {
@@ -35,6 +37,30 @@ impl Environment {
         }
     }
 
+    /// The variable's URL, if it has a value.
+    pub(crate) fn url(&mut self, name: &'static str) -> Option<String> {
+        let value = self.optional(name)?;
+        let is_url = value
+            .parse::<Uri>()
+            .is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some());
+        if !is_url {
+            self.problem(format!("{name} is not a URL"));
+        }
+        Some(value)
+    }
+
+    /// Whether the variable says `true`. Without a value it says `false`.
+    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
+        match self.optional(name).as_deref() {
+            Some("true") => true,
+            Some("false") | None => false,
+            Some(_) => {
+                self.problem(format!("{name} is neither true nor false"));
+                false
+            }
+        }
+    }
+
     /// Notes what is wrong.
     pub(crate) fn problem(&mut self, problem: String) {
         // A required variable that is not UTF-8 is not also "not set".
@@ -57,6 +83,8 @@ mod tests {
     fn all_problems_are_reported_at_once() {
         let read = |name: &str| match name {
             "SET" => Ok("value".to_owned()),
+            "URL" => Ok("http://127.0.0.1:8000".to_owned()),
+            "TRUE" => Ok("true".to_owned()),
             "EMPTY" => Ok(String::new()),
             "BYTES" => Err(VarError::NotUnicode("x".into())),
             _ => Err(VarError::NotPresent),
@@ -65,10 +93,16 @@ mod tests {
         assert_eq!(environment.required("SET"), "value");
         assert_eq!(environment.optional("EMPTY"), None);
         assert_eq!(environment.optional("ABSENT"), None);
+        assert_eq!(environment.url("URL").as_deref(), Some("http://127.0.0.1:8000"));
+        assert!(environment.flag("TRUE"));
+        assert!(!environment.flag("EMPTY"));
+        environment.url("TRUE");
+        environment.flag("SET");
         environment.required("EMPTY");
         environment.required("ABSENT");
         environment.required("BYTES");
-        let problems = "EMPTY is not set; ABSENT is not set; BYTES is not valid UTF-8";
+        let problems = "TRUE is not a URL; SET is neither true nor false; EMPTY is not set; ABSENT is not set; BYTES is \
+                        not valid UTF-8";
         assert_eq!(environment.finish(), Err(problems.to_owned()));
     }
 }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_config::{
-    BehaviorVersion, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
-    timeout::TimeoutConfig,
+    BehaviorVersion, Region, environment::EnvironmentVariableCredentialsProvider, retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::Client;
 use aws_smithy_http_client::{
@@ -55,8 +55,16 @@ impl TrustedRoots {
 }
 
 /// What a store needs to know.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// The AWS region.
+    pub region: String,
+    /// The URL of another DynamoDB than the region's.
+    pub endpoint: Option<String>,
+    /// Whether to use the region's FIPS endpoint.
+    pub fips: bool,
+    /// Whether to use the region's dual-stack endpoint.
+    pub dual_stack: bool,
     /// The name of the `Sessions` table.
     pub sessions_table: String,
     /// The name of the `Groups` table.
@@ -73,9 +81,9 @@ pub struct Settings {
 pub struct ConnectError;
 
 impl Store {
-    /// A client for the region, the credentials and the endpoint of the environment, as every AWS SDK reads them
-    /// (`AWS_ENDPOINT_URL_DYNAMODB` included). Makes no request.
-    pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
+    /// A client with the environment's credentials, which is where Lambda puts them: the SDK's chain of other providers
+    /// would be a tenth of the executable, and some of its start. Makes no request.
+    pub fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let roots = settings.ca_bundle.unwrap_or_else(TrustedRoots::amazon);
         let trust = TrustStore::empty().with_pem_certificate(roots.0);
         let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|_| ConnectError)?;
@@ -88,20 +96,22 @@ impl Store {
             .connect_timeout(Duration::from_millis(500))
             .operation_attempt_timeout(Duration::from_millis(900))
             .build();
-        let config = aws_config::defaults(BehaviorVersion::latest())
+        let mut config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(settings.region))
+            .use_fips(settings.fips)
+            .use_dual_stack(settings.dual_stack)
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
             .http_client(http)
             .timeout_config(timeouts)
             .retry_config(
                 RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)),
             )
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .load()
-            .await;
-        let config = aws_sdk_dynamodb::config::Builder::from(&config)
-            .interceptor(Introduction::of(settings.operation))
-            .build();
+            .interceptor(Introduction::of(settings.operation));
+        config.set_endpoint_url(settings.endpoint);
         Ok(Self {
-            client: Client::from_conf(config),
+            client: Client::from_conf(config.build()),
             sessions_table: settings.sessions_table.into(),
             groups_table: settings.groups_table.into(),
             meter: Arc::default(),
