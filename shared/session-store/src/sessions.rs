@@ -84,20 +84,19 @@ impl Sessions<'_> {
         self.update(id, Update::record(entry), Give::Nothing).await.map(|_| ())
     }
 
-    /// A member's tombstone stands at what he sees: the head's position, unless his own is greater. It expires only when
-    /// he is no member, since what it hides does not.
+    /// The tombstone stands at what the user sees: the head's position, unless he does not see the head or his own is
+    /// greater. It expires only when he is no member, since what it hides does not.
     async fn delete_group(&self, group: &GroupId, expires_at: u64) -> Result<(), StoreError> {
         let id = group.session_id();
         for _ in 0..MAX_TRIES {
             let (row, head) = tokio::try_join!(self.row(id), self.store.head(group, true))?;
             let row = row.unwrap_or_default();
-            let is_member = row.is_member();
-            if !is_member && row.update_time().is_none() {
+            let seen = head.as_ref().and_then(|head| head.position_seen_by(group, self.user, &row));
+            if seen.is_none() && row.update_time().is_none() {
                 return Ok(());
             }
-            let read = row.register.map(|held| held.position);
-            let seen = head.and_then(|head| head.register).map(|held| held.position);
-            let update = tombstone(read.as_ref(), seen.max(read.clone()).as_ref(), is_member, expires_at);
+            let read = row.register.as_ref().map(|held| &held.position);
+            let update = tombstone(read, seen.max(read), row.is_member(), expires_at);
             if let Updated::Done(_) = self.update(id, update, Give::Nothing).await? {
                 return Ok(());
             }

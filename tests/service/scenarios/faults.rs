@@ -179,8 +179,9 @@ async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
     assert!(!output.status.success());
     let line: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&line["level"], &line["operation"]), (&json!("ERROR"), &json!("recordMessage")));
-    let missing = "cannot start: AWS_LAMBDA_RUNTIME_API is not set; SESSIONS_TABLE is not set; \
-                   AWS_CA_BUNDLE holds no valid PEM certificates; MESSAGE_COPY_APP_KEY is not set; \
+    let missing = "cannot start: AWS_LAMBDA_RUNTIME_API is not set; AWS_ACCESS_KEY_ID is not set; \
+                   AWS_SECRET_ACCESS_KEY is not set; AWS_CA_BUNDLE holds no valid PEM certificates; \
+                   AWS_REGION is not set; SESSIONS_TABLE is not set; MESSAGE_COPY_APP_KEY is not set; \
                    MESSAGE_COPY_APP_SECRET is not set";
     assert_eq!(line["message"], missing);
 }

@@ -14,8 +14,8 @@ use proptest::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_model::{
-    Account, Conversation, Event, Ext, Fields, GroupId, GroupItems, Head, HeadWrite, MemberList, Position,
-    Register, Row, RowWrite, SessionId, Timestamp, Written, put_list, record, update_members,
+    Account, Conversation, Event, Ext, Fields, GroupId, GroupItems, Head, HeadWrite, MemberList, Register,
+    Row, RowWrite, SessionId, Timestamp, Written, put_list, record, update_members,
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
@@ -198,16 +198,16 @@ impl Reference {
     }
 
     fn delete(&self, user: &str, id: &SessionId) {
-        let head = id.group().and_then(|group| self.heads.lock().unwrap().get(&group).cloned());
         self.on_row(user, id, |row| {
-            if id.group().is_none() {
-                return row.delete();
-            }
-            if row.update_time().is_none() && !row.is_member() {
+            let Some(group) = id.group() else { return row.delete() };
+            let heads = self.heads.lock().unwrap();
+            let head = heads.get(&group);
+            let seen =
+                head.and_then(|head| head.position_seen_by(&group, &user.parse().unwrap(), row)).cloned();
+            if row.update_time().is_none() && seen.is_none() {
                 return;
             }
             let own = row.register.take().map(|held| held.position);
-            let seen: Option<Position> = head.and_then(|head| head.register).map(|held| held.position);
             row.register = own.max(seen).map(Register::tombstone);
             row.placeholder = None;
             row.ext = Ext::default();

@@ -13,6 +13,7 @@ scenarios![
     the_newest_message_stays_whatever_the_order_in_a_group,
     a_recall_in_a_group_counts_before_and_after_its_message,
     a_deleted_group_session_stays_deleted_until_something_newer,
+    who_sees_nothing_of_a_group_deletes_nothing,
     an_ext_lives_before_during_and_after_membership,
     groups_and_friends_share_one_list,
     fifty_messages_at_once_end_with_the_newest,
@@ -100,6 +101,20 @@ async fn a_deleted_group_session_stays_deleted_until_something_newer(t: Test) {
     let never = bob.batch_delete(&json!({"sessionIds": [super_team(), team]})).await.ok();
     assert_eq!(never["failed"], json!([]));
     assert_eq!(seen(&bob, &team).await, None);
+}
+
+/// His row still says that he is a member; the newest list does not name him. Had the lists come in the other order, he
+/// would have no row.
+async fn who_sees_nothing_of_a_group_deletes_nothing(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.put_members(&team, 5, &[&alice, &bob]).await;
+    t.put_members(&team, 7, &[&alice]).await;
+    t.deliver([&group_message(&alice, &team, 8)]).await;
+    assert_eq!(seen(&bob, &team).await, None);
+    bob.try_delete(&team).await.ok();
+    t.patch_members(&team, 9, &[&bob], &[]).await;
+    assert_eq!(seen(&bob, &team).await, Some(message(8)));
 }
 
 async fn an_ext_lives_before_during_and_after_membership(t: Test) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{GroupId, ListDigest, MemberAt, MemberHash, Membership, Rank};
-use crate::{Account, RecentSession, Register, Row, Timestamp};
+use crate::{Account, Position, RecentSession, Register, Row, Timestamp};
 
 /// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -40,6 +40,13 @@ impl Head {
         membership.at > MemberAt { time: listed_at, rank: Rank::List }
             || self.member_hashes.contains(&group.member_hash(user))
     }
+
+    /// Where the message of the head stands, if a user with this row sees it.
+    #[must_use]
+    pub fn position_seen_by(&self, group: &GroupId, user: &Account, row: &Row) -> Option<&Position> {
+        let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, row))?;
+        Some(&register.position)
+    }
 }
 
 impl Row {
@@ -65,7 +72,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LastMsg, Position};
+    use crate::LastMsg;
 
     fn ms(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
