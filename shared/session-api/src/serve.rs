@@ -10,15 +10,10 @@ use std::{
 
 use futures_util::FutureExt;
 use lambda_http::{Body, Request, Response, service_fn};
-use mimalloc::MiMalloc;
 use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
 use crate::{Call, Environment, Problem, Reply, clock, log, reply::Outgoing};
-
-/// Takes half the instructions of glibc's for the many short-lived pieces of a call.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
 /// callers may not repeat.
