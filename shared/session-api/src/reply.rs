@@ -1,18 +1,18 @@
 //! Replies, and how they go out.
 
-use std::{
-    future::{self, Future},
-    io::Write,
-    pin::Pin,
-};
+use std::io::Write;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use lambda_http::{
-    Body, IntoResponse, Response,
+    Body, Response,
     http::{HeaderMap, HeaderValue, StatusCode, header},
 };
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::Problem;
 
@@ -76,15 +76,40 @@ impl Problem {
     }
 }
 
-/// A response that goes out as it is. `lambda_http` would turn the body of a plain [`Response`] into text or bytes by its
-/// content type, and so undo the choice of base64 for a long text.
-#[derive(Debug)]
-pub(crate) struct Outgoing(pub(crate) Response<Body>);
+/// A response as the gateway takes it (payload format 2.0). `lambda_http`'s own form would turn the body into text or bytes
+/// by its content type, and so undo the choice of base64 for a long text, in which it would then look for what to escape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    status_code: u16,
+    #[serde(serialize_with = "as_map")]
+    headers: HeaderMap,
+    body: Box<RawValue>,
+    is_base64_encoded: bool,
+}
 
-impl IntoResponse for Outgoing {
-    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
-        Box::pin(future::ready(self.0))
+impl From<Response<Body>> for Answer {
+    fn from(response: Response<Body>) -> Self {
+        let (parts, body) = response.into_parts();
+        let (body, is_base64_encoded) = match body {
+            Body::Binary(bytes) => {
+                let mut json = String::with_capacity(bytes.len() / 3 * 4 + 6);
+                json.push('"');
+                BASE64_STANDARD.encode_string(&bytes, &mut json);
+                json.push('"');
+                (RawValue::from_string(json), true)
+            }
+            body => (to_raw_value(str::from_utf8(&body).unwrap_or_default()), false),
+        };
+        // Texts are valid JSON.
+        let body = body.unwrap_or_default();
+        Self { status_code: parts.status.as_u16(), headers: parts.headers, body, is_base64_encoded }
     }
+}
+
+fn as_map<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer
+        .collect_map(headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())))
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
@@ -130,6 +155,7 @@ mod tests {
     use std::io::Read;
 
     use flate2::read::GzDecoder;
+    use serde_json::json;
 
     use super::*;
 
@@ -165,7 +191,21 @@ mod tests {
     #[test]
     fn a_long_body_goes_as_base64_and_not_escaped() {
         let long = "\"".repeat(4_000);
-        assert!(matches!(Reply::json(&long).into_response(&HeaderMap::new()).body(), Body::Binary(_)));
-        assert!(matches!(Reply::json(&"short").into_response(&HeaderMap::new()).body(), Body::Text(_)));
+        let sent = |text: &str| {
+            let answer = Answer::from(Reply::json(&text).into_response(&HeaderMap::new()));
+            serde_json::to_value(answer).unwrap()
+        };
+        let (headers, body) = (
+            json!({"content-type": "application/json", "cache-control": "no-store"}),
+            BASE64_STANDARD.encode(serde_json::to_string(&long).unwrap()),
+        );
+        assert_eq!(
+            sent(&long),
+            json!({"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": true})
+        );
+        assert_eq!(
+            sent("short"),
+            json!({"statusCode": 200, "headers": headers, "body": "\"short\"", "isBase64Encoded": false})
+        );
     }
 }

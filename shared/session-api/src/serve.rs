@@ -9,11 +9,13 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use lambda_http::{Body, Request, Response, service_fn};
+use lambda_http::{
+    Body, LambdaEvent, Request, RequestExt, Response, lambda_runtime, request::LambdaRequest, service_fn,
+};
 use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
-use crate::{Call, Environment, Problem, Reply, clock, log, reply::Outgoing};
+use crate::{Call, Environment, Problem, Reply, clock, log, reply::Answer};
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
 /// callers may not repeat.
@@ -58,11 +60,15 @@ async fn run<O: Operation>() -> Result<(), String> {
     let store = Store::connect(settings).map_err(|error| error.to_string())?;
     store.open_connections(O::CONNECTIONS).await;
     let server = Arc::new(Server { operation, store, user_claim });
-    let handle = |request| {
+    let handle = |event: LambdaEvent<LambdaRequest>| {
         let server = Arc::clone(&server);
-        async move { Ok::<_, Infallible>(Outgoing(server.handle(request).await)) }
+        // In a box: the runtime's layers would each move a future of many kilobytes.
+        Box::pin(async move {
+            let request = Request::from(event.payload).with_lambda_context(event.context);
+            Ok::<_, Infallible>(Answer::from(server.handle(request).await))
+        })
     };
-    lambda_http::run(service_fn(handle)).await.map_err(|error| error.to_string())
+    lambda_runtime::run(service_fn(handle)).await.map_err(|error| error.to_string())
 }
 
 fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Arc<str>) {
@@ -102,7 +108,7 @@ impl<O: Operation> Server<O> {
     async fn handle(&self, request: Request) -> Response<Body> {
         let started = Instant::now();
         let call = Call::new(request, self.store.metered(), clock::now(), Arc::clone(&self.user_claim));
-        let answer = AssertUnwindSafe(self.operation.answer(&call)).catch_unwind();
+        let answer = AssertUnwindSafe(Box::pin(self.operation.answer(&call))).catch_unwind();
         let result = match timeout(DEADLINE, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Problem::panicked()),
@@ -133,7 +139,6 @@ impl<O: Operation> Server<O> {
 
 #[cfg(test)]
 mod tests {
-    use lambda_http::RequestExt;
     use serde_json::Value;
     use session_store::StoreError;
 
