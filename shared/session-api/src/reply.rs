@@ -86,6 +86,8 @@ pub(crate) struct Answer {
     headers: HeaderMap,
     body: Box<RawValue>,
     is_base64_encoded: bool,
+    /// None; but `cargo lambda`'s gateway refuses an answer without the field.
+    cookies: [&'static str; 0],
 }
 
 impl From<Response<Body>> for Answer {
@@ -103,7 +105,13 @@ impl From<Response<Body>> for Answer {
         };
         // Texts are valid JSON.
         let body = body.unwrap_or_default();
-        Self { status_code: parts.status.as_u16(), headers: parts.headers, body, is_base64_encoded }
+        Self {
+            status_code: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+            is_base64_encoded,
+            cookies: [],
+        }
     }
 }
 
@@ -201,11 +209,11 @@ mod tests {
         );
         assert_eq!(
             sent(&long),
-            json!({"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": true})
+            json!({"statusCode": 200, "headers": headers, "body": body, "isBase64Encoded": true, "cookies": []})
         );
         assert_eq!(
             sent("short"),
-            json!({"statusCode": 200, "headers": headers, "body": "\"short\"", "isBase64Encoded": false})
+            json!({"statusCode": 200, "headers": headers, "body": "\"short\"", "isBase64Encoded": false, "cookies": []})
         );
     }
 }
