@@ -128,9 +128,8 @@ impl<'a> QueryAnswer<'a> {
     /// The key that the next page starts from, if there is one. A key that cannot be read is an error, never the end.
     pub(crate) fn next(&self) -> Result<Option<Item>, StoreError> {
         let value = |value: &RawAttribute<'_>| match value {
-            RawAttribute::S(text) => Some(AttributeValue::S(JsonText::from_json(text)?.plain())),
             RawAttribute::N(number) => Some(AttributeValue::N(number.clone().into_owned())),
-            RawAttribute::Other => None,
+            other => other.string().map(AttributeValue::S),
         };
         let Some(key) = &self.last_evaluated_key else { return Ok(None) };
         let key: Option<Item> = key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect();
@@ -148,41 +147,42 @@ pub(crate) enum RawAttribute<'a> {
     Other,
 }
 
-impl RawItem<'_> {
-    fn get(&self, name: &str) -> Option<&RawAttribute<'_>> {
-        self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value)
+impl RawAttribute<'_> {
+    fn text(&self) -> Option<JsonText> {
+        if let Self::S(text) = self { JsonText::from_json(text) } else { None }
+    }
+
+    fn string(&self) -> Option<String> {
+        if let Self::S(text) = self { serde_json::from_str(text.get()).ok() } else { None }
+    }
+
+    fn number(&self) -> Option<u64> {
+        if let Self::N(number) = self { number.parse().ok() } else { None }
+    }
+}
+
+impl<'a> RawItem<'a> {
+    fn read<T>(
+        &self,
+        name: &'static str,
+        value: impl FnOnce(&RawAttribute<'a>) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some((_, attribute)) = self.0.iter().find(|(of, _)| of == name) else { return Ok(None) };
+        value(attribute).map(Some).ok_or(StoreError::MalformedItem(name))
     }
 }
 
 impl Attributes for RawItem<'_> {
     fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(RawAttribute::S(text)) => {
-                JsonText::from_json(text).map(Some).ok_or(StoreError::MalformedItem(name))
-            }
-            Some(_) => Err(StoreError::MalformedItem(name)),
-        }
+        self.read(name, RawAttribute::text)
     }
 
     fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(RawAttribute::S(text)) => {
-                serde_json::from_str(text.get()).map(Some).map_err(|_| StoreError::MalformedItem(name))
-            }
-            Some(_) => Err(StoreError::MalformedItem(name)),
-        }
+        self.read(name, RawAttribute::string)
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(RawAttribute::N(number)) => {
-                number.parse().map(Some).map_err(|_| StoreError::MalformedItem(name))
-            }
-            Some(_) => Err(StoreError::MalformedItem(name)),
-        }
+        self.read(name, RawAttribute::number)
     }
 }
 
