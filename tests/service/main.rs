@@ -72,7 +72,7 @@ struct Started {
 
 /// The embedded engine, and DynamoDB Local where it is to be had.
 async fn start_engines() -> Result<Started, String> {
-    let executables = executables::build(false).await.map_err(|error| format!("{error:#}"))?;
+    let executables = executables::build("dev").await.map_err(|error| format!("{error:#}"))?;
     let start = async |engine, endpoint| {
         let app = App::start(engine, endpoint, executables.clone()).await;
         app.map(Arc::new).map_err(|error| error.to_string())

@@ -39,14 +39,9 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Builds every executable of the workspace (and so with the features that `cargo test` has, not a second time without),
+/// Builds every executable of the workspace with a profile (and so with the features that `cargo test` has, not a second time without),
 /// and tells where each is. Cargo's progress goes to standard error.
-pub async fn build(release: bool) -> Result<HashMap<String, PathBuf>> {
-    build_with(if release { "release" } else { "dev" }).await
-}
-
-/// The same with a profile of the workspace.
-pub async fn build_with(profile: &str) -> Result<HashMap<String, PathBuf>> {
+pub async fn build(profile: &str) -> Result<HashMap<String, PathBuf>> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--workspace", "--bins", "--locked", "--message-format=json-render-diagnostics"]);
     cargo.args(["--profile", profile]);

@@ -11,7 +11,6 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-
 use futures_util::future;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::timeout;
@@ -82,7 +81,7 @@ pub struct ConnectError;
 
 impl Store {
     /// A client with the environment's credentials, which is where Lambda puts them: the SDK's chain of other providers
-    /// would be a tenth of the executable, and some of its start. Makes no request.
+    /// would be an eighth of the executable. Makes no request.
     pub fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let roots = settings.ca_bundle.unwrap_or_else(TrustedRoots::amazon);
         let trust = TrustStore::empty().with_pem_certificate(roots.0);

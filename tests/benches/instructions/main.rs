@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<bool> {
     eprintln!("building the functions without link-time optimisation (minutes the first time)");
-    let executables = executables::build_with("deploy-test").await?;
+    let executables = executables::build("deploy-test").await?;
     let store = Store::start(&SESSIONS, &[]).await?;
     let mut counted = BTreeMap::new();
     for operation in [Operation::List, Operation::Get] {

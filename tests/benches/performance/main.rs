@@ -28,7 +28,7 @@ use store::Store;
 #[derive(Parser)]
 #[command(name = "performance", bin_name = "cargo bench -p service-tests --bench performance --")]
 struct Options {
-    /// Two minutes instead of fifteen: fewer samples, and users with up to 10,000 sessions
+    /// Fewer samples, and users with up to 10,000 sessions instead of a million
     #[arg(long)]
     quick: bool,
     /// Measure also this executable, which speaks the Lambda Runtime API and answers the same events; may be repeated
@@ -67,7 +67,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<()> {
     eprintln!("building the release functions (minutes the first time)");
-    let executables = executables::build(true).await?;
+    let executables = executables::build("release").await?;
     let size = if options.quick { plan::Size::quick() } else { plan::Size::full() };
     eprintln!("filling the store");
     let store = Store::start(&size.users, &size.groups).await?;

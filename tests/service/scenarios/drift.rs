@@ -153,6 +153,7 @@ async fn layers_hold(_: Test) {
     let aws = [
         "aws-sdk-dynamodb",
         "aws-config",
+        "aws-runtime",
         "aws-smithy-http-client",
         "aws-smithy-runtime-api",
         "aws-smithy-types",

@@ -20,29 +20,18 @@ async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
     everything(&behind).await;
     let mut seen: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
     for (user_agent, action, input) in proxy.requests() {
-        let function = kebab_case(user_agent.rsplit(' ').next().unwrap_or_default());
+        let operation = user_agent.rsplit(' ').next().unwrap_or_default();
         // What only opens the connection needs no permission: a refusal opens it just as well.
         if input["Key"]["userId"]["S"] != "/open-connection" {
-            let actions = seen.entry(function).or_default();
+            let actions = seen.entry(operation.to_owned()).or_default();
             actions.extend(
                 resources(&input).into_iter().map(|resource| (format!("dynamodb:{action}"), resource)),
             );
         }
     }
     let allowed: BTreeMap<_, _> =
-        template().functions.into_values().map(|function| (function.binary, function.allowed)).collect();
+        template().functions.into_values().map(|function| (function.description, function.allowed)).collect();
     assert_eq!(seen, allowed);
-}
-
-/// The executable of an operation, which requests name as their sender.
-fn kebab_case(operation: &str) -> String {
-    operation.chars().fold(String::new(), |mut name, letter| {
-        if letter.is_uppercase() {
-            name.push('-');
-        }
-        name.push(letter.to_ascii_lowercase());
-        name
-    })
 }
 
 /// The tables and indexes of a request, as the template names them.

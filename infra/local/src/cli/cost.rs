@@ -24,7 +24,7 @@ impl Cost {
         let path = self.prices.unwrap_or_else(|| executables::workspace().join("infra/prices.json"));
         let prices = Prices::read(&path)?;
         eprintln!("building the functions (minutes the first time)");
-        let calls = count(executables::build(false).await?).await?;
+        let calls = count(executables::build("dev").await?).await?;
         println!(
             "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs, traces | $ |"
         );

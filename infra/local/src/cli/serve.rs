@@ -61,7 +61,7 @@ impl Serve {
         // Before minutes are spent on a build.
         let listener = listen(self.port).await?;
         eprintln!("building the functions (minutes the first time)");
-        let executables = executables::build(self.release).await?;
+        let executables = executables::build(if self.release { "release" } else { "dev" }).await?;
         Service::start(Options {
             listener,
             data: self.data,
