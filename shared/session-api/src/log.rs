@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
 use session_store::Units;
 
@@ -22,43 +22,33 @@ pub(crate) struct Invocation<'a> {
     pub(crate) request_id: &'a str,
 }
 
-/// The line of an invocation. `level` is what Lambda's own log filter goes by.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    level: &'static str,
-    operation: &'static str,
-    status: u16,
-    code: u16,
-    duration_ms: f64,
-    read_units: f64,
-    write_units: f64,
-    request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
+/// The line. `level` is what Lambda's own log filter goes by.
+impl Serialize for Invocation<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let level = match self.status {
+            500.. => "ERROR",
+            400.. => "WARN",
+            _ => "INFO",
+        };
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("level", level)?;
+        line.serialize_entry("operation", self.operation)?;
+        line.serialize_entry("status", &self.status)?;
+        line.serialize_entry("code", &self.code)?;
+        line.serialize_entry("durationMs", &(self.duration.as_secs_f64() * 1_000.0))?;
+        line.serialize_entry("readUnits", &self.units.read)?;
+        line.serialize_entry("writeUnits", &self.units.write)?;
+        line.serialize_entry("requestId", self.request_id)?;
+        if let Some(cause) = self.cause {
+            line.serialize_entry("cause", cause)?;
+        }
+        line.end()
+    }
 }
 
 impl Invocation<'_> {
-    fn line(&self) -> Line<'_> {
-        Line {
-            level: match self.status {
-                500.. => "ERROR",
-                400.. => "WARN",
-                _ => "INFO",
-            },
-            operation: self.operation,
-            status: self.status,
-            code: self.code,
-            duration_ms: self.duration.as_secs_f64() * 1_000.0,
-            read_units: self.units.read,
-            write_units: self.units.write,
-            request_id: self.request_id,
-            cause: self.cause,
-        }
-    }
-
     pub(crate) fn log(&self) {
-        print(&self.line());
+        print(self);
     }
 }
 
@@ -100,10 +90,10 @@ mod tests {
             request_id: "r-1",
         };
         assert_eq!(
-            json!(invocation.line()),
+            json!(invocation),
             json!({"level": "ERROR", "operation": "queryMySession", "status": 503, "code": 503, "durationMs": 1.5,
                    "readUnits": 1.0, "writeUnits": 0.0, "requestId": "r-1", "cause": "throttled: T"})
         );
-        assert_eq!(Invocation { status: 404, ..invocation }.line().level, "WARN");
+        assert_eq!(json!(Invocation { status: 404, ..invocation })["level"], "WARN");
     }
 }
