@@ -1,14 +1,11 @@
 //! Replies, and how they go out.
 
-use std::io::Write;
+use std::{collections::BTreeMap, io::Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
-use lambda_http::{
-    Body, Response,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-};
-use serde::{Serialize, Serializer};
+use lambda_http::http::{HeaderMap, header};
+use serde::Serialize;
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
@@ -50,83 +47,72 @@ impl Reply {
         &self.json
     }
 
-    pub(crate) fn into_response(self, request: &HeaderMap) -> Response<Body> {
-        let mut response = response(StatusCode::OK, "application/json", Body::Empty);
+    pub(crate) fn into_answer(self, request: &HeaderMap) -> Answer {
+        let mut answer = Answer::new(200, "application/json");
         if self.compressible {
-            response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+            answer = answer.with_header("vary", "accept-encoding");
             if self.json.len() >= MIN_GZIP_BYTES && accepts_gzip(request) {
-                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                *response.body_mut() = Body::Binary(gzip(self.json.as_bytes()));
-                return response;
+                return answer
+                    .with_header("content-encoding", "gzip")
+                    .with_bytes(&gzip(self.json.as_bytes()));
             }
         }
-        *response.body_mut() = if self.json.len() > MAX_ESCAPED_BYTES {
-            Body::Binary(self.json.into_bytes())
+        if self.json.len() > MAX_ESCAPED_BYTES {
+            answer.with_bytes(self.json.as_bytes())
         } else {
-            Body::Text(self.json)
-        };
-        response
+            answer.with_text(&self.json)
+        }
     }
 }
 
 impl Problem {
-    pub(crate) fn into_response(self, request_id: &str) -> Response<Body> {
-        let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        response(status, "application/problem+json", Body::Text(self.document(request_id).to_string()))
+    pub(crate) fn into_answer(self, request_id: &str) -> Answer {
+        Answer::new(self.status(), "application/problem+json")
+            .with_text(&self.document(request_id).to_string())
     }
 }
 
-/// A response as the gateway takes it (payload format 2.0). `lambda_http`'s own form would turn the body into text or bytes
-/// by its content type, and so undo the choice of base64 for a long text, in which it would then look for what to escape.
+/// An answer as the gateway takes it (payload format 2.0). `lambda_http` would choose between text and base64 by the content
+/// type, and look through a long base64 for what to escape.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Answer {
-    status_code: u16,
-    #[serde(serialize_with = "as_map")]
-    headers: HeaderMap,
-    body: Box<RawValue>,
+    pub(crate) status_code: u16,
+    headers: BTreeMap<&'static str, &'static str>,
+    pub(crate) body: Box<RawValue>,
     is_base64_encoded: bool,
     /// None; but `cargo lambda`'s gateway refuses an answer without the field.
     cookies: [&'static str; 0],
 }
 
-impl From<Response<Body>> for Answer {
-    fn from(response: Response<Body>) -> Self {
-        let (parts, body) = response.into_parts();
-        let (body, is_base64_encoded) = match body {
-            Body::Binary(bytes) => {
-                let mut json = String::with_capacity(bytes.len() / 3 * 4 + 6);
-                json.push('"');
-                BASE64_STANDARD.encode_string(&bytes, &mut json);
-                json.push('"');
-                (RawValue::from_string(json), true)
-            }
-            body => (to_raw_value(str::from_utf8(&body).unwrap_or_default()), false),
-        };
-        // Texts are valid JSON.
-        let body = body.unwrap_or_default();
-        Self {
-            status_code: parts.status.as_u16(),
-            headers: parts.headers,
-            body,
-            is_base64_encoded,
-            cookies: [],
-        }
+impl Answer {
+    fn new(status_code: u16, content_type: &'static str) -> Self {
+        let headers = BTreeMap::from([
+            ("content-type", content_type),
+            // What a user's list says is nobody else's, and may be outdated a moment later.
+            ("cache-control", "no-store"),
+        ]);
+        Self { status_code, headers, body: Box::default(), is_base64_encoded: false, cookies: [] }
     }
-}
 
-fn as_map<S: Serializer>(headers: &HeaderMap, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer
-        .collect_map(headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default())))
-}
+    fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
 
-fn response(status: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    // What a user's list says is nobody else's, and may be outdated a moment later.
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    fn with_text(self, text: &str) -> Self {
+        // A text always has a JSON form.
+        Self { body: to_raw_value(text).unwrap_or_default(), ..self }
+    }
+
+    fn with_bytes(self, bytes: &[u8]) -> Self {
+        let mut json = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
+        json.push('"');
+        BASE64_STANDARD.encode_string(bytes, &mut json);
+        json.push('"');
+        // Base64 in quotes is JSON.
+        Self { body: RawValue::from_string(json).unwrap_or_default(), is_base64_encoded: true, ..self }
+    }
 }
 
 /// Whether `Accept-Encoding` lists gzip or `*` with a weight above zero (RFC 9110, 12.5.3). The gateway joins repeated
@@ -163,6 +149,7 @@ mod tests {
     use std::io::Read;
 
     use flate2::read::GzDecoder;
+    use lambda_http::http::HeaderValue;
     use serde_json::json;
 
     use super::*;
@@ -187,22 +174,21 @@ mod tests {
     #[test]
     fn a_compressed_page_says_the_same() {
         let page = Reply::json(&vec!["text"; 1_000]).compressible();
-        let response = page.clone().into_response(&headers("gzip"));
-        assert_eq!(response.headers()[header::CONTENT_ENCODING], "gzip");
-        assert_eq!(response.headers()[header::VARY], "accept-encoding");
+        let answer = page.clone().into_answer(&headers("gzip"));
+        assert_eq!(answer.headers["content-encoding"], "gzip");
+        assert_eq!(answer.headers["vary"], "accept-encoding");
+        let body = BASE64_STANDARD.decode(answer.body.get().trim_matches('"')).unwrap();
         let mut text = String::new();
-        GzDecoder::new(response.body().as_ref()).read_to_string(&mut text).unwrap();
+        GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
         assert_eq!(text, page.text());
-        assert!(!page.into_response(&headers("br")).headers().contains_key(header::CONTENT_ENCODING));
+        assert!(!page.into_answer(&headers("br")).headers.contains_key("content-encoding"));
     }
 
     #[test]
     fn a_long_body_goes_as_base64_and_not_escaped() {
         let long = "\"".repeat(4_000);
-        let sent = |text: &str| {
-            let answer = Answer::from(Reply::json(&text).into_response(&HeaderMap::new()));
-            serde_json::to_value(answer).unwrap()
-        };
+        let sent =
+            |text: &str| serde_json::to_value(Reply::json(&text).into_answer(&HeaderMap::new())).unwrap();
         let (headers, body) = (
             json!({"content-type": "application/json", "cache-control": "no-store"}),
             BASE64_STANDARD.encode(serde_json::to_string(&long).unwrap()),

@@ -9,9 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use lambda_http::{
-    Body, LambdaEvent, Request, RequestExt, Response, lambda_runtime, request::LambdaRequest, service_fn,
-};
+use lambda_http::{LambdaEvent, Request, RequestExt, lambda_runtime, request::LambdaRequest, service_fn};
 use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
@@ -65,7 +63,7 @@ async fn run<O: Operation>() -> Result<(), String> {
         // In a box: the runtime's layers would each move a future of many kilobytes.
         Box::pin(async move {
             let request = Request::from(event.payload).with_lambda_context(event.context);
-            Ok::<_, Infallible>(Answer::from(server.handle(request).await))
+            Ok::<_, Infallible>(server.handle(request).await)
         })
     };
     lambda_runtime::run(service_fn(handle)).await.map_err(|error| error.to_string())
@@ -105,7 +103,7 @@ struct Server<O> {
 }
 
 impl<O: Operation> Server<O> {
-    async fn handle(&self, request: Request) -> Response<Body> {
+    async fn handle(&self, request: Request) -> Answer {
         let started = Instant::now();
         let call = Call::new(request, self.store.metered(), clock::now(), Arc::clone(&self.user_claim));
         let answer = AssertUnwindSafe(Box::pin(self.operation.answer(&call))).catch_unwind();
@@ -131,8 +129,8 @@ impl<O: Operation> Server<O> {
         }
         .log();
         match result {
-            Ok(reply) => reply.into_response(call.headers()),
-            Err(problem) => problem.into_response(&request_id),
+            Ok(reply) => reply.into_answer(call.headers()),
+            Err(problem) => problem.into_answer(&request_id),
         }
     }
 }
@@ -173,8 +171,9 @@ mod tests {
         context.request_id = "lambda-1".into();
         let mut request = Request::default().with_lambda_context(context);
         request.headers_mut().insert("how", how.parse().unwrap());
-        let response = server.handle(request).await;
-        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap())
+        let answer = server.handle(request).await;
+        let body: String = serde_json::from_str(answer.body.get()).unwrap();
+        (answer.status_code, serde_json::from_str(&body).unwrap())
     }
 
     #[tokio::test]
