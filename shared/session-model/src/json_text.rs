@@ -1,6 +1,7 @@
-//! A text in the form that JSON writes it in.
+//! A text in the form in which it came: plain, or as JSON writes it.
 
 use std::{
+    borrow::Cow,
     fmt,
     hash::{Hash, Hasher},
 };
@@ -8,49 +9,71 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-/// A text kept as a JSON string, with its quotes and escapes. A list reads a hundred of them out of one JSON document and
-/// writes them into another: kept so, they are neither unescaped nor escaped again on the way.
+/// A text that may be kept as a JSON string, with its quotes and escapes. A list reads a hundred of them out of one JSON
+/// document and writes them into another: kept so, they are neither unescaped nor escaped again on the way.
 #[derive(Clone)]
-pub struct JsonText(Box<RawValue>);
+pub struct JsonText(Form);
+
+#[derive(Clone)]
+enum Form {
+    Plain(String),
+    Json(Box<RawValue>),
+}
 
 impl JsonText {
     /// Takes a JSON string as it stands in a document; none when the value is another one.
     #[must_use]
     pub fn from_json(value: &RawValue) -> Option<Self> {
-        value.get().starts_with('"').then(|| Self(value.to_owned()))
+        value.get().starts_with('"').then(|| Self(Form::Json(value.to_owned())))
     }
 
     /// The text itself.
     #[must_use]
-    pub fn plain(&self) -> String {
-        // A JSON string is a text; only a lone surrogate is none, which DynamoDB does not hold.
-        serde_json::from_str(self.0.get()).unwrap_or_default()
+    pub fn plain(&self) -> Cow<'_, str> {
+        match &self.0 {
+            Form::Plain(text) => text.into(),
+            // A JSON string is a text; only a lone surrogate is none, which DynamoDB does not hold.
+            Form::Json(json) => serde_json::from_str::<String>(json.get()).unwrap_or_default().into(),
+        }
     }
 
     /// Its length in JSON, in bytes, without the quotes.
     #[must_use]
     pub fn json_len(&self) -> usize {
-        self.0.get().len() - 2
+        match &self.0 {
+            Form::Plain(text) => json_len(text),
+            Form::Json(json) => json.get().len() - 2,
+        }
     }
+}
+
+/// The length of a text as a JSON string, without its quotes.
+pub(crate) fn json_len(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+            0..=0x1f => 6,
+            _ => 1,
+        })
+        .sum()
 }
 
 impl From<&str> for JsonText {
     fn from(text: &str) -> Self {
-        // A text always has a JSON form.
-        Self(serde_json::value::to_raw_value(text).unwrap_or_default())
+        text.to_owned().into()
     }
 }
 
 impl From<String> for JsonText {
     fn from(text: String) -> Self {
-        text.as_str().into()
+        Self(Form::Plain(text))
     }
 }
 
 /// Two are equal when their texts are, however they are escaped.
 impl PartialEq for JsonText {
     fn eq(&self, other: &Self) -> bool {
-        self.0.get() == other.0.get() || self.plain() == other.plain()
+        self.plain() == other.plain()
     }
 }
 
@@ -64,13 +87,16 @@ impl Hash for JsonText {
 
 impl fmt::Debug for JsonText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.get())
+        self.plain().fmt(f)
     }
 }
 
 impl Serialize for JsonText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        match &self.0 {
+            Form::Plain(text) => text.serialize(serializer),
+            Form::Json(json) => json.serialize(serializer),
+        }
     }
 }
 

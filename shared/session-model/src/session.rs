@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Cursor, JsonText, SessionId, Timestamp};
+use crate::{Cursor, JsonText, SessionId, Timestamp, json_text::json_len};
 
 /// What a session's last message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,17 +73,6 @@ impl RecentSession {
         let last_msg = self.last_msg.as_ref().map_or(0, JsonText::json_len);
         texts.into_iter().flatten().map(json_len).sum::<usize>() + last_msg
     }
-}
-
-/// The length of a text as a JSON string, without its quotes.
-fn json_len(text: &str) -> usize {
-    text.bytes()
-        .map(|byte| match byte {
-            b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-            0..=0x1f => 6,
-            _ => 1,
-        })
-        .sum()
 }
 
 /// One page of a user's list (Yunxin: `RecentSessionList`).

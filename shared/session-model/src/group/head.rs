@@ -124,7 +124,7 @@ mod tests {
         let shown = |row: Row, head| {
             let session = row.into_group_session(&group, &alice, head)?;
             assert_eq!(session.ext.as_deref(), Some("mine"));
-            Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain())))
+            Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain().into_owned())))
         };
         let at = |time: u64| Some((time, Some(format!("at {time}"))));
         assert_eq!(shown(row(None, None), head(Some(message(5)))), at(5));
