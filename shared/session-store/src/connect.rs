@@ -11,16 +11,9 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
-use futures_util::future;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
-use tokio::time::timeout;
 
-use crate::{
-    Store,
-    introduction::Introduction,
-    item::s,
-    table::{SESSION_ID, USER_ID},
-};
+use crate::{Store, introduction::Introduction};
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's
 /// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
@@ -115,32 +108,6 @@ impl Store {
             groups_table: settings.groups_table.into(),
             meter: Arc::default(),
         })
-    }
-
-    /// Opens so many connections, each by reading a key that never exists: no account holds a `/`. Whatever comes back, the
-    /// connection is open, so this needs no permission; if DynamoDB cannot be reached soon, the first call will tell.
-    ///
-    /// The first alone: the others resume its TLS session and need no signature and no certificates. Of the reads that
-    /// follow at once, one goes over it, and each other one opens a connection.
-    pub async fn open_connections(&self, count: usize) {
-        const PATIENCE: Duration = Duration::from_millis(500);
-        let open = async {
-            self.read_nothing().await;
-            if count > 1 {
-                future::join_all((0..count).map(|_| self.read_nothing())).await;
-            }
-        };
-        let _ = timeout(PATIENCE, open).await;
-    }
-
-    async fn read_nothing(&self) {
-        let read = self
-            .client
-            .get_item()
-            .table_name(&*self.sessions_table)
-            .key(USER_ID, s("/open-connection"))
-            .key(SESSION_ID, s("/"));
-        let _ = read.send().await;
     }
 }
 

@@ -11,6 +11,7 @@ mod heads;
 mod introduction;
 mod item;
 mod list;
+mod opening;
 mod raw;
 mod sessions;
 pub mod table;
