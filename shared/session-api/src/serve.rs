@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, resume_unwind},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
@@ -40,15 +40,23 @@ pub trait Operation: Send + Sync + Sized + 'static {
 #[must_use]
 pub fn main<O: Operation>() -> ExitCode {
     log::log_panics(O::NAME);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let run = |runtime: tokio::runtime::Runtime| runtime.block_on(run::<O>());
-    match runtime.map_err(|error| error.to_string()).and_then(run) {
+    match start::<O>() {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             log::start_failed(O::NAME, &problem);
             ExitCode::FAILURE
         }
     }
+}
+
+fn start<O: Operation>() -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    // As a task: whenever another task wakes the runtime's main future, that costs two system calls.
+    let ended = runtime.block_on(runtime.spawn(run::<O>()));
+    ended.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
 }
 
 async fn run<O: Operation>() -> Result<(), String> {
