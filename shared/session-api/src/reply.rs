@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, io::Write};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use flate2::{Compression, write::GzEncoder};
 use lambda_http::http::{HeaderMap, header};
 use serde::Serialize;
@@ -108,7 +107,7 @@ impl Answer {
     fn with_bytes(self, bytes: &[u8]) -> Self {
         let mut json = String::with_capacity(bytes.len().div_ceil(3) * 4 + 2);
         json.push('"');
-        BASE64_STANDARD.encode_string(bytes, &mut json);
+        base64_simd::STANDARD.encode_append(bytes, &mut json);
         json.push('"');
         // Base64 in quotes is JSON.
         Self { body: RawValue::from_string(json).unwrap_or_default(), is_base64_encoded: true, ..self }
@@ -177,7 +176,7 @@ mod tests {
         let answer = page.clone().into_answer(&headers("gzip"));
         assert_eq!(answer.headers["content-encoding"], "gzip");
         assert_eq!(answer.headers["vary"], "accept-encoding");
-        let body = BASE64_STANDARD.decode(answer.body.get().trim_matches('"')).unwrap();
+        let body = base64_simd::STANDARD.decode_to_vec(answer.body.get().trim_matches('"')).unwrap();
         let mut text = String::new();
         GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
         assert_eq!(text, page.text());
@@ -191,7 +190,7 @@ mod tests {
             |text: &str| serde_json::to_value(Reply::json(&text).into_answer(&HeaderMap::new())).unwrap();
         let (headers, body) = (
             json!({"content-type": "application/json", "cache-control": "no-store"}),
-            BASE64_STANDARD.encode(serde_json::to_string(&long).unwrap()),
+            base64_simd::STANDARD.encode_to_string(serde_json::to_string(&long).unwrap()),
         );
         assert_eq!(
             sent(&long),

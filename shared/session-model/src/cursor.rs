@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{InvalidValue, SessionId, SessionType, Timestamp};
@@ -70,7 +70,7 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = |id: &Option<SessionId>| id.as_ref().map_or(String::new(), SessionId::to_string);
         let plain = format!("{}\0{}\0{}", self.time, id(&self.own), id(&self.group));
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(plain))
+        f.write_str(&URL_SAFE_NO_PAD.encode_to_string(plain))
     }
 }
 
@@ -80,7 +80,7 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let id = |text: &str| (!text.is_empty()).then(|| text.parse::<SessionId>()).transpose().ok();
         let parse = || {
-            let plain = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+            let plain = String::from_utf8(URL_SAFE_NO_PAD.decode_to_vec(text).ok()?).ok()?;
             let (time, ids) = plain.split_once('\0')?;
             let (own, group) = ids.split_once('\0')?;
             let cursor = Self { time: time.parse().ok()?, own: id(own)?, group: id(group)? };
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_no_page_gave_is_refused() {
-        let encoded = |plain: &str| BASE64_URL_SAFE_NO_PAD.encode(plain);
+        let encoded = |plain: &str| URL_SAFE_NO_PAD.encode_to_string(plain);
         let texts = [
             String::new(),
             "?".into(),

@@ -1,7 +1,6 @@
 //! The events, the data behind them, and what the right answers are.
 
 use anyhow::{Context, Result, bail, ensure};
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use session_local::{
     clock,
@@ -158,7 +157,7 @@ pub(crate) fn body(answer: &[u8]) -> Result<Value> {
     }
     let text = answer["body"].as_str().unwrap_or_default();
     let bytes = if answer["isBase64Encoded"] == true {
-        BASE64_STANDARD.decode(text)?
+        base64_simd::STANDARD.decode_to_vec(text)?
     } else {
         text.as_bytes().to_vec()
     };

@@ -4,7 +4,6 @@ use axum::{
     body::Bytes,
     http::{HeaderMap, header, request::Parts},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
@@ -61,7 +60,7 @@ pub(super) fn payload(
         match std::str::from_utf8(body) {
             Ok(text) if is_text(&parts.headers) => event["body"] = text.into(),
             _ => {
-                event["body"] = BASE64_STANDARD.encode(body).into();
+                event["body"] = base64_simd::STANDARD.encode_to_string(body).into();
                 event["isBase64Encoded"] = true.into();
             }
         }

@@ -13,7 +13,6 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task;
@@ -129,7 +128,7 @@ fn from_function(answer: &Value) -> Option<Response> {
     let status = StatusCode::from_u16(answer["statusCode"].as_u64()?.try_into().ok()?).ok()?;
     let text = answer["body"].as_str().unwrap_or_default();
     let body = if answer["isBase64Encoded"] == true {
-        Body::from(BASE64_STANDARD.decode(text).ok()?)
+        Body::from(base64_simd::STANDARD.decode_to_vec(text).ok()?)
     } else {
         Body::from(text.to_owned())
     };
