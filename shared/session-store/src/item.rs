@@ -1,6 +1,9 @@
 //! The mapping between items and rows.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
@@ -23,23 +26,25 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 pub(crate) trait Attributes {
     /// A text as JSON writes it; may be taken out of the item.
     fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError>;
-    /// A text; may be taken out of the item.
-    fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError>;
+    /// A text.
+    fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError>;
     /// A number that is not negative.
     fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError>;
 }
 
 impl Attributes for Item {
     fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError> {
-        Ok(self.string(name)?.map(JsonText::from))
-    }
-
-    fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError> {
         match self.remove(name) {
             None => Ok(None),
-            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(AttributeValue::S(text)) => Ok(Some(text.into())),
             Some(_) => Err(StoreError::MalformedItem(name)),
         }
+    }
+
+    fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let text = value.as_s().map_err(|_| StoreError::MalformedItem(name))?;
+        Ok(Some(text.into()))
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
@@ -70,7 +75,7 @@ pub(crate) fn hashes<'a>(hashes: impl IntoIterator<Item = &'a MemberHash>) -> At
 }
 
 /// The session an item belongs to.
-pub(crate) fn session_id(item: &mut impl Attributes) -> Result<SessionId, StoreError> {
+pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError> {
     let text = item.string(SESSION_ID)?;
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
 }
@@ -136,9 +141,9 @@ fn digest(item: &Item, name: &'static str) -> Result<Option<ListDigest>, StoreEr
     digest.map(Some).ok_or(StoreError::MalformedItem(name))
 }
 
-fn position(item: &mut impl Attributes) -> Result<Option<Position>, StoreError> {
+fn position(item: &impl Attributes) -> Result<Option<Position>, StoreError> {
     match (time(item, MSG_TIME)?, item.string(MSG_ID)?) {
-        (Some(time), Some(id)) => Ok(Some(Position { time, id })),
+        (Some(time), Some(id)) => Ok(Some(Position { time, id: id.into_owned() })),
         (None, None) => Ok(None),
         _ => Err(StoreError::MalformedItem(MSG_ID)),
     }
@@ -244,9 +249,6 @@ mod tests {
             item.remove(absent);
             assert_eq!(row(&mut item), Err(StoreError::MalformedItem(named)), "without {absent}");
         }
-        assert_eq!(
-            session_id(&mut item(&[(SESSION_ID, s("bare"))])),
-            Err(StoreError::MalformedItem(SESSION_ID))
-        );
+        assert_eq!(session_id(&item(&[(SESSION_ID, s("bare"))])), Err(StoreError::MalformedItem(SESSION_ID)));
     }
 }

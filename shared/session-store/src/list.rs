@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
+use aws_smithy_types::body::SdkBody;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
     GroupId, ListQuery, MemberAt, Page, RecentSession, RecentSessionList, Row, SessionId, Timestamp,
@@ -11,7 +12,7 @@ use session_model::{
 use crate::{
     Sessions, StoreError,
     heads::PER_REQUEST,
-    item::{self, Item, n, s},
+    item::{Item, n, s},
     raw::{KeepAnswer, QueryAnswer},
     table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
@@ -110,6 +111,7 @@ impl Sessions<'_> {
                 .limit(limit);
             let Rows { rows, next } = self.send_query(request, start).await?;
             own.next = next.map_or(Next::Nowhere, Next::From);
+            own.kept.reserve(rows.len());
             for (id, row) in rows {
                 if row.is_member() {
                     own.members.push((id, row));
@@ -208,11 +210,10 @@ impl Sessions<'_> {
         let answer = KeepAnswer::default();
         query.set_exclusive_start_key(start).customize().interceptor(answer.clone()).send().await?;
         let answer = answer.take();
-        let mut answer = QueryAnswer::read(&answer)?;
+        let answer = answer.as_ref().and_then(SdkBody::bytes).unwrap_or_default();
+        let answer = QueryAnswer::read(answer)?;
         self.store.meter.add_read_units(answer.read_units());
-        let rows = answer.items.iter_mut().map(|item| Ok((item::session_id(item)?, item::row(item)?)));
-        let rows = rows.collect::<Result<_, StoreError>>()?;
-        Ok(Rows { rows, next: answer.next()? })
+        Ok(Rows { next: answer.next()?, rows: answer.into_rows()? })
     }
 }
 

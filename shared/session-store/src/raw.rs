@@ -25,29 +25,29 @@ use aws_smithy_runtime_api::{
         ser_de::{DeserializeResponse, SharedResponseDeserializer},
     },
 };
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use session_model::JsonText;
+use session_model::{JsonText, Row, SessionId};
 
 use crate::{
     StoreError,
-    item::{Attributes, Item},
+    item::{self, Attributes, Item},
     table::USER_ID,
 };
 
 /// Keeps the bytes of one query's answer, of which the SDK then sees nothing. Its refusals stay the operation's own errors
 /// with their codes, which the SDK's retries go by.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KeepAnswer(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct KeepAnswer(Arc<Mutex<Option<SdkBody>>>);
 
 impl KeepAnswer {
     /// The answer, once the query is done.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take(&self) -> Option<SdkBody> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -73,12 +73,12 @@ impl DeserializeResponse for KeepAnswer {
         response: &HttpResponse,
         _: &ConfigBag,
     ) -> Result<context::Output, OrchestratorError<context::Error>> {
-        let body = response.body().bytes().unwrap_or_default();
         if response.status().is_success() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = body.to_vec();
+            // A clone of what is in memory shares it.
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = response.body().try_clone();
             return Ok(context::Output::erase(QueryOutput::builder().build()));
         }
-        let error = QueryError::generic(metadata(body));
+        let error = QueryError::generic(metadata(response.body().bytes().unwrap_or_default()));
         Err(OrchestratorError::operation(context::Error::erase(error)))
     }
 }
@@ -99,9 +99,9 @@ fn metadata(body: &[u8]) -> ErrorMetadata {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct QueryAnswer<'a> {
-    /// The items.
-    #[serde(borrow, default)]
-    pub(crate) items: Vec<RawItem<'a>>,
+    /// What the items hold.
+    #[serde(default)]
+    items: Vec<ReadItem>,
     /// Where the next page starts.
     #[serde(borrow, default)]
     last_evaluated_key: Option<HashMap<String, RawAttribute<'a>>>,
@@ -118,7 +118,14 @@ struct Consumed {
 impl<'a> QueryAnswer<'a> {
     /// Reads an answer; one that is cut off or no JSON may be asked for again.
     pub(crate) fn read(answer: &'a [u8]) -> Result<Self, StoreError> {
-        serde_json::from_slice(answer).map_err(|_| StoreError::Unavailable("unreadable response".into()))
+        // Checked once to be UTF-8, and not at each text.
+        let answer = std::str::from_utf8(answer).ok().and_then(|answer| serde_json::from_str(answer).ok());
+        answer.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))
+    }
+
+    /// The rows of the items, in their order.
+    pub(crate) fn into_rows(self) -> Result<Vec<(SessionId, Row)>, StoreError> {
+        self.items.into_iter().map(|item| item.0).collect()
     }
 
     pub(crate) fn read_units(&self) -> f64 {
@@ -129,7 +136,7 @@ impl<'a> QueryAnswer<'a> {
     pub(crate) fn next(&self) -> Result<Option<Item>, StoreError> {
         let value = |value: &RawAttribute<'_>| match value {
             RawAttribute::N(number) => Some(AttributeValue::N(number.clone().into_owned())),
-            other => other.string().map(AttributeValue::S),
+            other => other.string().map(|text| AttributeValue::S(text.into_owned())),
         };
         let Some(key) = &self.last_evaluated_key else { return Ok(None) };
         let key: Option<Item> = key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect();
@@ -137,23 +144,40 @@ impl<'a> QueryAnswer<'a> {
     }
 }
 
+/// The row of an item, read as soon as the item is.
+struct ReadItem(Result<(SessionId, Row), StoreError>);
+
+impl<'de> Deserialize<'de> for ReadItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut item = RawItem::deserialize(deserializer)?;
+        Ok(Self(item::session_id(&item).and_then(|id| Ok((id, item::row(&mut item)?)))))
+    }
+}
+
 /// An item that borrows from the answer: its attributes in the answer's order, without the partition key.
-pub(crate) struct RawItem<'a>(Vec<(Cow<'a, str>, RawAttribute<'a>)>);
+struct RawItem<'a>(Vec<(Cow<'a, str>, RawAttribute<'a>)>);
 
 /// An attribute's value; of what the rows of users hold, there are texts and numbers only.
-pub(crate) enum RawAttribute<'a> {
+enum RawAttribute<'a> {
     S(&'a RawValue),
     N(Cow<'a, str>),
     Other,
 }
 
-impl RawAttribute<'_> {
+impl<'a> RawAttribute<'a> {
     fn text(&self) -> Option<JsonText> {
         if let Self::S(text) = self { JsonText::from_json(text) } else { None }
     }
 
-    fn string(&self) -> Option<String> {
-        if let Self::S(text) = self { serde_json::from_str(text.get()).ok() } else { None }
+    fn string(&self) -> Option<Cow<'a, str>> {
+        let Self::S(text) = *self else { return None };
+        let plain = text.get().strip_prefix('"')?.strip_suffix('"')?;
+        // Mostly there is nothing to unescape.
+        if plain.contains('\\') {
+            serde_json::from_str(text.get()).ok().map(Cow::Owned)
+        } else {
+            Some(plain.into())
+        }
     }
 
     fn number(&self) -> Option<u64> {
@@ -177,7 +201,7 @@ impl Attributes for RawItem<'_> {
         self.read(name, RawAttribute::text)
     }
 
-    fn string(&mut self, name: &'static str) -> Result<Option<String>, StoreError> {
+    fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError> {
         self.read(name, RawAttribute::string)
     }
 
@@ -247,10 +271,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawAttribute<'a> {
 
 #[cfg(test)]
 mod tests {
-    use session_model::{LastMsg, Position, Register, Row, Timestamp};
+    use session_model::{LastMsg, Position, Register, Timestamp};
 
     use super::*;
-    use crate::item;
 
     const ANSWER: &str = r#"{"Count":2,"Items":[
         {"userId":{"S":"bob"},"sessionId":{"S":"p2p|al\"ice"},"updateTime":{"N":"7"},"msgTime":{"N":"7"},"msgId":{"S":"m"},
@@ -261,20 +284,20 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_the_sdk_would() {
-        let mut answer = QueryAnswer::read(ANSWER.as_bytes()).unwrap();
+        let answer = QueryAnswer::read(ANSWER.as_bytes()).unwrap();
         assert!((answer.read_units() - 1.5).abs() < 1e-9);
         let expected =
             [("userId", AttributeValue::S("b\"ob".into())), ("updateTime", AttributeValue::N("7".into()))];
         assert_eq!(answer.next(), Ok(Some(expected.map(|(name, value)| (name.to_owned(), value)).into())));
-        let [first, second] = &mut answer.items[..] else { panic!("two items") };
-        assert_eq!(item::session_id(first).unwrap().as_str(), "p2p|al\"ice");
+        let [first, second] = &answer.items[..] else { panic!("two items") };
         let register = Register {
             position: Position { time: Timestamp::from_millis(7), id: "m".into() },
             last_msg: Some(LastMsg::Message(r#"{"body":"café"}"#.into())),
         };
         let row = Row { register: Some(register), ext: "m\ni".parse().unwrap(), ..Row::default() };
-        assert_eq!(item::row(first), Ok(row));
-        assert_eq!(item::row(second), Err(StoreError::MalformedItem("updateTime")));
+        assert_eq!(first.0, Ok((r#"p2p|al"ice"#.parse().unwrap(), row)));
+        assert_eq!(second.0, Err(StoreError::MalformedItem("updateTime")));
+        assert_eq!(answer.into_rows(), Err(StoreError::MalformedItem("updateTime")));
     }
 
     #[test]
