@@ -169,7 +169,7 @@ mod tests {
         }
     }
 
-    async fn answered(how: &str) -> (u16, Value) {
+    async fn answered(how: &str) -> (u64, Value) {
         let server = Server {
             operation: Failing,
             store: Store::connect(Settings::default()).unwrap(),
@@ -180,8 +180,9 @@ mod tests {
         let mut request = Request::default().with_lambda_context(context);
         request.headers_mut().insert("how", how.parse().unwrap());
         let answer = server.handle(request).await;
-        let body: String = serde_json::from_str(answer.body.get()).unwrap();
-        (answer.status_code, serde_json::from_str(&body).unwrap())
+        let answer = serde_json::to_value(answer).unwrap();
+        let status = answer["statusCode"].as_u64().unwrap();
+        (status, serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
     }
 
     #[tokio::test]
