@@ -5,6 +5,7 @@ mod call;
 mod clock;
 mod environment;
 mod log;
+mod memory;
 mod problem;
 mod reply;
 mod serve;

@@ -13,7 +13,7 @@ use lambda_http::{LambdaEvent, Request, RequestExt, lambda_runtime, request::Lam
 use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
-use crate::{Call, Environment, Problem, Reply, clock, log, reply::Answer};
+use crate::{Call, Environment, Problem, Reply, clock, log, memory, reply::Answer};
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
 /// callers may not repeat.
@@ -50,6 +50,7 @@ pub fn main<O: Operation>() -> ExitCode {
 }
 
 fn start<O: Operation>() -> Result<(), String> {
+    memory::keep_what_is_freed();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
