@@ -9,11 +9,10 @@ use aws_smithy_runtime_api::client::{
     },
     orchestrator::HttpRequest,
 };
-use futures_util::future;
-use tokio::{
-    sync::{Barrier, Semaphore},
-    time::timeout,
-};
+use aws_smithy_types::body::SdkBody;
+use futures_util::{FutureExt, future};
+use http_body_util::{BodyStream, StreamBody};
+use tokio::{sync::Barrier, time::timeout};
 
 use crate::{
     Store,
@@ -43,98 +42,118 @@ impl Store {
     }
 }
 
-/// The same client for so many requests at once, each of which gets a connection of its own: no answer is read, and so no
-/// connection is free again, before all have come. Without that a request would rather wait for a connection that is about
-/// to be free, and leave its own half open for the first call to finish.
-///
-/// The first request goes ahead alone: the others resume its TLS session and need no signature and no certificates.
+/// The same client for so many requests at once, each of which gets a connection of its own: none is sent to its end before
+/// all are under way. Otherwise the first answer would free a connection for the next request, which takes it rather than
+/// wait for its own and leaves that half open, for the first call to finish.
 fn one_connection_each(http: SharedHttpClient, count: usize) -> SharedHttpClient {
-    let meeting = Arc::new(Meeting::of(count));
+    let all = Arc::new(Barrier::new(count));
     http_client_fn(move |settings, components| {
         let connector = http.http_connector(settings, components);
-        SharedHttpConnector::new(Meets { connector, meeting: Arc::clone(&meeting) })
+        SharedHttpConnector::new(SendsTogether { connector, all: Arc::clone(&all) })
     })
 }
 
-/// Where the answers wait for each other.
 #[derive(Debug)]
-struct Meeting {
-    count: usize,
-    /// Who may send: one at first, then everybody.
-    ahead: Semaphore,
-    all: Barrier,
-}
-
-impl Meeting {
-    fn of(count: usize) -> Self {
-        Self { count, ahead: Semaphore::new(1), all: Barrier::new(count) }
-    }
-}
-
-#[derive(Debug)]
-struct Meets {
+struct SendsTogether {
     connector: SharedHttpConnector,
-    meeting: Arc<Meeting>,
+    all: Arc<Barrier>,
 }
 
-impl HttpConnector for Meets {
+impl HttpConnector for SendsTogether {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connector, meeting) = (self.connector.clone(), Arc::clone(&self.meeting));
-        HttpConnectorFuture::new(async move {
-            if let Ok(turn) = meeting.ahead.acquire().await {
-                turn.forget();
-            }
-            let answer = connector.call(request).await;
-            meeting.ahead.add_permits(meeting.count);
-            meeting.all.wait().await;
-            answer
-        })
+        self.connector.call(request.map(|body| {
+            // A body is asked for when its request has a connection.
+            let all = Arc::clone(&self.all);
+            let late = async move {
+                all.wait().await;
+                BodyStream::new(body)
+            };
+            SdkBody::from_body_1_x(StreamBody::new(late.flatten_stream()))
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-    use aws_smithy_types::body::SdkBody;
-    use futures_util::FutureExt;
-    use tokio::sync::watch;
+    use std::sync::mpsc;
+
+    use aws_sdk_dynamodb::{Client, config::Credentials};
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use tokio::{
+        io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::{JoinSet, spawn},
+        time::sleep,
+    };
+    use tokio_rustls::{
+        TlsAcceptor,
+        rustls::{ServerConfig, crypto::ring},
+    };
 
     use super::*;
+    use crate::{Settings, TrustedRoots};
 
-    /// A connector that counts its requests and answers when it may.
-    #[derive(Debug)]
-    struct Counting {
-        sent: watch::Sender<usize>,
-        answers: Arc<Semaphore>,
-    }
-
-    impl HttpConnector for Counting {
-        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
-            self.sent.send_modify(|sent| *sent += 1);
-            let answers = Arc::clone(&self.answers);
-            HttpConnectorFuture::new(async move {
-                answers.acquire().await.unwrap().forget();
-                Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::empty()))
-            })
+    /// Answers each request at once, and tells on which connection it came. A connection opens later than those before it.
+    async fn answer(listener: TcpListener, tls: TlsAcceptor, told: mpsc::Sender<u32>) {
+        let mut connections = JoinSet::new();
+        for connection in 0.. {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (tls, told) = (tls.clone(), told.clone());
+            connections.spawn(async move {
+                sleep(Duration::from_millis(20) * connection).await;
+                let mut stream = tls.accept(stream).await.unwrap();
+                while read_request(&mut stream).await.is_some() {
+                    told.send(connection).unwrap();
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+                }
+            });
         }
     }
 
-    #[test]
-    fn the_first_goes_ahead_and_all_end_together() {
-        let (sent, requests) = watch::channel(0);
-        let answers = Arc::new(Semaphore::new(0));
-        let connector = SharedHttpConnector::new(Counting { sent, answers: Arc::clone(&answers) });
-        let meets = Meets { connector, meeting: Arc::new(Meeting::of(3)) };
-        let mut all = future::join_all((0..3).map(|_| meets.call(HttpRequest::empty())));
-        let mut step = |allowed| {
-            answers.add_permits(allowed);
-            // Twice: who waits for the last is woken by it.
-            let ended = (0..2).any(|_| (&mut all).now_or_never().is_some());
-            (*requests.borrow(), ended)
-        };
-        assert_eq!(step(0), (1, false), "one opens its connection");
-        assert_eq!(step(1), (3, false), "the others follow");
-        assert_eq!(step(1), (3, false), "whoever is answered waits for the last");
-        assert_eq!(step(1), (3, true), "the last lets all end");
+    /// Reads one request to the end of its JSON, if one comes.
+    async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<()> {
+        let mut request = Vec::new();
+        while !request.ends_with(b"}}}") {
+            stream.read_buf(&mut request).await.ok().filter(|length| *length > 0)?;
+        }
+        Some(())
+    }
+
+    fn certificate() -> (TlsAcceptor, TrustedRoots) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], signing_key.into())
+            .unwrap();
+        (TlsAcceptor::from(Arc::new(config)), TrustedRoots::parse(cert.pem().into_bytes()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn all_connections_are_opened_at_start_and_none_later() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let (tls, root) = certificate();
+        let (told, requests) = mpsc::channel();
+        spawn(answer(listener, tls, told));
+        let mut store = Store::connect(Settings {
+            region: "us-east-1".to_owned(),
+            endpoint: Some(endpoint),
+            sessions_table: "Sessions".to_owned(),
+            ca_bundle: Some(root),
+            ..Settings::default()
+        })
+        .unwrap();
+        let credentials = Credentials::new("id", "secret", None, None, "test");
+        let config = store.client.config().to_builder().credentials_provider(credentials);
+        store.client = Client::from_conf(config.build());
+        for when in ["opened", "still open"] {
+            store.open_connections(3).await;
+            let mut connections: Vec<_> = requests.try_iter().collect();
+            connections.sort_unstable();
+            assert_eq!(connections, [0, 1, 2], "{when}");
+        }
     }
 }
