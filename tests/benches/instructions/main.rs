@@ -66,7 +66,7 @@ async fn run(options: &Options) -> Result<bool> {
     let executables = executables::build("deploy-test").await?;
     let store = Store::start(&SESSIONS, &[]).await?;
     let mut counted = BTreeMap::new();
-    for operation in [Operation::List, Operation::Get] {
+    for operation in [Operation::List, Operation::Get, Operation::RecordP2p] {
         let executable = executables.get(operation.function()).context("not built")?;
         eprintln!("counting {}", operation.name());
         let first = instructions(&store, executable, operation, 1).await?;
