@@ -11,7 +11,7 @@ impl Operation for Misbehaving {
         Self
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         match call.session_id()?.as_str() {
             "p2p|panic" => panic!("a secret"),
             "p2p|exit" => std::process::exit(3),

@@ -90,13 +90,14 @@ impl App {
         endpoint: Option<&str>,
         executables: HashMap<String, PathBuf>,
     ) -> Result<Self, Box<dyn std::error::Error>> {
-        Self::start_with(engine, endpoint, None, executables).await
+        Self::start_with(engine, endpoint, None, &[], executables).await
     }
 
     async fn start_with(
         engine: &'static str,
         endpoint: Option<&str>,
         functions_endpoint: Option<&str>,
+        parameters: &[(&'static str, &str)],
         executables: HashMap<String, PathBuf>,
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let logs = Arc::new(Logs::default());
@@ -106,6 +107,7 @@ impl App {
             data: None,
             dynamodb_endpoint: endpoint.map(str::to_owned),
             functions_endpoint: functions_endpoint.map(str::to_owned),
+            parameters: parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
             executables: executables.clone(),
             log: Arc::new(move |function, line| sink.add(function, line)),
         })
@@ -125,8 +127,8 @@ impl App {
 
     /// The same tables behind a service of its own, whose functions reach them by another address.
     pub(crate) async fn behind(&self, functions_endpoint: &str) -> Self {
-        let endpoint = Some(self.dynamodb().endpoint());
-        let app = Self::start_with(self.engine, endpoint, Some(functions_endpoint), self.executables.clone());
+        let (endpoint, executables) = (Some(self.dynamodb().endpoint()), self.executables.clone());
+        let app = Self::start_with(self.engine, endpoint, Some(functions_endpoint), &[], executables);
         app.await.expect("a second service starts")
     }
 
@@ -135,7 +137,15 @@ impl App {
         let mut executables = self.executables.clone();
         executables.insert(function.to_owned(), self.executables[executable].clone());
         let endpoint = Some(self.dynamodb().endpoint());
-        Self::start_with(self.engine, endpoint, None, executables).await.expect("a second service starts")
+        let app = Self::start_with(self.engine, endpoint, None, &[], executables);
+        app.await.expect("a second service starts")
+    }
+
+    /// The same tables behind a service of its own, with other parameters of the template.
+    pub(crate) async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
+        let (endpoint, executables) = (Some(self.dynamodb().endpoint()), self.executables.clone());
+        let app = Self::start_with(self.engine, endpoint, None, parameters, executables);
+        app.await.expect("a second service starts")
     }
 
     /// A service of its own on an embedded engine of its own.

@@ -1,11 +1,19 @@
 //! Message copies, as Yunxin makes them.
 
 use serde_json::{Value, json};
+use session_model::{AccountCase, Event, MessageCopy, Timestamp};
 
 use crate::test::User;
 
 /// The time that the scenarios' times count from.
 pub(crate) const T0: u64 = 1_700_000_000_000;
+
+/// What the model reads of a copy.
+pub(crate) fn event_of(copy: &Value) -> Event {
+    let text = copy.to_string();
+    let read = MessageCopy::parse(&text).expect("a copy");
+    read.event(Timestamp::from_millis(T0), AccountCase::Keep).expect("an event of sessions")
+}
 
 /// A text from one user to another, sent `at` ms after [`T0`]; its server id is `m<at>`.
 pub(crate) fn message(from: &User, to: &User, at: u64) -> Value {
@@ -106,5 +114,6 @@ pub(crate) fn shown_recall(from: &User, at: u64, deleted: u64) -> Value {
         "deleteMsgIdClient": format!("c{at}"),
         "deleteMsgIdServer": format!("m{at}"),
         "deleteMsgCreateTime": T0 + at,
+        "postscript": "1",
     })
 }

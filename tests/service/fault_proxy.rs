@@ -45,6 +45,8 @@ struct Proxied {
     requests: Mutex<Vec<(String, String, Value)>>,
     /// How many requests more pass before the fault sets in.
     passing: AtomicUsize,
+    /// Requests for these keys are refused with a code of DynamoDB's.
+    refused: Mutex<Vec<(Value, &'static str)>>,
 }
 
 impl FaultProxy {
@@ -58,6 +60,7 @@ impl FaultProxy {
             fault: Mutex::new(Fault::None),
             passing: AtomicUsize::new(0),
             requests: Mutex::default(),
+            refused: Mutex::default(),
         });
         let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
         let mut tasks = JoinSet::new();
@@ -75,6 +78,12 @@ impl FaultProxy {
         self.set(fault);
     }
 
+    /// Refuses writes of a user's rows from now on.
+    pub(crate) fn refuse(&self, account: &str, code: &'static str) {
+        let refusal = (serde_json::json!({ "S": account }), code);
+        self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+    }
+
     /// Every request so far: its user agent, its action and its input.
     pub(crate) fn requests(&self) -> Vec<(String, String, Value)> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -90,8 +99,14 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
     let text =
         |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let action = text("x-amz-target").rsplit('.').next().unwrap_or_default().to_owned();
-    let request = (text("user-agent"), action, serde_json::from_slice(&body).unwrap_or_default());
+    let request: (_, _, Value) =
+        (text("user-agent"), action, serde_json::from_slice(&body).unwrap_or_default());
+    let user = request.2["Key"]["userId"].clone();
     state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    let refused = state.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((_, code)) = refused.iter().find(|(refused, _)| *refused == user) {
+        return refusal(StatusCode::BAD_REQUEST, code);
+    }
     let fault = *state.fault.lock().unwrap_or_else(PoisonError::into_inner);
     let passes =
         state.passing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();

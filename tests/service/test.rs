@@ -1,9 +1,11 @@
 //! What a scenario is written in: users, the feed, answers.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{future::Future, io::Read, pin::Pin, sync::Arc};
 
+use flate2::read::GzDecoder;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
@@ -140,6 +142,12 @@ impl Test {
         Answer::of(self.app.feed.post(copy).await.expect("the service answers"), self.app.engine()).await
     }
 
+    /// Posts whatever this is, signed.
+    pub(crate) async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Answer {
+        let response = self.app.feed.post_bytes(body.into()).await.expect("the service answers");
+        Answer::of(response, self.app.engine()).await
+    }
+
     /// Posts signed message copies, each of which must be taken.
     pub(crate) async fn deliver<'a>(&self, copies: impl IntoIterator<Item = &'a Value>) {
         for copy in copies {
@@ -166,17 +174,38 @@ impl Test {
         self.try_update_members(Method::PUT, group, &body).await.ok();
     }
 
-    /// Takes the item of a user's session away, as DynamoDB does with expired ones.
-    pub(crate) async fn expire(&self, user: &User, session_id: &str) {
-        let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
-        let input = json!({"TableName": self.app.table("SessionsTable"), "Key": key});
-        self.app.dynamodb().call("DeleteItem", &input).await.expect("the engine answers");
-    }
-
     /// The item of a user's session as the engine holds it.
     pub(crate) async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
-        let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
-        let input = json!({"TableName": self.app.table("SessionsTable"), "Key": key, "ConsistentRead": true});
+        self.row(&user.account, session_id).await
+    }
+
+    /// The same by the user's account.
+    pub(crate) async fn row(&self, account: &str, session_id: &str) -> Option<Value> {
+        let key = json!({"userId": {"S": account}, "sessionId": {"S": session_id}});
+        self.stored("SessionsTable", key).await
+    }
+
+    /// The head of a group as the engine holds it.
+    pub(crate) async fn head(&self, group: &str) -> Option<Value> {
+        self.stored("GroupsTable", json!({"groupId": {"S": group}})).await
+    }
+
+    /// Why a body was kept, and the body, if it was.
+    pub(crate) async fn kept(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
+        let id = hex::encode(Sha256::digest(body));
+        let item = self.stored("KeptCopiesTable", json!({"copyId": {"S": id}})).await?;
+        let text = |name: &str, kind: &str| item[name][kind].as_str().expect("a value").to_owned();
+        let expires_in: u64 = text("expiresAt", "N").parse().expect("a number");
+        let received: u64 = text("receivedAt", "N").parse().expect("a number");
+        assert_eq!(expires_in - received / 1_000, 30 * 24 * 60 * 60);
+        let gzipped = base64_simd::STANDARD.decode_to_vec(text("body", "B")).expect("base64");
+        let mut kept = Vec::new();
+        GzDecoder::new(&*gzipped).read_to_end(&mut kept).expect("gzip");
+        Some((text("reason", "S"), kept))
+    }
+
+    async fn stored(&self, table: &str, key: Value) -> Option<Value> {
+        let input = json!({"TableName": self.app.table(table), "Key": key, "ConsistentRead": true});
         let output = self.app.dynamodb().call("GetItem", &input).await.expect("the engine answers");
         output.get("Item").filter(|item| !item.is_null()).cloned()
     }

@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use session_api::{Call, Environment, Method, Operation, Problem, Reply};
-use session_model::{Fields, InvalidField, InvalidValue, SessionId};
+use session_model::{AccountCase, Fields, InvalidField, InvalidValue, SessionId};
 use session_store::StoreError;
 use tokio::time::{Instant, timeout_at};
 
@@ -28,10 +28,10 @@ impl Operation for DeleteMySession {
         Self
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
         let ids = if call.method() == Method::POST {
-            session_ids(&call.fields(Call::MAX_BODY_BYTES)?)?
+            session_ids(&call.fields(Call::MAX_BODY_BYTES)?, call.account_case())?
         } else {
             vec![call.session_id()?]
         };
@@ -46,7 +46,7 @@ impl Operation for DeleteMySession {
     }
 }
 
-fn session_ids(fields: &Fields) -> Result<Vec<SessionId>, InvalidField> {
+fn session_ids(fields: &Fields, case: AccountCase) -> Result<Vec<SessionId>, InvalidField> {
     const NAME: &str = "sessionIds";
     fields.only(&[NAME])?;
     let texts = fields.texts(NAME)?;
@@ -57,8 +57,8 @@ fn session_ids(fields: &Fields) -> Result<Vec<SessionId>, InvalidField> {
     let ids = texts.iter().enumerate().map(|(index, text)| {
         let refusal =
             |reason: String| InvalidValue::new(format!("must hold valid ids: number {} {reason}", index + 1));
-        let id: SessionId = text.parse().map_err(|reason: InvalidValue| refusal(reason.to_string()))?;
-        if seen.insert(*text) { Ok(id) } else { Err(refusal("is there twice".into())) }
+        let id = case.session_id(text).map_err(|reason| refusal(reason.to_string()))?;
+        if seen.insert(id.clone()) { Ok(id) } else { Err(refusal("is there twice".into())) }
     });
     ids.collect::<Result<_, _>>().map_err(|reason: InvalidValue| reason.of(NAME))
 }
@@ -109,7 +109,7 @@ mod tests {
 
     fn parsed(ids: &serde_json::Value) -> Result<usize, String> {
         let fields = Fields::parse(json!({"sessionIds": ids}).to_string().as_bytes()).unwrap();
-        session_ids(&fields).map(|ids| ids.len()).map_err(|refusal| refusal.to_string())
+        session_ids(&fields, AccountCase::Lower).map(|ids| ids.len()).map_err(|refusal| refusal.to_string())
     }
 
     #[test]
@@ -124,6 +124,7 @@ mod tests {
             (json!("p2p|a"), "must be an array of strings"),
             (json!(["p2p|a", 5]), "must be an array of strings"),
             (json!(["p2p|a", "p2p|b", "p2p|a"]), "must hold valid ids: number 3 is there twice"),
+            (json!(["p2p|a", "p2p|A"]), "must hold valid ids: number 2 is there twice"),
             (json!(["p2p|a", "b"]), "must hold valid ids: number 2 must be one of p2p|<accid>"),
         ] {
             let refusal = parsed(&ids).unwrap_err();

@@ -17,7 +17,7 @@ impl Operation for QueryMySessionList {
         Self
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
         let query = query(call)?;
         let list = call.store().sessions_of(&caller).list(&query, call.now()).await?;
@@ -25,7 +25,7 @@ impl Operation for QueryMySessionList {
     }
 }
 
-fn query(call: &Call) -> Result<ListQuery, InvalidField> {
+fn query(call: &Call<'_>) -> Result<ListQuery, InvalidField> {
     let min = call.query("minTimestamp")?.unwrap_or_default();
     let max = call.query("maxTimestamp")?.unwrap_or_default();
     let need_last_msg = call.query("needLastMsg")?.unwrap_or(Flag(true)).0;

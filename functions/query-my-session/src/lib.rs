@@ -13,7 +13,7 @@ impl Operation for QueryMySession {
         Self
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
         let id = call.session_id()?;
         let session = call.store().sessions_of(&caller).get(&id).await?;

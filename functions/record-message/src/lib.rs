@@ -1,14 +1,32 @@
 //! recordMessage: `POST /v1/messages`. One message copy of the messaging backend, a message or a recall, merged into the
-//! sessions it belongs to. Answers `{}` once every write is durable; anything but 200 (and 500) makes the feed repeat.
+//! sessions it belongs to.
+//!
+//! What becomes of a copy with a good signature:
+//!
+//! - it is applied: 200 and `{}`, once every write is durable;
+//! - it says nothing of sessions: 200 and `{"ignored": "<why>"}`;
+//! - it cannot be taken, or not for all it is about: 200 and `{"kept": "<why>"}`. It lies in `KeptCopies`, and an alarm tells;
+//! - it comes from more than 5 minutes ahead: 503, and kept. It may come again, and a feed that gives up loses nothing;
+//! - the database is busy or silent: 503.
+//!
+//! The feed takes 200 and 500 for delivered and repeats what is answered otherwise, so nothing is answered 200 and lost, and
+//! nothing that repeating cannot mend is answered 5xx.
+
+use std::borrow::Cow;
 
 use futures_util::future;
-use session_api::{Call, Environment, Operation, Problem, Reply, Signature};
-use session_model::{Account, Conversation, Entry, Event, SessionId};
-use session_store::StoreError;
+use serde_json::json;
+use session_api::{Call, Environment, Note, Operation, Outcome, Problem, Reply, Signature};
+use session_model::{Effect, MessageCopy, NotApplied};
+use session_store::{KeepError, StoreError};
+
+/// The longest copy, in bytes: 1 MB.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The operation.
 pub struct RecordMessage {
     signature: Signature,
+    kept_copies: String,
 }
 
 impl Operation for RecordMessage {
@@ -17,43 +35,103 @@ impl Operation for RecordMessage {
     const CONNECTIONS: usize = 2;
 
     fn configure(environment: &mut Environment) -> Self {
-        Self { signature: Signature::configure(environment) }
+        Self {
+            signature: Signature::configure(environment),
+            kept_copies: environment.required("KEPT_COPIES_TABLE"),
+        }
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
-        let body = call.body(Call::MAX_BODY_BYTES)?;
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        let body = call.body(MAX_BODY_BYTES)?;
         if is_console_check(body) {
             return Ok(Reply::default());
         }
         self.signature.verify(call, body)?;
-        match Event::parse(&call.fields(Call::MAX_BODY_BYTES)?, call.now())? {
-            Event::Message(message) => match message.in_group() {
-                Some(message) => call.store().group(&message.group, call.now()).record(&message).await?,
-                None => record_p2p(call, &message.p2p_sides(), &message.entry()).await?,
-            },
-            Event::Recall(recall) => match &recall.conversation {
-                Conversation::Group(group) => {
-                    call.store().group(group, call.now()).recall(&recall.entry()).await?;
-                }
-                Conversation::P2p { .. } => record_p2p(call, &recall.p2p_sides(), &recall.entry()).await?,
-            },
-            Event::NotOurs => {}
+        // A byte that is no UTF-8 matters only where it is read.
+        let text = String::from_utf8_lossy(body);
+        let copy = MessageCopy::parse(&text);
+        let msg_id = copy.as_ref().ok().and_then(MessageCopy::server_id).map(Cow::into_owned);
+        let mut note = Note { msg_id, ..Note::default() };
+        let event =
+            copy.map_err(NotApplied::from).and_then(|copy| copy.event(call.now(), call.account_case()));
+        let fate = match event {
+            Ok(event) if event.latest.is_ahead(call.now()) => Fate::Early,
+            Ok(event) => {
+                note.unknown_notice = event.unknown_notice;
+                apply(call, &event.effect).await?
+            }
+            Err(NotApplied::Ignored(why)) => Fate::Ignored(why),
+            Err(NotApplied::Unreadable(refusal)) => Fate::Kept(refusal.to_string()),
+        };
+        (note.outcome, note.reason) = match &fate {
+            Fate::Applied => (None, None),
+            Fate::Ignored(why) => (Some(Outcome::Ignored), Some((*why).to_owned())),
+            Fate::Kept(why) => (Some(Outcome::Kept), Some(why.clone())),
+            Fate::Early => (Some(Outcome::Kept), Some(EARLY.to_owned())),
+        };
+        if let (Some(Outcome::Kept), Some(why)) = (note.outcome, &note.reason) {
+            let kept = call.store().kept_copies(&self.kept_copies).keep(body, why, call.now()).await;
+            kept.map_err(|error| match error {
+                KeepError::TooLong => Problem::too_large_to_keep(),
+                KeepError::Store(error) => error.into(),
+            })?;
         }
-        Ok(Reply::default())
+        call.note(note);
+        match fate {
+            Fate::Applied => Ok(Reply::default()),
+            Fate::Ignored(why) => Ok(Reply::json(&json!({ "ignored": why }))),
+            Fate::Kept(why) => Ok(Reply::json(&json!({ "kept": why }))),
+            Fate::Early => Err(Problem::unavailable(EARLY)),
+        }
     }
 }
 
-/// Merges the entry into every side's row, and waits for all of them also when one fails: what is written need not be
-/// written by the repeat.
-async fn record_p2p(call: &Call, sides: &[(Account, SessionId)], entry: &Entry) -> Result<(), StoreError> {
-    let writes = sides.iter().map(async |(user, id)| call.store().sessions_of(user).record(id, entry).await);
-    future::join_all(writes).await.into_iter().collect()
+/// What becomes of a signed copy.
+#[derive(Debug)]
+enum Fate {
+    /// It is applied, wholly.
+    Applied,
+    /// It says nothing of sessions, for this reason.
+    Ignored(&'static str),
+    /// It is kept, for this reason.
+    Kept(String),
+    /// It is kept, and may come again when its time has come.
+    Early,
+}
+
+const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to repeat";
+
+/// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
+/// hold up the others.
+async fn apply(call: &Call<'_>, effect: &Effect) -> Result<Fate, StoreError> {
+    let results: Vec<Result<(), StoreError>> = match effect {
+        Effect::P2p { rows, entry } => {
+            let writes =
+                rows.iter().map(async |(user, id)| call.store().sessions_of(user).record(id, entry).await);
+            // All of them also when one fails: what is written need not be written by the repeat.
+            future::join_all(writes).await
+        }
+        Effect::Group { group, event } => match call.store().group(group).apply(event).await {
+            Ok(left_out) => left_out.into_iter().map(|(_, error)| Err(error)).collect(),
+            Err(error) => vec![Err(error)],
+        },
+    };
+    let (lasting, passing): (Vec<_>, Vec<_>) =
+        results.into_iter().filter_map(Result::err).partition(StoreError::is_of_one_item);
+    match (passing.into_iter().next(), lasting.first()) {
+        (Some(error), _) => Err(error),
+        (None, Some(error)) => {
+            Ok(Fate::Kept(format!("items that cannot be written: {}; the first is {error}", lasting.len())))
+        }
+        (None, None) => Ok(Fate::Applied),
+    }
 }
 
 /// Yunxin's console tries an address with an empty body or `{}`, signed or not, and expects 200.
 fn is_console_check(body: &[u8]) -> bool {
-    let significant: Vec<u8> = body.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    matches!(&significant[..], b"" | b"{}")
+    let significant = body.iter().filter(|byte| !byte.is_ascii_whitespace());
+    let first: Vec<u8> = significant.take(3).copied().collect();
+    matches!(&first[..], b"" | b"{}")
 }
 
 #[cfg(test)]
@@ -65,7 +143,7 @@ mod tests {
         for body in ["", " \n", "{}", " { } \n"] {
             assert!(is_console_check(body.as_bytes()), "{body:?}");
         }
-        for body in ["[]", "{", r#"{"eventType":"1"}"#, "null"] {
+        for body in ["[]", "{", r#"{"eventType":"1"}"#, "null", "{} {}"] {
             assert!(!is_console_check(body.as_bytes()), "{body:?}");
         }
     }

@@ -4,11 +4,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
 use session_api::{Call, Environment, Method, Operation, Problem, Reply, Signature};
-use session_model::{Account, Fields, GroupId, InvalidField, InvalidValue, MemberList, Timestamp};
+use session_model::{
+    Account, AccountCase, Fields, GroupEvent, GroupId, InvalidField, InvalidValue, Timestamp,
+};
+use session_store::LeftOut;
 
-/// The longest body, in bytes: 256 KB.
-const MAX_BODY_BYTES: usize = 256 * 1024;
 /// How many accounts one `PATCH` names at most.
 const MAX_CHANGES: usize = 1_000;
 /// How many members one `PUT` names at most: as many as a message copy would.
@@ -27,74 +29,104 @@ impl Operation for UpdateGroupMembers {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
-        self.signature.verify(call, call.body(MAX_BODY_BYTES)?)?;
-        let group = call.group_id()?;
-        let fields = call.fields(MAX_BODY_BYTES)?;
-        let store = call.store().group(&group, call.now());
-        if call.method() == Method::PUT {
-            store.put_members(&whole_list(&fields, &group, call.now())?).await?;
-        } else {
-            let (time, joined, left) = changes(&fields, &group, call.now())?;
-            store.update_members(time, &joined, &left).await?;
-        }
-        Ok(Reply::default())
-    }
-}
-
-fn whole_list(fields: &Fields, group: &GroupId, now: Timestamp) -> Result<MemberList, InvalidField> {
-    fields.only(&["groupId", "time", "members"])?;
-    check_group(fields, group)?;
-    let time = fields.time("time", now)?;
-    let members = accounts(fields, "members")?;
-    if members.len() > MAX_MEMBERS {
-        return Err(InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).of("members"));
-    }
-    Ok(MemberList::new(group, time, &members))
-}
-
-type Changes = (Timestamp, BTreeSet<Account>, BTreeSet<Account>);
-
-fn changes(fields: &Fields, group: &GroupId, now: Timestamp) -> Result<Changes, InvalidField> {
-    fields.only(&["groupId", "time", "add", "remove"])?;
-    check_group(fields, group)?;
-    let time = fields.time("time", now)?;
-    let some = |name| if fields.value(name).is_some() { accounts(fields, name) } else { Ok(BTreeSet::new()) };
-    let (add, remove) = (some("add")?, some("remove")?);
-    if !add.is_disjoint(&remove) {
-        return Err(InvalidValue::new("must not hold an account that add holds too").of("remove"));
-    }
-    match add.len() + remove.len() {
-        0 => Err(InvalidValue::new("must hold accounts, or remove must").of("add")),
-        1..=MAX_CHANGES => Ok((time, add, remove)),
-        _ => {
-            Err(InvalidValue::new(format!("must hold at most {MAX_CHANGES} accounts, together with remove"))
-                .of("add"))
-        }
-    }
-}
-
-/// The signature covers the body alone, so the body must say which group it is for.
-fn check_group(fields: &Fields, group: &GroupId) -> Result<(), InvalidField> {
-    if fields.parsed::<GroupId>("groupId")? == *group {
-        Ok(())
-    } else {
-        Err(InvalidValue::new("must be the group that the path names").of("groupId"))
-    }
-}
-
-fn accounts(fields: &Fields, name: &'static str) -> Result<BTreeSet<Account>, InvalidField> {
-    let mut accounts = BTreeSet::new();
-    for (index, text) in fields.texts(name)?.into_iter().enumerate() {
-        let refusal = |reason: String| {
-            InvalidValue::new(format!("must hold valid accounts: number {} {reason}", index + 1)).of(name)
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        self.signature.verify(call, call.body(Call::MAX_BODY_BYTES)?)?;
+        let body = Body {
+            group: call.group_id()?,
+            fields: call.fields(Call::MAX_BODY_BYTES)?,
+            now: call.now(),
+            case: call.account_case(),
         };
-        let account: Account = text.parse().map_err(|reason: InvalidValue| refusal(reason.to_string()))?;
-        if !accounts.insert(account) {
-            return Err(refusal("is there twice".into()));
+        let event = if call.method() == Method::PUT { body.whole_list()? } else { body.changes()? };
+        let left_out = call.store().group(&body.group).apply(&event).await?;
+        Ok(Reply::json(&Outcome::new(left_out)))
+    }
+}
+
+/// Whose membership could not be written, while all others' was: his partition is full, or his row is damaged.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<Failure>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failure {
+    account: String,
+    code: u16,
+    detail: &'static str,
+}
+
+impl Outcome {
+    fn new(left_out: Vec<LeftOut>) -> Self {
+        let failure = |(account, error): LeftOut| Failure {
+            account: account.to_string(),
+            code: Problem::from(error).code(),
+            detail: "the account's own row cannot be written",
+        };
+        Self { failed: left_out.into_iter().map(failure).collect() }
+    }
+}
+
+/// A body being read, for the group that the path names.
+struct Body {
+    group: GroupId,
+    fields: Fields,
+    now: Timestamp,
+    case: AccountCase,
+}
+
+impl Body {
+    fn whole_list(&self) -> Result<GroupEvent, InvalidField> {
+        self.fields.only(&["groupId", "time", "members"])?;
+        let time = self.time()?;
+        let members = self.accounts("members")?;
+        if members.len() > MAX_MEMBERS {
+            return Err(InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).of("members"));
+        }
+        Ok(GroupEvent::of_list(&self.group, time, &members))
+    }
+
+    fn changes(&self) -> Result<GroupEvent, InvalidField> {
+        self.fields.only(&["groupId", "time", "add", "remove"])?;
+        let time = self.time()?;
+        let some =
+            |name| if self.fields.value(name).is_some() { self.accounts(name) } else { Ok(BTreeSet::new()) };
+        let (add, remove) = (some("add")?, some("remove")?);
+        if !add.is_disjoint(&remove) {
+            return Err(InvalidValue::new("must not hold an account that add holds too").of("remove"));
+        }
+        match add.len() + remove.len() {
+            0 => Err(InvalidValue::new("must hold accounts, or remove must").of("add")),
+            1..=MAX_CHANGES => Ok(GroupEvent::of_changes(time, add, remove)),
+            _ => {
+                let reason = format!("must hold at most {MAX_CHANGES} accounts, together with remove");
+                Err(InvalidValue::new(reason).of("add"))
+            }
         }
     }
-    Ok(accounts)
+
+    /// The time. The signature covers the body alone, so it must say which group it is for.
+    fn time(&self) -> Result<Timestamp, InvalidField> {
+        if self.fields.read("groupId", |text| self.case.group_id(text))? != self.group {
+            return Err(InvalidValue::new("must be the group that the path names").of("groupId"));
+        }
+        self.fields.time("time", self.now)
+    }
+
+    fn accounts(&self, name: &'static str) -> Result<BTreeSet<Account>, InvalidField> {
+        let mut accounts = BTreeSet::new();
+        for (index, text) in self.fields.texts(name)?.into_iter().enumerate() {
+            let refusal = |reason: String| {
+                InvalidValue::new(format!("must hold valid accounts: number {} {reason}", index + 1)).of(name)
+            };
+            let account = self.case.account(text).map_err(|reason| refusal(reason.to_string()))?;
+            if !accounts.insert(account) {
+                return Err(refusal("is there twice".into()));
+            }
+        }
+        Ok(accounts)
+    }
 }
 
 #[cfg(test)]
@@ -106,12 +138,17 @@ mod tests {
     const TIME: u64 = 1_700_000_000_000;
 
     fn parsed<T>(
-        parse: fn(&Fields, &GroupId, Timestamp) -> Result<T, InvalidField>,
+        parse: fn(&Body) -> Result<GroupEvent, InvalidField>,
         body: &Value,
+        result: fn(GroupEvent) -> T,
     ) -> Result<T, String> {
-        let fields = Fields::parse(body.to_string().as_bytes()).unwrap();
-        parse(&fields, &"team|1".parse().unwrap(), Timestamp::from_millis(TIME))
-            .map_err(|refusal| refusal.to_string())
+        let body = Body {
+            group: "team|1".parse().unwrap(),
+            fields: Fields::parse(body.to_string().as_bytes()).unwrap(),
+            now: Timestamp::from_millis(TIME),
+            case: AccountCase::Keep,
+        };
+        parse(&body).map(result).map_err(|refusal| refusal.to_string())
     }
 
     fn numbered(count: usize) -> Vec<String> {
@@ -122,7 +159,7 @@ mod tests {
     fn a_change_names_its_group_its_time_and_its_accounts() {
         let change = |add: Value, remove: Value| {
             let body = json!({"groupId": "team|1", "time": TIME, "add": add, "remove": remove});
-            parsed(changes, &body).map(|(_, add, remove)| (add.len(), remove.len()))
+            parsed(Body::changes, &body, |event| (event.joined.len(), event.left.len()))
         };
         assert_eq!(change(json!(["a", "b"]), json!(["c"])), Ok((2, 1)));
         assert_eq!(change(Value::Null, json!(["c"])), Ok((0, 1)));
@@ -153,11 +190,15 @@ mod tests {
                 "time must be a time in milliseconds, not before",
             ),
             (
+                json!({"groupId": "team|1", "time": TIME + 300_001, "add": ["a"]}),
+                "time must be a time in milliseconds, not more than 5 minutes ahead",
+            ),
+            (
                 json!({"groupId": "team|1", "time": TIME, "members": []}),
                 "body must hold no other fields than groupId",
             ),
         ] {
-            assert!(parsed(changes, &body).unwrap_err().starts_with(refusal), "{body}");
+            assert!(parsed(Body::changes, &body, |_| ()).unwrap_err().starts_with(refusal), "{body}");
         }
     }
 
@@ -165,7 +206,7 @@ mod tests {
     fn a_whole_list_may_be_empty_and_has_its_limit() {
         let list = |members: Value| {
             let body = json!({"groupId": "team|1", "time": TIME, "members": members});
-            parsed(whole_list, &body).map(|list| list.members().len())
+            parsed(Body::whole_list, &body, |event| event.list.unwrap().members().len())
         };
         assert_eq!(list(json!([])), Ok(0));
         assert_eq!(list(json!(numbered(200))), Ok(200));

@@ -15,7 +15,7 @@ impl Operation for UpdateMySession {
         Self
     }
 
-    async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
         let id = call.session_id()?;
         let ext = ext(&call.fields(Call::MAX_BODY_BYTES)?)?;

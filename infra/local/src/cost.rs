@@ -191,6 +191,7 @@ impl Meter {
             data: None,
             dynamodb_endpoint: None,
             functions_endpoint: None,
+            parameters: HashMap::new(),
             executables,
             log: Arc::new(move |function, line| {
                 let parsed: Value = serde_json::from_str(line).unwrap_or_default();

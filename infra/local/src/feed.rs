@@ -45,17 +45,22 @@ impl Feed {
 
     /// Posts a message copy, signed.
     pub async fn post(&self, copy: &Value) -> Result<Response> {
-        self.call(Method::POST, "/v1/messages", copy).await
+        self.post_bytes(copy.to_string().into_bytes()).await
+    }
+
+    /// Posts whatever this is, signed.
+    pub async fn post_bytes(&self, body: Vec<u8>) -> Result<Response> {
+        self.call(Method::POST, "/v1/messages", body).await
     }
 
     /// Tells who joined and left a group (`PATCH`), or who its members are (`PUT`), signed in the same way.
     pub async fn update_members(&self, method: Method, group_id: &str, body: &Value) -> Result<Response> {
         let group_id = utf8_percent_encode(group_id, NON_ALPHANUMERIC);
-        self.call(method, &format!("/v1/groups/{group_id}/members"), body).await
+        let path = format!("/v1/groups/{group_id}/members");
+        self.call(method, &path, body.to_string().into_bytes()).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Response> {
-        let body = body.to_string();
+    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Response> {
         let cur_time = clock::now_ms().to_string();
         let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
         let request = self
@@ -89,15 +94,17 @@ impl Feed {
         for _ in 0..3 {
             let response = send().await?;
             let status = response.status();
-            if status.is_success() {
+            let text = response.text().await.unwrap_or_default();
+            // What was not applied, or not wholly, is answered 200 too, and says why.
+            if status.is_success() && text == "{}" {
                 return Ok(());
             }
-            refusal = format!("{status}: {}", response.text().await.unwrap_or_default());
-            if status.is_client_error() {
+            refusal = format!("{status}: {text}");
+            if !status.is_server_error() {
                 break;
             }
         }
-        bail!("the service refused: {refusal}")
+        bail!("the service did not take it: {refusal}")
     }
 }
 
@@ -109,7 +116,7 @@ pub fn no_service(url: &str) -> String {
 
 /// The `MD5` and the `CheckSum` of a body.
 #[must_use]
-pub fn sign(app_secret: &str, body: &str, cur_time: &str) -> (String, String) {
+pub fn sign(app_secret: &str, body: impl AsRef<[u8]>, cur_time: &str) -> (String, String) {
     let md5 = encode(Md5::digest(body));
     let check_sum = encode(Sha1::digest(format!("{app_secret}{md5}{cur_time}")));
     (md5, check_sum)

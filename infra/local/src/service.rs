@@ -31,6 +31,8 @@ pub struct Options {
     pub dynamodb_endpoint: Option<String>,
     /// The endpoint that the functions are given, where it differs: a proxy before the engine.
     pub functions_endpoint: Option<String>,
+    /// Parameters of the template that differ from their defaults.
+    pub parameters: HashMap<&'static str, String>,
     /// The functions' executables by name.
     pub executables: HashMap<String, PathBuf>,
     /// Where the functions' output goes.
@@ -63,12 +65,13 @@ impl Service {
         let mut tasks = JoinSet::new();
         let url = format!("http://{}", options.listener.local_addr()?);
         let issuer = Issuer::new(format!("{url}{ISSUER_PATH}"), AUDIENCE.to_owned())?;
-        let parameters = HashMap::from([
+        let mut parameters = HashMap::from([
             ("JwtIssuer", issuer.url().to_owned()),
             ("JwtAudience", AUDIENCE.to_owned()),
             ("MessageCopyAppKey", LOCAL_APP_KEY.to_owned()),
             ("MessageCopyAppSecret", LOCAL_APP_SECRET.to_owned()),
         ]);
+        parameters.extend(options.parameters.clone());
         let template = Template::read(&executables::workspace().join("infra/template.yaml"), &parameters)?;
         let dynamodb = match &options.dynamodb_endpoint {
             Some(endpoint) => DynamoDb::at(endpoint),

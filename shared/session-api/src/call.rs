@@ -1,33 +1,41 @@
 //! One call: who calls, with what.
 
-use std::{borrow::Cow, str::FromStr, sync::Arc};
+use std::{borrow::Cow, str::FromStr, sync::OnceLock};
 
-use lambda_http::{
-    Request, RequestExt,
-    http::{HeaderMap, Method, header},
-    request::RequestContext,
-};
+use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
-use session_model::{Account, Fields, GroupId, InvalidField, InvalidValue, SessionId, Timestamp};
+use session_model::{
+    Account, AccountCase, Fields, GroupId, InvalidField, InvalidValue, SessionId, Timestamp,
+};
 use session_store::Store;
 
-use crate::Problem;
+use crate::{Note, Problem, event::Event};
+
+/// What a function knows of its callers before they call.
+#[derive(Clone, Debug)]
+pub(crate) struct Callers {
+    /// The claim of the token that names the user.
+    pub(crate) user_claim: String,
+    /// How accounts are written.
+    pub(crate) account_case: AccountCase,
+}
 
 /// One call of an operation.
 #[derive(Debug)]
-pub struct Call {
-    request: Request,
+pub struct Call<'a> {
+    event: Event<'a>,
     store: Store,
     now: Timestamp,
-    user_claim: Arc<str>,
+    callers: &'a Callers,
+    note: OnceLock<Note>,
 }
 
-impl Call {
-    /// The longest body of most operations, in bytes: 64 KB.
-    pub const MAX_BODY_BYTES: usize = 64 * 1024;
+impl<'a> Call<'a> {
+    /// The longest body of most operations, in bytes: 256 KB.
+    pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-    pub(crate) fn new(request: Request, store: Store, now: Timestamp, user_claim: Arc<str>) -> Self {
-        Self { request, store, now, user_claim }
+    pub(crate) fn new(event: Event<'a>, store: Store, now: Timestamp, callers: &'a Callers) -> Self {
+        Self { event, store, now, callers, note: OnceLock::new() }
     }
 
     /// The store, counting the units of this call.
@@ -42,38 +50,42 @@ impl Call {
         self.now
     }
 
+    /// How accounts are written.
+    #[must_use]
+    pub fn account_case(&self) -> AccountCase {
+        self.callers.account_case
+    }
+
     /// The user whom the verified token's claim names. Fails closed: 401 when no authorizer has been there.
     pub fn caller(&self) -> Result<Account, Problem> {
-        let claims = match self.request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => {
-                context.authorizer.as_ref().and_then(|authorizer| authorizer.jwt.as_ref())
-            }
-            _ => None,
-        };
-        let claim = claims.and_then(|jwt| jwt.claims.get(&*self.user_claim));
-        claim.and_then(|user| user.parse().ok()).ok_or_else(Problem::no_identity)
+        let claim = self.event.claim(&self.callers.user_claim);
+        let account = claim.and_then(|user| self.account_case().account(&user).ok());
+        account.ok_or_else(Problem::no_identity)
     }
 
     /// The method, for an operation with routes of several.
     #[must_use]
     pub fn method(&self) -> &Method {
-        self.request.method()
+        self.event.method()
     }
 
     /// The session that the path names.
     pub fn session_id(&self) -> Result<SessionId, InvalidField> {
-        self.path("sessionId")
+        self.path("sessionId", |text| self.account_case().session_id(text))
     }
 
     /// The group that the path names.
     pub fn group_id(&self) -> Result<GroupId, InvalidField> {
-        self.path("groupId")
+        self.path("groupId", |text| self.account_case().group_id(text))
     }
 
-    fn path<T: FromStr<Err = InvalidValue>>(&self, name: &'static str) -> Result<T, InvalidField> {
-        let parameters = self.request.path_parameters_ref();
-        let text = parameters.and_then(|parameters| parameters.first(name)).unwrap_or_default();
-        decoded_once(text).and_then(|text| text.parse()).map_err(|reason| reason.of(name))
+    fn path<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Result<T, InvalidField> {
+        let text = self.event.path_parameter(name).unwrap_or_default();
+        decoded_once(&text).and_then(|text| read(&text)).map_err(|reason| reason.of(name))
     }
 
     /// A query parameter, if it is given.
@@ -81,31 +93,31 @@ impl Call {
         &self,
         name: &'static str,
     ) -> Result<Option<T>, InvalidField> {
-        let values = self.request.query_string_parameters_ref().and_then(|parameters| parameters.all(name));
-        match values.as_deref() {
-            None | Some([]) => Ok(None),
-            Some([""]) => Err(InvalidValue::new("must not be empty").of(name)),
-            Some([value]) => value.parse().map(Some).map_err(|reason: InvalidValue| reason.of(name)),
-            Some(_) => Err(InvalidValue::new("must be given only once").of(name)),
+        let mut values = self.event.query(name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) if value.is_empty() => Err(InvalidValue::new("must not be empty").of(name)),
+            (Some(value), None) => value.parse().map(Some).map_err(|reason: InvalidValue| reason.of(name)),
+            (Some(_), Some(_)) => Err(InvalidValue::new("must be given only once").of(name)),
         }
     }
 
-    /// A header's text; none when it is absent or no text.
+    /// A header's text; none when it is absent.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers().get(name).and_then(|value| value.to_str().ok())
+    pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.event.header(name)
     }
 
     /// The body as it came.
     pub fn body(&self, max_bytes: usize) -> Result<&[u8], Problem> {
-        let body: &[u8] = self.request.body().as_ref();
+        let body = self.event.body();
         if body.len() > max_bytes { Err(Problem::too_large(max_bytes)) } else { Ok(body) }
     }
 
     /// The fields of the body, which must be a JSON object and say so.
     pub fn fields(&self, max_bytes: usize) -> Result<Fields, Problem> {
         let body = self.body(max_bytes)?;
-        let content_type = self.header(header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        let content_type = self.header("content-type").unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim();
         if !media_type.eq_ignore_ascii_case("application/json") {
             return Err(InvalidValue::new("must be application/json").of("Content-Type").into());
@@ -113,18 +125,13 @@ impl Call {
         Ok(Fields::parse(body)?)
     }
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        self.request.headers()
+    /// Has the log tell more of this call than its status; the first note counts.
+    pub fn note(&self, note: Note) {
+        let _ = self.note.set(note);
     }
 
-    /// The id of the call: the gateway's where it came through one, which the client has as `apigw-requestid`.
-    pub(crate) fn request_id(&self) -> Cow<'_, str> {
-        let gateway = match self.request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref(),
-            _ => None,
-        };
-        let lambda = || self.request.lambda_context_ref().map(|context| context.request_id.as_str());
-        gateway.or_else(lambda).unwrap_or_default().into()
+    pub(crate) fn noted(&self) -> Option<&Note> {
+        self.note.get()
     }
 }
 
@@ -139,23 +146,21 @@ fn decoded_once(text: &str) -> Result<Cow<'_, str>, InvalidValue> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use lambda_http::request::LambdaRequest;
     use serde_json::{Value, json};
     use session_model::Limit;
     use session_store::Settings;
 
     use super::*;
 
-    /// A call as API Gateway makes it, with these parts of the event set.
-    pub(crate) async fn call(parts: Value) -> Call {
+    /// What a call as API Gateway makes it, with these parts of the event set, comes to.
+    pub(crate) fn with_call<T>(parts: &Value, read: impl FnOnce(&Call<'_>) -> T) -> T {
+        with_call_in(AccountCase::Keep, parts, read)
+    }
+
+    fn with_call_in<T>(account_case: AccountCase, parts: &Value, read: impl FnOnce(&Call<'_>) -> T) -> T {
         let mut event = json!({
-            "version": "2.0", "routeKey": "GET /v1/sessions", "rawPath": "/v1/sessions", "rawQueryString": "",
-            "headers": {"content-type": "application/json"}, "isBase64Encoded": false,
-            "requestContext": {
-                "accountId": "123456789012", "apiId": "api", "stage": "$default", "requestId": "r-1", "timeEpoch": 0,
-                "http": {"method": "GET", "path": "/v1/sessions", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1",
-                         "userAgent": "test"},
-            },
+            "version": "2.0", "rawQueryString": "", "headers": {"content-type": "application/json"},
+            "isBase64Encoded": false, "requestContext": {"requestId": "r-1", "http": {"method": "GET"}},
         });
         for (name, value) in parts.as_object().unwrap() {
             match name.as_str() {
@@ -163,26 +168,55 @@ pub(crate) mod tests {
                 name => event[name] = value.clone(),
             }
         }
-        let request = serde_json::from_value::<LambdaRequest>(event).unwrap().into();
+        let (json, callers) = (event.to_string(), Callers { user_claim: "sub".into(), account_case });
         let store = Store::connect(Settings::default()).unwrap();
-        Call::new(request, store, Timestamp::from_millis(1), "sub".into())
+        read(&Call::new(Event::parse(&json).unwrap(), store, Timestamp::from_millis(1), &callers))
     }
 
     fn claims(claims: &Value) -> Value {
         json!({"authorizer": {"jwt": {"claims": claims, "scopes": null}}})
     }
 
-    #[tokio::test]
-    async fn the_caller_is_the_sub_claim_and_nothing_else() {
-        assert_eq!(call(claims(&json!({"sub": "alice"}))).await.caller().unwrap().as_str(), "alice");
+    #[test]
+    fn the_caller_is_the_sub_claim_and_nothing_else() {
+        let caller =
+            |parts: &Value| with_call(parts, |call| call.caller().map(|account| account.to_string()));
+        assert_eq!(caller(&claims(&json!({"sub": "alice"}))).as_deref(), Ok("alice"));
         let lambda_authorizer = json!({"authorizer": {"lambda": {"sub": "alice"}}});
-        for parts in [json!({}), claims(&json!({})), claims(&json!({"sub": ""})), lambda_authorizer] {
-            assert_eq!(call(parts.clone()).await.caller(), Err(Problem::no_identity()), "{parts}");
+        for parts in [
+            json!({}),
+            claims(&json!({})),
+            claims(&json!({"sub": ""})),
+            claims(&json!({"sub": 7})),
+            claims(&json!({"sub": ["alice"]})),
+            lambda_authorizer,
+        ] {
+            assert_eq!(caller(&parts), Err(Problem::no_identity()), "{parts}");
         }
     }
 
-    #[tokio::test]
-    async fn a_session_id_is_decoded_exactly_once() {
+    #[test]
+    fn the_user_and_his_sessions_are_taken_in_the_case_of_accounts() {
+        let parts = json!({
+            "authorizer": {"jwt": {"claims": {"sub": "Alice"}}}, "pathParameters": {"sessionId": "p2p%7CBob", "groupId": "team|T"},
+        });
+        for (case, expected) in [
+            (AccountCase::Keep, ["Alice", "p2p|Bob", "team|T"]),
+            (AccountCase::Lower, ["alice", "p2p|bob", "team|t"]),
+        ] {
+            let read = with_call_in(case, &parts, |call| {
+                [
+                    call.caller().unwrap().to_string(),
+                    call.session_id().unwrap().to_string(),
+                    call.group_id().unwrap().to_string(),
+                ]
+            });
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn a_session_id_is_decoded_exactly_once() {
         for (parameter, expected) in [
             ("p2p|alice", Some("p2p|alice")),
             ("p2p%7Calice", Some("p2p|alice")),
@@ -191,36 +225,39 @@ pub(crate) mod tests {
             ("p2p%7C%ff", None),
             ("alice", None),
         ] {
-            let id = call(json!({"pathParameters": {"sessionId": parameter}})).await.session_id();
-            assert_eq!(id.as_ref().map(SessionId::as_str).ok(), expected, "{parameter}");
+            let parts = json!({"pathParameters": {"sessionId": parameter}});
+            let id = with_call(&parts, |call| call.session_id().map(|id| id.to_string()));
+            assert_eq!(id.as_deref().ok(), expected, "{parameter}");
             assert!(id.is_ok() || id.is_err_and(|refusal| refusal.field == "sessionId"));
         }
     }
 
-    #[tokio::test]
-    async fn a_query_parameter_is_given_once_and_holds_something() {
-        let limit = async |query: &str| {
-            let limit = call(json!({"rawQueryString": query})).await.query::<Limit>("limit");
-            limit.map(|limit| limit.map(Limit::get)).map_err(|refusal| refusal.to_string())
+    #[test]
+    fn a_query_parameter_is_given_once_or_not_at_all() {
+        let limit = |query: &str| {
+            with_call(&json!({"rawQueryString": query}), |call| {
+                call.query::<Limit>("limit").map_err(|refusal| refusal.to_string())
+            })
         };
-        assert_eq!(limit("").await, Ok(None));
-        assert_eq!(limit("limit=7").await, Ok(Some(7)));
-        assert_eq!(limit("limit=").await, Err("limit must not be empty".into()));
-        assert_eq!(limit("limit=7&limit=7").await, Err("limit must be given only once".into()));
-        assert_eq!(limit("limit=x").await, Err("limit must be a whole number from 1 to 100".into()));
+        assert_eq!(limit(""), Ok(None));
+        assert_eq!(limit("limit=7"), Ok(Some("7".parse().unwrap())));
+        assert_eq!(limit("limit="), Err("limit must not be empty".into()));
+        assert_eq!(limit("limit=7&limit=7"), Err("limit must be given only once".into()));
+        assert_eq!(limit("limit=x"), Err("limit must be a whole number from 1 to 100".into()));
     }
 
-    #[tokio::test]
-    async fn a_body_says_that_it_is_json_and_is_not_too_long() {
-        let fields = async |content_type: &str, body: &str| {
+    #[test]
+    fn a_body_says_that_it_is_json_and_is_not_too_long() {
+        let fields = |content_type: &str, body: &str| {
             let parts = json!({"headers": {"content-type": content_type}, "body": body});
-            call(parts).await.fields(10).map(|fields| fields.is_empty()).map_err(|problem| problem.status())
+            let status = |problem: Problem| problem.status();
+            with_call(&parts, |call| call.fields(10).map(|fields| fields.is_empty()).map_err(status))
         };
-        assert_eq!(fields("application/json", "{}").await, Ok(true));
-        assert_eq!(fields("Application/JSON; charset=utf-8", "{}").await, Ok(true));
-        assert_eq!(fields("text/plain", "{}").await, Err(400));
-        assert_eq!(fields("", "{}").await, Err(400));
-        assert_eq!(fields("application/json", "{").await, Err(400));
-        assert_eq!(fields("application/json", "{         }").await, Err(413));
+        assert_eq!(fields("application/json", "{}"), Ok(true));
+        assert_eq!(fields("Application/JSON; charset=utf-8", "{}"), Ok(true));
+        assert_eq!(fields("text/plain", "{}"), Err(400));
+        assert_eq!(fields("", "{}"), Err(400));
+        assert_eq!(fields("application/json", "{"), Err(400));
+        assert_eq!(fields("application/json", "{         }"), Err(413));
     }
 }

@@ -1,6 +1,10 @@
 //! Configuration: environment variables, all read at start-up, all problems reported at once.
 
-use std::env::{self, VarError};
+use std::{
+    env::{self, VarError},
+    fmt,
+    str::FromStr,
+};
 
 use lambda_http::http::Uri;
 
@@ -49,14 +53,16 @@ impl Environment {
         Some(value)
     }
 
-    /// Whether the variable says `true`. Without a value it says `false`.
-    pub(crate) fn flag(&mut self, name: &'static str) -> bool {
-        match self.optional(name).as_deref() {
-            Some("true") => true,
-            Some("false") | None => false,
-            Some(_) => {
-                self.problem(format!("{name} is neither true nor false"));
-                false
+    /// The variable's value, read; none without one.
+    pub(crate) fn parsed<T: FromStr>(&mut self, name: &'static str) -> Option<T>
+    where
+        T::Err: fmt::Display,
+    {
+        match self.optional(name)?.parse() {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.problem(format!("{name} is not valid: {reason}"));
+                None
             }
         }
     }
@@ -94,15 +100,15 @@ mod tests {
         assert_eq!(environment.optional("EMPTY"), None);
         assert_eq!(environment.optional("ABSENT"), None);
         assert_eq!(environment.url("URL").as_deref(), Some("http://127.0.0.1:8000"));
-        assert!(environment.flag("TRUE"));
-        assert!(!environment.flag("EMPTY"));
+        assert_eq!(environment.parsed("TRUE"), Some(true));
+        assert_eq!(environment.parsed::<bool>("EMPTY"), None);
         environment.url("TRUE");
-        environment.flag("SET");
+        assert_eq!(environment.parsed::<u64>("SET"), None);
         environment.required("EMPTY");
         environment.required("ABSENT");
         environment.required("BYTES");
-        let problems = "TRUE is not a URL; SET is neither true nor false; EMPTY is not set; ABSENT is not set; BYTES is \
-                        not valid UTF-8";
+        let problems = "TRUE is not a URL; SET is not valid: invalid digit found in string; EMPTY is not set; \
+                        ABSENT is not set; BYTES is not valid UTF-8";
         assert_eq!(environment.finish(), Err(problems.to_owned()));
     }
 }

@@ -4,6 +4,7 @@
 mod call;
 mod clock;
 mod environment;
+mod event;
 mod log;
 mod memory;
 mod problem;
@@ -14,6 +15,7 @@ mod signature;
 pub use call::Call;
 pub use environment::Environment;
 pub use lambda_http::http::Method;
+pub use log::{Note, Outcome};
 pub use problem::Problem;
 pub use reply::Reply;
 pub use serve::{Operation, main};

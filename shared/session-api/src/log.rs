@@ -8,7 +8,36 @@ use std::{
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::json;
+use session_model::Timestamp;
 use session_store::Units;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::clock;
+
+/// What the log tells of a call beside its status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// What became of a message copy that was not applied.
+    pub outcome: Option<Outcome>,
+    /// Why: which field, never what is in it.
+    pub reason: Option<String>,
+    /// The server id of the message.
+    pub msg_id: Option<String>,
+    /// Whether a notification was of a kind that is not known.
+    pub unknown_notice: bool,
+}
+
+/// What became of a message copy that was not applied. Alarms count these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It says nothing of sessions.
+    Ignored,
+    /// It could not be taken, and lies in `KeptCopies`.
+    Kept,
+    /// It was refused for its signature or its length.
+    Refused,
+}
 
 /// What came of one invocation.
 #[derive(Debug)]
@@ -20,17 +49,21 @@ pub(crate) struct Invocation<'a> {
     pub(crate) duration: Duration,
     pub(crate) units: Units,
     pub(crate) request_id: &'a str,
+    pub(crate) note: Option<&'a Note>,
 }
 
-/// The line. `level` is what Lambda's own log filter goes by.
+/// The line. `level` and `timestamp` are what Lambda's own log filter goes by: it files a line without either as INFO.
 impl Serialize for Invocation<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let level = match self.status {
-            500.. => "ERROR",
-            400.. => "WARN",
+        let nothing = Note::default();
+        let note = self.note.unwrap_or(&nothing);
+        let level = match (self.status, note.outcome) {
+            (500.., _) | (_, Some(Outcome::Kept)) | (413, Some(Outcome::Refused)) => "ERROR",
+            (400.., _) => "WARN",
             _ => "INFO",
         };
         let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("timestamp", &rfc3339(clock::now()))?;
         line.serialize_entry("level", level)?;
         line.serialize_entry("operation", self.operation)?;
         line.serialize_entry("status", &self.status)?;
@@ -39,11 +72,26 @@ impl Serialize for Invocation<'_> {
         line.serialize_entry("readUnits", &self.units.read)?;
         line.serialize_entry("writeUnits", &self.units.write)?;
         line.serialize_entry("requestId", self.request_id)?;
-        if let Some(cause) = self.cause {
+        if let Some(cause) = note.reason.as_deref().or(self.cause) {
             line.serialize_entry("cause", cause)?;
+        }
+        if let Some(outcome) = note.outcome {
+            line.serialize_entry("outcome", &outcome)?;
+        }
+        if let Some(msg_id) = &note.msg_id {
+            line.serialize_entry("msgId", msg_id)?;
+        }
+        if note.unknown_notice {
+            line.serialize_entry("unknownNotice", &true)?;
         }
         line.end()
     }
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.as_millis()) * 1_000_000);
+    // A clock that is beyond the year 9999 has no such text.
+    time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 impl Invocation<'_> {
@@ -54,17 +102,22 @@ impl Invocation<'_> {
 
 /// Logs why a function cannot start.
 pub(crate) fn start_failed(operation: &'static str, problem: &str) {
-    print(&json!({"level": "ERROR", "operation": operation, "message": format!("cannot start: {problem}")}));
+    error(operation, &format!("cannot start: {problem}"), None);
 }
 
 /// Lets a panic log where it happened, without its message, which may hold anything.
 pub(crate) fn log_panics(operation: &'static str) {
     panic::set_hook(Box::new(move |panic| {
         let location = panic.location().map(ToString::to_string);
-        print(
-            &json!({"level": "ERROR", "operation": operation, "message": "panicked", "location": location}),
-        );
+        error(operation, "panicked", location.as_deref());
     }));
+}
+
+fn error(operation: &'static str, message: &str, location: Option<&str>) {
+    let timestamp = rfc3339(clock::now());
+    print(
+        &json!({"timestamp": timestamp, "level": "ERROR", "operation": operation, "message": message, "location": location}),
+    );
 }
 
 fn print(line: &impl Serialize) {
@@ -78,22 +131,56 @@ fn print(line: &impl Serialize) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_line_says_what_happened_at_which_cost() {
-        let invocation = Invocation {
-            operation: "queryMySession",
-            status: 503,
-            code: 503,
-            cause: Some("throttled: T"),
+    fn invocation(status: u16) -> Invocation<'static> {
+        Invocation {
+            operation: "recordMessage",
+            status,
+            code: status,
+            cause: None,
             duration: Duration::from_micros(1_500),
             units: Units { read: 1.0, write: 0.0 },
             request_id: "r-1",
-        };
+            note: None,
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_happened_at_which_cost() {
+        let mut line = json!(Invocation { cause: Some("throttled: T"), ..invocation(503) });
+        let timestamp = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert!(timestamp.as_str().unwrap().ends_with('Z'), "{timestamp}");
         assert_eq!(
-            json!(invocation),
-            json!({"level": "ERROR", "operation": "queryMySession", "status": 503, "code": 503, "durationMs": 1.5,
+            line,
+            json!({"level": "ERROR", "operation": "recordMessage", "status": 503, "code": 503, "durationMs": 1.5,
                    "readUnits": 1.0, "writeUnits": 0.0, "requestId": "r-1", "cause": "throttled: T"})
         );
-        assert_eq!(json!(Invocation { status: 404, ..invocation })["level"], "WARN");
+        assert_eq!(rfc3339(Timestamp::from_millis(1_700_000_000_120)), "2023-11-14T22:13:20.12Z");
+    }
+
+    #[test]
+    fn what_somebody_must_look_at_is_an_error() {
+        let level = |status, outcome| {
+            let note = Note { outcome, reason: Some("to is missing".into()), ..Note::default() };
+            json!(Invocation { note: Some(&note), ..invocation(status) })["level"].take()
+        };
+        assert_eq!(level(200, None), "INFO");
+        assert_eq!(level(200, Some(Outcome::Ignored)), "INFO");
+        assert_eq!(level(200, Some(Outcome::Kept)), "ERROR");
+        assert_eq!(level(403, Some(Outcome::Refused)), "WARN");
+        assert_eq!(level(413, Some(Outcome::Refused)), "ERROR");
+        assert_eq!(level(404, None), "WARN");
+    }
+
+    #[test]
+    fn a_note_tells_what_became_of_a_copy() {
+        let note = Note {
+            outcome: Some(Outcome::Kept),
+            reason: Some("to is missing".into()),
+            msg_id: Some("17".into()),
+            unknown_notice: true,
+        };
+        let line = json!(Invocation { note: Some(&note), ..invocation(200) });
+        assert_eq!((&line["outcome"], &line["cause"]), (&json!("kept"), &json!("to is missing")));
+        assert_eq!((&line["msgId"], &line["unknownNotice"]), (&json!("17"), &json!(true)));
     }
 }

@@ -68,6 +68,12 @@ impl Problem {
         Self::new(Kind::TooLarge, format!("body must be at most {limit} bytes long"))
     }
 
+    /// 413: the body is too long to be kept for later.
+    #[must_use]
+    pub fn too_large_to_keep() -> Self {
+        Self::new(Kind::TooLarge, "body cannot be taken, and is too long to be kept for later")
+    }
+
     /// 503: not possible now; the same call may be repeated.
     #[must_use]
     pub fn unavailable(detail: &'static str) -> Self {
@@ -82,6 +88,17 @@ impl Problem {
     /// 503: the operation panicked.
     pub(crate) fn panicked() -> Self {
         Self::unavailable("the call was interrupted; safe to repeat").because("panic")
+    }
+
+    /// 503: the function was started with a configuration that it cannot work with.
+    pub(crate) fn misconfigured(reason: &str) -> Self {
+        Self::unavailable("the service is not configured; safe to repeat").because(reason)
+    }
+
+    /// 503: the event is none that a gateway makes of a call.
+    pub(crate) fn unreadable_event() -> Self {
+        Self::unavailable("the call could not be read; safe to repeat")
+            .because("event: not that of an HTTP call")
     }
 
     /// For a caller that takes a 500 for delivered, as the feed does: what failed is not done, so it must repeat it.
@@ -108,9 +125,9 @@ impl Problem {
         &self.detail
     }
 
-    /// Why, for the log.
-    pub(crate) fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+    /// Why, for the log: what the caller is not told, or what he is, which names fields and never holds what was in them.
+    pub(crate) fn cause(&self) -> &str {
+        self.cause.as_deref().unwrap_or(&self.detail)
     }
 
     /// The document.
@@ -138,7 +155,9 @@ impl From<StoreError> for Problem {
         let problem = match error {
             StoreError::Throttled(_) => Self::unavailable("the database is busy; safe to repeat"),
             StoreError::Unavailable(_) => Self::unavailable("the database did not answer; safe to repeat"),
-            StoreError::MalformedItem(_) | StoreError::Failed(_) => Self::new(Kind::Failed, "internal error"),
+            StoreError::MalformedItem(_) | StoreError::Refused(_) | StoreError::Failed(_) => {
+                Self::new(Kind::Failed, "internal error")
+            }
         };
         problem.because(error.to_string())
     }
@@ -166,10 +185,11 @@ mod tests {
             (StoreError::Throttled("T".into()), 503, "throttled: T"),
             (StoreError::Unavailable("U".into()), 503, "unavailable: U"),
             (StoreError::MalformedItem("ext"), 500, "malformed item: attribute ext"),
+            (StoreError::Refused("R".into()), 500, "refused: R"),
             (StoreError::Failed("F".into()), 500, "failed: F"),
         ] {
             let problem = Problem::from(error);
-            assert_eq!((problem.status(), problem.cause()), (status, Some(logged)));
+            assert_eq!((problem.status(), problem.cause()), (status, logged));
             assert!(!problem.document("r").to_string().contains(logged));
             assert_eq!(problem.repeatable().status(), 503);
         }

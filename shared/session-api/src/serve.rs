@@ -2,18 +2,22 @@
 
 use std::{
     convert::Infallible,
-    panic::{AssertUnwindSafe, resume_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
-use lambda_http::{LambdaEvent, Request, RequestExt, lambda_runtime, request::LambdaRequest, service_fn};
+use lambda_http::{LambdaEvent, lambda_runtime, service_fn};
+use serde_json::value::RawValue;
 use session_store::{Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
-use crate::{Call, Environment, Problem, Reply, clock, log, memory, reply::Answer};
+use crate::{
+    Call, Environment, Note, Outcome, Problem, Reply, call::Callers, clock, event::Event, log, memory,
+    reply::Answer,
+};
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
 /// callers may not repeat.
@@ -32,7 +36,7 @@ pub trait Operation: Send + Sync + Sized + 'static {
     fn configure(environment: &mut Environment) -> Self;
 
     /// Does one call.
-    fn answer(&self, call: &Call) -> impl Future<Output = Result<Reply, Problem>> + Send;
+    fn answer(&self, call: &Call<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
 }
 
 /// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start still has a whole
@@ -62,25 +66,36 @@ fn start<O: Operation>() -> Result<(), String> {
 
 async fn run<O: Operation>() -> Result<(), String> {
     let mut environment = Environment::of_process();
-    let (operation, settings, user_claim) = configure::<O>(&mut environment);
-    environment.finish()?;
-    let store = Store::connect(settings).map_err(|error| error.to_string())?;
-    store.open_connections(O::CONNECTIONS).await;
-    let server = Arc::new(Server { operation, store, user_claim });
-    let handle = |event: LambdaEvent<LambdaRequest>| {
+    // Without it there is nobody to answer.
+    let is_on_lambda = !environment.required("AWS_LAMBDA_RUNTIME_API").is_empty();
+    let server = Arc::new(Server { ready: prepare::<O>(environment).await });
+    if let Err(problem) = &server.ready {
+        // The gateway makes a 500 of a function that does not start, and the feed takes that for delivered.
+        if !(O::FOR_BACKEND && is_on_lambda) {
+            return Err(problem.clone());
+        }
+        log::start_failed(O::NAME, problem);
+    }
+    let handle = |event: LambdaEvent<Box<RawValue>>| {
         let server = Arc::clone(&server);
         // In a box: the runtime's layers would each move a future of many kilobytes.
         Box::pin(async move {
-            let request = Request::from(event.payload).with_lambda_context(event.context);
-            Ok::<_, Infallible>(server.handle(request).await)
+            Ok::<_, Infallible>(server.handle(event.payload.get(), &event.context.request_id).await)
         })
     };
     lambda_runtime::run(service_fn(handle)).await.map_err(|error| error.to_string())
 }
 
-fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Arc<str>) {
-    // `lambda_http` panics without it; said here, it reads as what it is.
-    environment.required("AWS_LAMBDA_RUNTIME_API");
+/// What a function needs to answer calls, or why it cannot.
+async fn prepare<O: Operation>(mut environment: Environment) -> Result<Ready<O>, String> {
+    let (operation, settings, callers) = configure::<O>(&mut environment);
+    environment.finish()?;
+    let store = Store::connect(settings).map_err(|error| error.to_string())?;
+    store.open_connections(O::CONNECTIONS).await;
+    Ok(Ready { operation, store, callers })
+}
+
+fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Callers) {
     // Read by the SDK.
     environment.required("AWS_ACCESS_KEY_ID");
     environment.required("AWS_SECRET_ACCESS_KEY");
@@ -89,64 +104,103 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Arc<s
         let roots = pem.and_then(|pem| TrustedRoots::parse(pem).map_err(|invalid| invalid.to_string()));
         roots.map_err(|reason| environment.problem(format!("AWS_CA_BUNDLE {reason}"))).ok()
     });
-    let user_claim = environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned());
+    let callers = Callers {
+        user_claim: environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned()),
+        account_case: environment.parsed("ACCOUNT_CASE").unwrap_or_default(),
+    };
     let settings = Settings {
         region: environment.required("AWS_REGION"),
         endpoint: environment
             .url("AWS_ENDPOINT_URL_DYNAMODB")
             .or_else(|| environment.url("AWS_ENDPOINT_URL")),
-        fips: environment.flag("AWS_USE_FIPS_ENDPOINT"),
-        dual_stack: environment.flag("AWS_USE_DUALSTACK_ENDPOINT"),
+        fips: environment.parsed("AWS_USE_FIPS_ENDPOINT").unwrap_or_default(),
+        dual_stack: environment.parsed("AWS_USE_DUALSTACK_ENDPOINT").unwrap_or_default(),
         sessions_table: environment.required("SESSIONS_TABLE"),
         groups_table: environment.required("GROUPS_TABLE"),
         ca_bundle,
         operation: O::NAME,
     };
-    (O::configure(environment), settings, user_claim.into())
+    (O::configure(environment), settings, callers)
 }
 
 struct Server<O> {
+    ready: Result<Ready<O>, String>,
+}
+
+struct Ready<O> {
     operation: O,
     store: Store,
-    user_claim: Arc<str>,
+    callers: Callers,
 }
 
 impl<O: Operation> Server<O> {
-    async fn handle(&self, request: Request) -> Answer {
+    /// Answers the call that an event is, and logs what came of it. `invocation` is Lambda's id of it.
+    async fn handle(&self, event: &str, invocation: &str) -> Answer {
         let started = Instant::now();
-        let call = Call::new(request, self.store.metered(), clock::now(), Arc::clone(&self.user_claim));
-        let answer = AssertUnwindSafe(Box::pin(self.operation.answer(&call))).catch_unwind();
-        let result = match timeout(DEADLINE, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Problem::panicked()),
-            Err(_) => Err(Problem::out_of_time()),
+        let event = catch_unwind(|| Event::parse(event)).ok().flatten();
+        // A client has the gateway's id as `apigw-requestid`.
+        let request_id = event.as_ref().and_then(Event::request_id).unwrap_or(invocation.into());
+        let call = self.call(event);
+        let result = match &call {
+            Ok((ready, call)) => ready.answer(call).await,
+            Err(problem) => Err(problem.clone()),
         };
-        let result = result.map_err(|problem| if O::FOR_BACKEND { problem.repeatable() } else { problem });
+        let call = call.as_ref().ok().map(|(_, call)| call);
         let (status, code, cause) = match &result {
             Ok(_) => (200, 200, None),
-            Err(problem) => (problem.status(), problem.code(), problem.cause()),
+            Err(problem) => (problem.status(), problem.code(), Some(problem.cause())),
         };
-        let request_id = call.request_id();
         log::Invocation {
             operation: O::NAME,
             status,
             code,
             cause,
             duration: started.elapsed(),
-            units: call.store().units(),
+            units: call.map(|call| call.store().units()).unwrap_or_default(),
             request_id: &request_id,
+            note: call.and_then(Call::noted),
         }
         .log();
         match result {
-            Ok(reply) => reply.into_answer(call.headers()),
+            Ok(reply) => {
+                let accept_encoding = call.and_then(|call| call.header("accept-encoding"));
+                reply.into_answer(accept_encoding.as_deref().unwrap_or_default())
+            }
             Err(problem) => problem.into_answer(&request_id),
         }
+    }
+
+    fn call<'a>(&'a self, event: Option<Event<'a>>) -> Result<(&'a Ready<O>, Call<'a>), Problem> {
+        let ready = self.ready.as_ref().map_err(|reason| Problem::misconfigured(reason))?;
+        let event = event.ok_or_else(Problem::unreadable_event)?;
+        Ok((ready, Call::new(event, ready.store.metered(), clock::now(), &ready.callers)))
+    }
+}
+
+impl<O: Operation> Ready<O> {
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        let answer = AssertUnwindSafe(Box::pin(self.operation.answer(call))).catch_unwind();
+        let result = match timeout(DEADLINE, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Problem::panicked()),
+            Err(_) => Err(Problem::out_of_time()),
+        };
+        if !O::FOR_BACKEND {
+            return result;
+        }
+        result.map_err(|problem| {
+            // Whoever finds the address may call it; only a call that is signed somehow tells that the feed has a problem.
+            if problem.status() == 413 || (problem.status() == 403 && call.header("CheckSum").is_some()) {
+                call.note(Note { outcome: Some(Outcome::Refused), ..Note::default() });
+            }
+            problem.repeatable()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
     use session_store::StoreError;
 
     use super::*;
@@ -161,8 +215,8 @@ mod tests {
             Self
         }
 
-        async fn answer(&self, call: &Call) -> Result<Reply, Problem> {
-            match call.header("how") {
+        async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+            match call.header("how").as_deref() {
                 Some("panic") => panic!("secret"),
                 Some("fail") => Err(StoreError::Failed("AccessDeniedException".into()).into()),
                 _ => Ok(Reply::default()),
@@ -170,32 +224,45 @@ mod tests {
         }
     }
 
-    async fn answered(how: &str) -> (u64, Value) {
-        let server = Server {
-            operation: Failing,
-            store: Store::connect(Settings::default()).unwrap(),
-            user_claim: "sub".into(),
-        };
-        let mut context = lambda_http::Context::default();
-        context.request_id = "lambda-1".into();
-        let mut request = Request::default().with_lambda_context(context);
-        request.headers_mut().insert("how", how.parse().unwrap());
-        let answer = server.handle(request).await;
+    async fn answered(ready: Result<Ready<Failing>, String>, event: &Value) -> (u64, Value) {
+        let answer = Server { ready }.handle(&event.to_string(), "lambda-1").await;
         let answer = serde_json::to_value(answer).unwrap();
         let status = answer["statusCode"].as_u64().unwrap();
         (status, serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
     }
 
+    fn ready() -> Ready<Failing> {
+        let callers = Callers { user_claim: "sub".into(), account_case: session_model::AccountCase::Keep };
+        Ready { operation: Failing, store: Store::connect(Settings::default()).unwrap(), callers }
+    }
+
+    fn event(how: &str) -> Value {
+        json!({"requestContext": {"http": {"method": "GET"}}, "headers": {"how": how}})
+    }
+
     #[tokio::test]
     async fn a_panic_costs_one_answer_which_may_be_repeated() {
-        let (status, problem) = answered("panic").await;
+        let (status, problem) = answered(Ok(ready()), &event("panic")).await;
         assert_eq!((status, &problem["requestId"]), (503, &"lambda-1".into()));
         assert!(!problem.to_string().contains("secret"));
-        assert_eq!(answered("").await, (200, serde_json::json!({})));
+        assert_eq!(answered(Ok(ready()), &event("")).await, (200, json!({})));
     }
 
     #[tokio::test]
     async fn a_backend_never_gets_a_500() {
-        assert_eq!(answered("fail").await.0, 503);
+        assert_eq!(answered(Ok(ready()), &event("fail")).await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_read_is_no_500() {
+        assert_eq!(answered(Ok(ready()), &json!({"Records": []})).await.0, 503);
+        assert_eq!(answered(Ok(ready()), &json!("text")).await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn a_misconfigured_function_answers_that_it_may_be_called_again() {
+        let (status, problem) = answered(Err("TABLE is not set".into()), &event("")).await;
+        assert_eq!((status, &problem["requestId"]), (503, &"lambda-1".into()));
+        assert!(!problem.to_string().contains("TABLE"));
     }
 }

@@ -4,47 +4,71 @@ use md5::Md5;
 use sha1::{Digest, Sha1};
 use subtle::{Choice, ConstantTimeEq};
 
+use session_model::Timestamp;
+
 use crate::{Call, Environment, Problem};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// The key pair the backend signs with, and during a rotation the secret it signed with before.
 pub struct Signature {
     app_key: String,
     secrets: Vec<String>,
+    /// How many days ago a call may have been signed; 0 is any number.
+    max_age_days: u64,
 }
 
 impl Signature {
-    /// Reads `MESSAGE_COPY_APP_KEY`, `MESSAGE_COPY_APP_SECRET` and, during a rotation,
-    /// `MESSAGE_COPY_PREVIOUS_APP_SECRET`.
+    /// Reads `MESSAGE_COPY_APP_KEY`, `MESSAGE_COPY_APP_SECRET`, during a rotation `MESSAGE_COPY_PREVIOUS_APP_SECRET`, and
+    /// `MAX_CUR_TIME_AGE_DAYS` (7).
     pub fn configure(environment: &mut Environment) -> Self {
         let app_key = environment.required("MESSAGE_COPY_APP_KEY");
         let mut secrets = vec![environment.required("MESSAGE_COPY_APP_SECRET")];
         secrets.extend(environment.optional("MESSAGE_COPY_PREVIOUS_APP_SECRET"));
-        Self { app_key, secrets }
+        let max_age_days = environment.parsed("MAX_CUR_TIME_AGE_DAYS").unwrap_or(7);
+        Self { app_key, secrets, max_age_days }
     }
 
     /// Verifies that the backend signed the body: `MD5` is that of the raw body, and `CheckSum` the SHA-1 of the secret,
-    /// that MD5 and `CurTime`. Compared in constant time, without telling which secret fitted.
-    pub fn verify(&self, call: &Call, body: &[u8]) -> Result<(), Problem> {
+    /// that MD5 and `CurTime`. Compared in constant time, without telling which secret fitted. The secret proves the sender;
+    /// `AppKey` is compared where it is there.
+    ///
+    /// What was signed long ago is refused: a copy from an archive must not bring back what was removed since.
+    pub fn verify(&self, call: &Call<'_>, body: &[u8]) -> Result<(), Problem> {
         let header =
             |name: &str| call.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
-        if !bool::from(header("AppKey")?.as_bytes().ct_eq(self.app_key.as_bytes())) {
+        let is_ours = |app_key: &str| bool::from(app_key.as_bytes().ct_eq(self.app_key.as_bytes()));
+        if call.header("AppKey").is_some_and(|app_key| !is_ours(&app_key)) {
             return Err(Problem::forbidden("AppKey is not known"));
         }
         let md5 = header("MD5")?;
-        if decoded::<16>(md5).is_none_or(|given| given != Md5::digest(body).as_slice()) {
+        if decoded::<16>(&md5).is_none_or(|given| given != Md5::digest(body).as_slice()) {
             return Err(Problem::forbidden("MD5 is not the MD5 of the body"));
         }
         let cur_time = header("CurTime")?;
-        let check_sum = decoded::<20>(header("CheckSum")?).unwrap_or_default();
+        let check_sum = decoded::<20>(&header("CheckSum")?).unwrap_or_default();
         let fits = self.secrets.iter().fold(Choice::from(0), |fits, secret| {
             let expected =
-                Sha1::new().chain_update(secret).chain_update(md5).chain_update(cur_time).finalize();
+                Sha1::new().chain_update(secret).chain_update(&*md5).chain_update(&*cur_time).finalize();
             fits | expected.ct_eq(&check_sum)
         });
-        if bool::from(fits) {
-            Ok(())
+        if !bool::from(fits) {
+            return Err(Problem::forbidden("CheckSum does not fit AppSecret, MD5 and CurTime"));
+        }
+        self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
+    }
+
+    fn check_age(&self, cur_time: &str, now: Timestamp) -> Result<(), String> {
+        let signed: Timestamp = cur_time.parse().map_err(|_| "CurTime must be a time in milliseconds")?;
+        // Yunxin's own samples show both units.
+        let unit = if cur_time.len() <= 10 { 1_000 } else { 1 };
+        let (signed, now) = (signed.as_millis().saturating_mul(unit), now.as_millis());
+        if signed > now + DAY_MS {
+            Err("CurTime must not be more than a day ahead".into())
+        } else if self.max_age_days != 0 && signed < now.saturating_sub(self.max_age_days * DAY_MS) {
+            Err(format!("CurTime must not be more than {} days ago", self.max_age_days))
         } else {
-            Err(Problem::forbidden("CheckSum does not fit AppSecret, MD5 and CurTime"))
+            Ok(())
         }
     }
 }
@@ -59,7 +83,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::call::tests::call;
+    use crate::call::tests::with_call;
 
     const BODY: &str = r#"{"eventType":"1"}"#;
 
@@ -67,43 +91,86 @@ mod tests {
         hex::encode(Md5::digest(body))
     }
 
-    async fn verified(changes: &[(&str, &str)]) -> Result<(), String> {
-        let signature = Signature { app_key: "key".into(), secrets: vec!["new".into(), "old".into()] };
-        let check_sum = hex::encode(Sha1::digest(format!("new{}1700000000000", md5(BODY))));
+    fn check_sum(secret: &str, cur_time: &str) -> String {
+        hex::encode(Sha1::digest(format!("{secret}{}{cur_time}", md5(BODY))))
+    }
+
+    fn signature(max_age_days: u64) -> Signature {
+        Signature { app_key: "key".into(), secrets: vec!["new".into(), "old".into()], max_age_days }
+    }
+
+    /// What comes of a call that is well signed but for these headers; one without a value is left out.
+    fn verified(changes: &[(&str, Option<&str>)]) -> Result<(), String> {
         let mut headers =
-            json!({"appkey": "key", "curtime": "1700000000000", "md5": md5(BODY), "checksum": check_sum});
+            json!({"appkey": "key", "curtime": "1", "md5": md5(BODY), "checksum": check_sum("new", "1")});
         for (name, value) in changes {
             headers[*name] = (*value).into();
         }
-        let call = call(json!({"headers": headers, "body": BODY})).await;
-        let body = call.body(100).unwrap();
-        signature.verify(&call, body).map_err(|problem| format!("{} {}", problem.status(), problem.detail()))
+        with_call(&json!({"headers": headers, "body": BODY}), |call| {
+            let verified = signature(7).verify(call, call.body(100).unwrap());
+            verified.map_err(|problem| format!("{} {}", problem.status(), problem.detail()))
+        })
     }
 
-    #[tokio::test]
-    async fn both_secrets_are_accepted_during_a_rotation() {
-        assert_eq!(verified(&[]).await, Ok(()));
-        let with = |secret: &str| hex::encode(Sha1::digest(format!("{secret}{}1700000000000", md5(BODY))));
-        assert_eq!(verified(&[("checksum", &with("old"))]).await, Ok(()));
+    #[test]
+    fn both_secrets_are_accepted_during_a_rotation() {
+        let with = |secret| verified(&[("checksum", Some(&*check_sum(secret, "1")))]);
+        assert_eq!((with("new"), with("old")), (Ok(()), Ok(())));
         let refused = Err("403 CheckSum does not fit AppSecret, MD5 and CurTime".to_owned());
-        assert_eq!(verified(&[("checksum", &with("older"))]).await, refused);
-        assert_eq!(verified(&[("checksum", &with(""))]).await, refused);
+        assert_eq!((with("older"), with("")), (refused.clone(), refused));
     }
 
-    #[tokio::test]
-    async fn whatever_does_not_fit_is_refused_by_its_name() {
+    #[test]
+    fn the_secret_proves_the_sender_also_without_an_app_key() {
+        assert_eq!(verified(&[("appkey", None)]), Ok(()));
+    }
+
+    #[test]
+    fn whatever_does_not_fit_is_refused_by_its_name() {
         let other_md5 = md5("{}");
         for (header, value, named) in [
-            ("appkey", "other", "403 AppKey is not known"),
-            ("appkey", "", "403 AppKey is not known"),
-            ("md5", &other_md5, "403 MD5 is not the MD5 of the body"),
-            ("md5", "", "403 MD5 is not the MD5 of the body"),
-            ("md5", "zz", "403 MD5 is not the MD5 of the body"),
-            ("curtime", "1700000000001", "403 CheckSum does not fit AppSecret, MD5 and CurTime"),
-            ("checksum", "", "403 CheckSum does not fit AppSecret, MD5 and CurTime"),
-            ("checksum", "00", "403 CheckSum does not fit AppSecret, MD5 and CurTime"),
+            ("appkey", Some("other"), "403 AppKey is not known"),
+            ("appkey", Some(""), "403 AppKey is not known"),
+            ("md5", Some(&*other_md5), "403 MD5 is not the MD5 of the body"),
+            ("md5", Some(""), "403 MD5 is not the MD5 of the body"),
+            ("md5", Some("zz"), "403 MD5 is not the MD5 of the body"),
+            ("md5", None, "403 MD5 is missing"),
+            ("curtime", Some("2"), "403 CheckSum does not fit AppSecret, MD5 and CurTime"),
+            ("curtime", None, "403 CurTime is missing"),
+            ("checksum", Some(""), "403 CheckSum does not fit AppSecret, MD5 and CurTime"),
+            ("checksum", Some("00"), "403 CheckSum does not fit AppSecret, MD5 and CurTime"),
+            ("checksum", None, "403 CheckSum is missing"),
         ] {
-            assert_eq!(verified(&[(header, value)]).await, Err(named.to_owned()), "{header}: {value}");
+            assert_eq!(verified(&[(header, value)]), Err(named.to_owned()), "{header}: {value:?}");
+        }
+        let soon = check_sum("new", "soon");
+        let refused = verified(&[("curtime", Some("soon")), ("checksum", Some(&soon))]);
+        assert_eq!(refused, Err("403 CurTime must be a time in milliseconds".into()));
+        let ahead = "100000";
+        let refused = verified(&[("curtime", Some(ahead)), ("checksum", Some(&check_sum("new", ahead)))]);
+        assert_eq!(refused, Err("403 CurTime must not be more than a day ahead".into()));
+    }
+
+    #[test]
+    fn what_was_signed_long_ago_or_ahead_is_refused() {
+        let now = 1_700_000_000_000;
+        let checked = |days: u64, cur_time: u64| {
+            signature(days).check_age(&cur_time.to_string(), Timestamp::from_millis(now)).is_ok()
+        };
+        for (days, cur_time, expected) in [
+            (7, now, true),
+            (7, now - 7 * DAY_MS, true),
+            (7, now - 7 * DAY_MS - 1, false),
+            (8, now - 7 * DAY_MS - 1, true),
+            (0, 1_000_000_000_000, true),
+            (7, now + DAY_MS, true),
+            (7, now + DAY_MS + 1, false),
+            (0, now + DAY_MS + 1, false),
+            (7, now / 1_000, true),
+            (7, now / 1_000 - 7 * 86_400 - 1, false),
+            (7, now / 1_000 + 86_401, false),
+        ] {
+            assert_eq!(checked(days, cur_time), expected, "{days} days, {cur_time}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Reading the fields of a JSON object, so that each refusal names the field.
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
 use serde_json::{Map, Value};
 
-use crate::{InvalidField, InvalidValue, Timestamp};
+use crate::{Ahead, InvalidField, InvalidValue, Timestamp};
 
 /// A JSON object being read. Absent and `null` are the same.
 #[derive(Clone, Debug)]
@@ -58,31 +58,29 @@ impl Fields {
         self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").of(name))
     }
 
-    /// A text that must be there and hold something.
-    pub fn non_empty_text(&self, name: &'static str) -> Result<&str, InvalidField> {
-        let text = self.text(name)?;
-        if text.is_empty() { Err(InvalidValue::new("must not be empty").of(name)) } else { Ok(text) }
-    }
-
-    /// A required text or whole number (the feed sends texts; a number says the same), as text.
-    pub fn scalar(&self, name: &'static str) -> Result<String, InvalidField> {
-        match self.value(name) {
-            None => Err(InvalidValue::new("is required").of(name)),
-            Some(Value::String(text)) => Ok(text.clone()),
-            Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
-            Some(_) => Err(InvalidValue::new("must be a string").of(name)),
-        }
-    }
-
-    /// A required time, one that a clock can have said by `now`.
+    /// A required time, as a text or a number, one that a clock can have said by `now`.
     pub fn time(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
-        let text = self.scalar(name)?;
-        text.parse().and_then(|time: Timestamp| time.check_plausible(now)).map_err(|reason| reason.of(name))
+        let text = match self.value(name) {
+            None => return Err(InvalidValue::new("is required").of(name)),
+            Some(Value::String(text)) => text.into(),
+            Some(other) => Cow::from(other.to_string()),
+        };
+        let time = text.parse().and_then(|time: Timestamp| time.check_plausible(now, Ahead::FiveMinutes));
+        time.map_err(|reason| reason.of(name))
     }
 
     /// A required text, parsed.
     pub fn parsed<T: FromStr<Err = InvalidValue>>(&self, name: &'static str) -> Result<T, InvalidField> {
-        self.text(name)?.parse().map_err(|reason: InvalidValue| reason.of(name))
+        self.read(name, str::parse)
+    }
+
+    /// A required text, read so.
+    pub fn read<T>(
+        &self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Result<T, InvalidField> {
+        read(self.text(name)?).map_err(|reason| reason.of(name))
     }
 
     /// A required list of texts.
@@ -118,11 +116,12 @@ mod tests {
         let fields = Fields::parse(br#"{"text": "", "number": 5, "none": null, "mixed": ["a", 1]}"#).unwrap();
         assert_eq!(fields.text("text"), Ok(""));
         assert_eq!(fields.optional_text("none"), Ok(None));
-        assert_eq!(refusal(fields.non_empty_text("text")), "text must not be empty");
         assert_eq!(refusal(fields.text("absent")), "absent is required");
         assert_eq!(refusal(fields.text("number")), "number must be a string");
-        assert_eq!(fields.scalar("number"), Ok("5".into()));
-        assert_eq!(refusal(fields.scalar("mixed")), "mixed must be a string");
+        for name in ["text", "number", "mixed"] {
+            let reason = refusal(fields.time(name, Timestamp::default()));
+            assert!(reason.starts_with(&format!("{name} must be a time in milliseconds")), "{reason}");
+        }
         assert_eq!(refusal(fields.texts("none")), "none is required");
         assert_eq!(refusal(fields.texts("number")), "number must be an array of strings");
         assert_eq!(refusal(fields.texts("mixed")), "mixed must be an array of strings");

@@ -4,14 +4,17 @@
 //! Every type here is made by parsing and is valid once it exists. Nothing does I/O; times are arguments.
 
 mod account;
+mod account_case;
 mod cursor;
 mod ext;
 mod fields;
 mod group;
 mod invalid;
+mod json_object;
 mod json_text;
 mod list_query;
 mod message_copy;
+mod message_id;
 mod page;
 mod register;
 mod row;
@@ -20,20 +23,23 @@ mod session_id;
 mod timestamp;
 
 pub use account::Account;
+pub use account_case::AccountCase;
 pub use cursor::Cursor;
 pub use ext::Ext;
 pub use fields::Fields;
 pub use group::{
-    GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt, MemberHash, MemberList,
-    Membership, Rank, RowWrite, Written, put_list, record, update_members,
+    GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt, MemberHash,
+    MemberList, Membership, Rank, RowWrite, Written, apply,
 };
 pub use invalid::{InvalidField, InvalidValue};
+pub use json_object::{JsonObject, JsonValue};
 pub use json_text::JsonText;
 pub use list_query::{Limit, ListQuery, Window};
-pub use message_copy::{Conversation, Event, GroupMessage, MemberChange, Message, Recall};
+pub use message_copy::{Effect, Event, MessageCopy, NotApplied};
+pub use message_id::MessageId;
 pub use page::Page;
 pub use register::{Entry, LastMsg, Position, Register};
 pub use row::Row;
 pub use session::{LastMsgType, RecentSession, RecentSessionList};
 pub use session_id::{SessionId, SessionType};
-pub use timestamp::Timestamp;
+pub use timestamp::{Ahead, Timestamp};

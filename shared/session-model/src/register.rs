@@ -10,15 +10,15 @@
 //! No wall clock takes part. The order is by [`Position`], then by kind: message < recall < tombstone; of two recalls of
 //! one message the later one stands.
 
-use crate::{JsonText, Timestamp};
+use crate::{JsonText, MessageId, Timestamp};
 
-/// A message's place in the order of a session: by time, and at one time by server id, compared bytewise.
+/// A message's place in the order of a session: by time, and at one time by server id in its canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// When the message was sent (`msgTimestamp`).
     pub time: Timestamp,
     /// The message's server id (`msgidServer`).
-    pub id: String,
+    pub id: MessageId,
 }
 
 /// What a session shows as its last message, as JSON text for the app.
@@ -111,7 +111,8 @@ pub(crate) mod tests {
     /// message has one content, and so has a recall of it at one time.
     pub(crate) fn registers() -> impl Strategy<Value = Register> {
         (0..3u64, 0..2u8, 0..4u64).prop_map(|(time, id, kind)| {
-            let position = Position { time: Timestamp::from_millis(1_000 + time), id: format!("m{id}") };
+            let position =
+                Position { time: Timestamp::from_millis(1_000 + time), id: (*format!("m{id}")).into() };
             let last_msg = match kind {
                 0 => Some(LastMsg::Message(format!("message {position:?}").into())),
                 1 => None,
@@ -142,14 +143,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_order_is_time_then_id_bytewise_then_kind() {
+    fn the_order_is_time_then_id_then_kind() {
         let ascending = [
-            Register::tombstone(position(1, "9")),
-            message(2, "10"),
-            recall(2, "10", 3),
-            recall(2, "10", 4),
-            Register::tombstone(position(2, "10")),
+            Register::tombstone(position(1, "10")),
             message(2, "9"),
+            recall(2, "9", 3),
+            recall(2, "9", 4),
+            Register::tombstone(position(2, "9")),
+            message(2, "10"),
             message(3, "0"),
         ];
         for pair in ascending.windows(2) {

@@ -87,7 +87,7 @@ mod tests {
     fn message(time: u64) -> Entry {
         let time = Timestamp::from_millis(time);
         Entry {
-            position: Position { time, id: time.to_string() },
+            position: Position { time, id: (*time.to_string()).into() },
             last_msg: LastMsg::Message(format!("sent at {time}").into()),
         }
     }

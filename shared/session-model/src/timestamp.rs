@@ -16,7 +16,6 @@ impl Timestamp {
     pub const MAX: Self = Self((1 << 53) - 1);
     /// 2000-01-01T00:00Z. The feed has nothing older.
     const FEED_MIN: Self = Self(946_684_800_000);
-    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
     /// The time this many milliseconds after 1970-01-01T00:00Z; the latest there is when that is later still.
     #[must_use]
@@ -36,15 +35,45 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis))
     }
 
-    /// Refuses what no clock of a feed says at `now`: before 2000 or more than 24 hours ahead. Such a time would stay
-    /// the newest for ever, or sort below everything.
-    pub fn check_plausible(self, now: Self) -> Result<Self, InvalidValue> {
+    /// Whether this is later than `now` by more than clocks that are kept differ.
+    #[must_use]
+    pub fn is_ahead(self, now: Self) -> bool {
+        self.is_later(now, Ahead::FiveMinutes)
+    }
+
+    /// Refuses what no clock of a feed says at `now`: before 2000, or too far ahead. Such a time would stay the newest for
+    /// ever, or sort below everything.
+    pub fn check_plausible(self, now: Self, ahead: Ahead) -> Result<Self, InvalidValue> {
         if self < Self::FEED_MIN {
             Err(InvalidValue::new("must be a time in milliseconds, not before the year 2000"))
-        } else if self.0 > now.0 + Self::DAY_MS {
-            Err(InvalidValue::new("must be a time in milliseconds, not more than 24 hours ahead"))
+        } else if self.is_later(now, ahead) {
+            let (_, name) = ahead.length();
+            Err(InvalidValue::new(format!("must be a time in milliseconds, not more than {name} ahead")))
         } else {
             Ok(self)
+        }
+    }
+
+    fn is_later(self, now: Self, ahead: Ahead) -> bool {
+        self.0 > now.0 + ahead.length().0
+    }
+}
+
+/// How far ahead of the clock a time may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ahead {
+    /// As far as clocks that are kept differ at most.
+    FiveMinutes,
+    /// As far as it may come true.
+    OneDay,
+}
+
+impl Ahead {
+    /// In milliseconds, and in words.
+    fn length(self) -> (u64, &'static str) {
+        match self {
+            Self::FiveMinutes => (5 * 60 * 1000, "5 minutes"),
+            Self::OneDay => (24 * 60 * 60 * 1000, "24 hours"),
         }
     }
 }
@@ -90,14 +119,16 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_time_lies_between_2000_and_tomorrow() {
+    fn a_feed_time_lies_between_2000_and_soon() {
         let now = Timestamp(1_700_000_000_000);
-        let day = Timestamp::DAY_MS;
-        for plausible in [946_684_800_000, now.0, now.0 + day] {
-            assert_eq!(Timestamp(plausible).check_plausible(now), Ok(Timestamp(plausible)));
+        for (ahead, most) in [(Ahead::FiveMinutes, 300_000), (Ahead::OneDay, 86_400_000)] {
+            for plausible in [946_684_800_000, now.0, now.0 + most] {
+                assert_eq!(Timestamp(plausible).check_plausible(now, ahead), Ok(Timestamp(plausible)));
+            }
+            for implausible in [0, 946_684_799_999, now.0 + most + 1] {
+                assert!(Timestamp(implausible).check_plausible(now, ahead).is_err(), "{implausible}");
+            }
         }
-        for implausible in [0, 946_684_799_999, now.0 + day + 1] {
-            assert!(Timestamp(implausible).check_plausible(now).is_err(), "{implausible}");
-        }
+        assert!(Timestamp(now.0 + 300_001).is_ahead(now) && !Timestamp(now.0 + 300_000).is_ahead(now));
     }
 }

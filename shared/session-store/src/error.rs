@@ -18,10 +18,15 @@ pub enum StoreError {
     /// An item that this service never writes.
     #[error("malformed item: attribute {0}")]
     MalformedItem(&'static str),
+    /// DynamoDB does not write this one item, however often it is asked: its partition is full, or it would be too large.
+    #[error("refused: {0}")]
+    Refused(String),
     /// A request that DynamoDB refuses however often it is repeated: a missing table or permission, an invalid request.
     #[error("failed: {0}")]
     Failed(String),
 }
+
+const REFUSED: [&str; 2] = ["ItemCollectionSizeLimitExceededException", "ValidationException"];
 
 const THROTTLED: [&str; 4] = [
     "ProvisionedThroughputExceededException",
@@ -29,6 +34,14 @@ const THROTTLED: [&str; 4] = [
     "ThrottlingException",
     "ThrottledException",
 ];
+
+impl StoreError {
+    /// Whether this is about one item alone, and will not pass: other items can be read and written all the same.
+    #[must_use]
+    pub fn is_of_one_item(&self) -> bool {
+        matches!(self, Self::MalformedItem(_) | Self::Refused(_))
+    }
+}
 
 impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
     fn from(error: SdkError<E, HttpResponse>) -> Self {
@@ -41,6 +54,8 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
                 let code = failure.err().code().map_or_else(|| format!("status {status}"), str::to_owned);
                 if THROTTLED.contains(&code.as_str()) || status == 429 {
                     Self::Throttled(code)
+                } else if REFUSED.contains(&code.as_str()) {
+                    Self::Refused(code)
                 } else if status >= 500 {
                     Self::Unavailable(code)
                 } else {
@@ -79,6 +94,12 @@ mod tests {
             ),
             (400, Some("ThrottlingException"), "throttled: ThrottlingException"),
             (400, Some("RequestLimitExceeded"), "throttled: RequestLimitExceeded"),
+            (
+                400,
+                Some("ItemCollectionSizeLimitExceededException"),
+                "refused: ItemCollectionSizeLimitExceededException",
+            ),
+            (400, Some("ValidationException"), "refused: ValidationException"),
             (500, Some("InternalServerError"), "unavailable: InternalServerError"),
             (503, None, "unavailable: status 503"),
             (400, Some("ResourceNotFoundException"), "failed: ResourceNotFoundException"),

@@ -1,17 +1,17 @@
 //! One group: its head, and the memberships of its users.
 
-use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use session_model::{
-    Account, Entry, GroupId, GroupItems, GroupMessage, Head, HeadWrite, Interrupted, MemberAt, MemberList,
-    Rank, Row, RowWrite, Timestamp, Written, put_list, record, update_members,
+    Account, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, MemberAt, MessageId, Rank, Row,
+    RowWrite, Written, apply,
 };
 
 use crate::{
     Sessions, Store, StoreError,
     item::{self, Item, b, hashes, n, s},
-    table::{GROUP_ID, expires_at},
+    table::GROUP_ID,
     update::{Give, OLDER, Update, Updated},
 };
 
@@ -27,56 +27,62 @@ const NOT_GREATER: &str =
 pub struct Group<'a> {
     pub(crate) store: &'a Store,
     pub(crate) id: &'a GroupId,
-    pub(crate) now: Timestamp,
 }
 
+/// A user whose row of a group cannot be written, and why.
+pub type LeftOut = (Account, StoreError);
+
 impl Group<'_> {
-    /// A message, with what it says of the members. One write when it says nothing new of them.
-    pub async fn record(&self, message: &GroupMessage) -> Result<(), StoreError> {
-        let GroupMessage { entry, list, joined, left, .. } = message;
-        Ok(record(self, self.id, entry, list.as_ref(), joined, left).await?)
+    /// Applies what happens in the group. A message that says nothing new of the members is one write.
+    ///
+    /// Whose row cannot be written, now or later (see [`StoreError::is_of_one_item`]), does not hold up the others: he is left
+    /// out and told.
+    pub async fn apply(&self, event: &GroupEvent) -> Result<Vec<LeftOut>, StoreError> {
+        let items = Items { group: self, left_out: Mutex::default() };
+        apply(&items, self.id, event).await?;
+        Ok(items.left_out.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A recall.
-    pub async fn recall(&self, entry: &Entry) -> Result<(), StoreError> {
-        self.write_head(HeadWrite::Record(entry.clone())).await.map(|_| ())
-    }
-
-    /// Members who joined and left at a time; who left keeps an empty session dated so.
-    pub async fn update_members(
-        &self,
-        time: Timestamp,
-        joined: &BTreeSet<Account>,
-        left: &BTreeSet<Account>,
-    ) -> Result<(), StoreError> {
-        Ok(update_members(self, self.id, time, joined, left).await?)
-    }
-
-    /// All members at a time. Who is not among them is dropped without notice.
-    pub async fn put_members(&self, list: &MemberList) -> Result<(), StoreError> {
-        Ok(put_list(self, list).await?)
-    }
-
-    async fn write_row(&self, user: Account, write: RowWrite) -> Result<(Account, Written<Row>), StoreError> {
-        let sessions = Sessions { store: self.store, user: &user };
+    async fn write_row(&self, user: &Account, write: &RowWrite) -> Result<Written<Row>, StoreError> {
+        let sessions = Sessions { store: self.store, user };
         let key = sessions.key(self.id.session_id());
-        let update = row_update(&write, self.now);
-        let written =
-            match self.store.update(&self.store.sessions_table, key, update, Give::WhenRefused).await? {
-                Updated::Done(_) => Written::Done,
-                Updated::Refused(mut item) => Written::Refused(item::row(&mut item)?),
-            };
+        match self.store.update(&self.store.sessions_table, key, row_update(write), Give::WhenRefused).await?
+        {
+            Updated::Done(_) => Ok(Written::Done),
+            Updated::Refused(mut item) => Ok(Written::Refused(item::row(&mut item)?)),
+        }
+    }
+}
+
+/// The items of one group while an event is applied.
+struct Items<'a> {
+    group: &'a Group<'a>,
+    left_out: Mutex<Vec<LeftOut>>,
+}
+
+impl Items<'_> {
+    async fn write_row(&self, user: Account, write: RowWrite) -> Result<(Account, Written<Row>), StoreError> {
+        let written = match self.group.write_row(&user, &write).await {
+            Err(error) if error.is_of_one_item() => {
+                let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+                if !left_out.iter().any(|(account, _)| *account == user) {
+                    left_out.push((user.clone(), error));
+                }
+                Written::Done
+            }
+            written => written?,
+        };
         Ok((user, written))
     }
 }
 
-impl GroupItems for Group<'_> {
+impl GroupItems for Items<'_> {
     type Error = StoreError;
 
     async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, StoreError> {
-        let key = Item::from([(GROUP_ID.to_owned(), s(self.id.as_str()))]);
-        match self.store.update(&self.store.groups_table, key, head_update(&write), Give::WhenRefused).await?
-        {
+        let Group { store, id } = *self.group;
+        let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
+        match store.update(&store.groups_table, key, head_update(&write), Give::WhenRefused).await? {
             Updated::Done(_) => Ok(Written::Done),
             Updated::Refused(mut item) => Ok(Written::Refused(item::head(&mut item)?)),
         }
@@ -151,27 +157,19 @@ fn head_update(write: &HeadWrite) -> Update {
     }
 }
 
-fn row_update(write: &RowWrite, now: Timestamp) -> Update {
+fn row_update(write: &RowWrite) -> Update {
     let membership = |at: MemberAt| {
         Update::default()
             .set("memberAt = :at, memberRank = :rank")
+            .remove("expiresAt")
             .only_if(NOT_GREATER)
             .with(":at", n(at.time))
             .with(":rank", n(at.rank.as_number()))
     };
     match write {
-        RowWrite::Become(at) => {
-            membership(*at).set("memberSince = if_not_exists(memberSince, :at)").remove("expiresAt")
-        }
-        RowWrite::Leave { time, shows } => {
-            let left = membership(MemberAt { time: *time, rank: Rank::Leave }).remove("memberSince");
-            if *shows {
-                left.only_if("attribute_exists(updateTime)")
-            } else {
-                left.only_if("attribute_not_exists(updateTime)")
-                    .set("expiresAt = :expires")
-                    .with(":expires", n(expires_at(now)))
-            }
+        RowWrite::Become(at) => membership(*at).set("memberSince = if_not_exists(memberSince, :at)"),
+        RowWrite::Leave(time) => {
+            membership(MemberAt { time: *time, rank: Rank::Leave }).remove("memberSince")
         }
         RowWrite::Record(entry) => Update::record(entry),
         RowWrite::RecordEmpty(time) => Update::default()
@@ -179,6 +177,6 @@ fn row_update(write: &RowWrite, now: Timestamp) -> Update {
             .remove("lastMsg, lastMsgType, expiresAt")
             .only_if(OLDER)
             .with(":t", n(*time))
-            .with(":id", s("")),
+            .with(":id", s(MessageId::NONE.as_str())),
     }
 }

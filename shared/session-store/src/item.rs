@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
     Ext, GroupId, Head, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership,
-    Position, Rank, Register, Row, SessionId, Timestamp,
+    MessageId, Position, Rank, Register, Row, SessionId, Timestamp,
 };
 
 use crate::{
@@ -143,7 +143,7 @@ fn digest(item: &Item, name: &'static str) -> Result<Option<ListDigest>, StoreEr
 
 fn position(item: &impl Attributes) -> Result<Option<Position>, StoreError> {
     match (time(item, MSG_TIME)?, item.string(MSG_ID)?) {
-        (Some(time), Some(id)) => Ok(Some(Position { time, id: id.into_owned() })),
+        (Some(time), Some(id)) => Ok(Some(Position { time, id: MessageId::from_canonical(id) })),
         (None, None) => Ok(None),
         _ => Err(StoreError::MalformedItem(MSG_ID)),
     }
@@ -178,7 +178,7 @@ mod tests {
         vec![
             (UPDATE_TIME, n(7u64)),
             (MSG_TIME, n(7u64)),
-            (MSG_ID, s("m")),
+            (MSG_ID, s("~m")),
             (LAST_MSG, s("{}")),
             (LAST_MSG_TYPE, n(0u64)),
         ]
@@ -192,7 +192,7 @@ mod tests {
         let recall = [
             (UPDATE_TIME, n(9u64)),
             (MSG_TIME, n(7u64)),
-            (MSG_ID, s("m")),
+            (MSG_ID, s("~m")),
             (LAST_MSG, s("{}")),
             (LAST_MSG_TYPE, n(1u64)),
         ];
@@ -203,9 +203,9 @@ mod tests {
                 &recall,
                 Row { register: held(Some(LastMsg::Recall { at, notice: "{}".into() })), ..Row::default() },
             ),
-            (&[(MSG_TIME, n(7u64)), (MSG_ID, s("m"))], Row { register: held(None), ..Row::default() }),
+            (&[(MSG_TIME, n(7u64)), (MSG_ID, s("~m"))], Row { register: held(None), ..Row::default() }),
             (
-                &[(MSG_TIME, n(7u64)), (MSG_ID, s("m")), (UPDATE_TIME, n(9u64)), (EXT, s("e"))],
+                &[(MSG_TIME, n(7u64)), (MSG_ID, s("~m")), (UPDATE_TIME, n(9u64)), (EXT, s("e"))],
                 Row {
                     register: held(None),
                     placeholder: Some(at),

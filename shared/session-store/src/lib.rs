@@ -10,6 +10,7 @@ mod group;
 mod heads;
 mod introduction;
 mod item;
+mod kept_copies;
 mod list;
 mod opening;
 mod raw;
@@ -21,11 +22,12 @@ mod update;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use session_model::{Account, GroupId, Timestamp};
+use session_model::{Account, GroupId};
 
 pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
 pub use error::StoreError;
-pub use group::Group;
+pub use group::{Group, LeftOut};
+pub use kept_copies::{KeepError, KeptCopies};
 pub use sessions::Sessions;
 pub use units::Units;
 
@@ -59,9 +61,15 @@ impl Store {
         Sessions { store: self, user }
     }
 
-    /// A group, at `now`.
+    /// A group.
     #[must_use]
-    pub fn group<'a>(&'a self, id: &'a GroupId, now: Timestamp) -> Group<'a> {
-        Group { store: self, id, now }
+    pub fn group<'a>(&'a self, id: &'a GroupId) -> Group<'a> {
+        Group { store: self, id }
+    }
+
+    /// The table of copies that could not be taken.
+    #[must_use]
+    pub fn kept_copies<'a>(&'a self, table: &'a str) -> KeptCopies<'a> {
+        KeptCopies { store: self, table }
     }
 }

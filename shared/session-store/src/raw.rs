@@ -276,7 +276,7 @@ mod tests {
     use super::*;
 
     const ANSWER: &str = r#"{"Count":2,"Items":[
-        {"userId":{"S":"bob"},"sessionId":{"S":"p2p|al\"ice"},"updateTime":{"N":"7"},"msgTime":{"N":"7"},"msgId":{"S":"m"},
+        {"userId":{"S":"bob"},"sessionId":{"S":"p2p|al\"ice"},"updateTime":{"N":"7"},"msgTime":{"N":"7"},"msgId":{"S":"~m"},
          "lastMsg":{"S":"{\"body\":\"caf\u00e9\"}"},"lastMsgType":{"N":"0"},"ext":{"S":"m\ni"},"expiresAt":{"BOOL":true}},
         {"sessionId":{"S":"p2p|carol"},"updateTime":{"S":"7"}}],
         "LastEvaluatedKey":{"userId":{"S":"b\"ob"},"updateTime":{"N":"7"}},

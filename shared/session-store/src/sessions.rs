@@ -1,12 +1,14 @@
 //! One user's sessions: get, set ext, delete, record.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use session_model::{Account, Entry, Ext, GroupId, Position, RecentSession, Row, SessionId, Timestamp};
+use session_model::{
+    Account, Entry, Ext, GroupId, Membership, Position, RecentSession, Row, SessionId, Timestamp,
+};
 
 use crate::{
     Store, StoreError,
     item::{self, Item, n, s},
-    table::{SESSION_ID, UPDATE_TIME, USER_ID, expires_at},
+    table::{SESSION_ID, TOMBSTONE_DAYS, UPDATE_TIME, USER_ID, expires_at},
     update::{Give, Update, Updated},
 };
 
@@ -63,10 +65,10 @@ impl Sessions<'_> {
         session.ok_or(StoreError::MalformedItem(UPDATE_TIME))
     }
 
-    /// Deletes the session. Its position stays as a tombstone for 30 days after `now`, so that a late copy of what was
+    /// Deletes the session. Its position stays as a tombstone for 31 days after `now`, so that a late copy of what was
     /// deleted does not bring it back. Deleting what is absent or deleted is a success and changes nothing.
     pub async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
-        let expires_at = expires_at(now);
+        let expires_at = expires_at(now, TOMBSTONE_DAYS);
         if let Some(group) = id.group() {
             return self.delete_group(&group, expires_at).await;
         }
@@ -85,7 +87,8 @@ impl Sessions<'_> {
     }
 
     /// The tombstone stands at what the user sees: the head's position, unless he does not see the head or his own is
-    /// greater. It expires only when he is no member, since what it hides does not.
+    /// greater. It expires only when nothing is known of his membership: what it hides from a member does not, and a late copy must
+    /// not make a member of who has left.
     async fn delete_group(&self, group: &GroupId, expires_at: u64) -> Result<(), StoreError> {
         let id = group.session_id();
         for _ in 0..MAX_TRIES {
@@ -96,7 +99,7 @@ impl Sessions<'_> {
                 return Ok(());
             }
             let read = row.register.as_ref().map(|held| &held.position);
-            let update = tombstone(read, seen.max(read), row.is_member(), expires_at);
+            let update = tombstone(read, seen.max(read), row.membership, expires_at);
             if let Updated::Done(_) = self.update(id, update, Give::Nothing).await? {
                 return Ok(());
             }
@@ -133,24 +136,28 @@ impl Sessions<'_> {
 fn tombstone(
     read: Option<&Position>,
     position: Option<&Position>,
-    is_member: bool,
+    membership: Option<Membership>,
     expires_at: u64,
 ) -> Update {
     let mut update = Update::default().remove(SHOWN);
     if let Some(position) = position {
-        update =
-            update.set("msgTime = :t, msgId = :id").with(":t", n(position.time)).with(":id", s(&position.id));
+        update = update
+            .set("msgTime = :t, msgId = :id")
+            .with(":t", n(position.time))
+            .with(":id", s(position.id.as_str()));
     }
-    update = if is_member {
-        update.only_if("attribute_exists(memberSince)")
-    } else {
-        update.only_if("attribute_not_exists(memberSince)").set("expiresAt = :e").with(":e", n(expires_at))
+    update = match membership {
+        None => {
+            update.only_if("attribute_not_exists(memberAt)").set("expiresAt = :e").with(":e", n(expires_at))
+        }
+        Some(held) if held.is_member() => update.only_if("attribute_exists(memberSince)"),
+        Some(_) => update.only_if("attribute_not_exists(memberSince)"),
     };
     match read {
         None => update.only_if("attribute_not_exists(msgTime)"),
         Some(read) => update
             .only_if("msgTime = :read_t AND msgId = :read_id")
             .with(":read_t", n(read.time))
-            .with(":read_id", s(&read.id)),
+            .with(":read_id", s(read.id.as_str())),
     }
 }

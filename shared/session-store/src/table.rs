@@ -1,6 +1,7 @@
 //! The tables: keys, indexes and attributes. The template declares the same, and a test holds the two together.
 //!
-//! `Sessions` holds a row per user and session, `Groups` one item per group, its head.
+//! `Sessions` holds a row per user and session, `Groups` one item per group, its head, `KeptCopies` the signed copies that could
+//! not be taken.
 
 use session_model::Timestamp;
 
@@ -20,7 +21,7 @@ pub const UPDATE_TIME: &str = "updateTime";
 pub const MEMBER_SINCE: &str = "memberSince";
 /// N, ms: the time of the newest position the row knows.
 pub const MSG_TIME: &str = "msgTime";
-/// S: the message id of that position.
+/// S: the message id of that position, in canonical form.
 pub const MSG_ID: &str = "msgId";
 /// S: the last message or recall notice, as JSON text.
 pub const LAST_MSG: &str = "lastMsg";
@@ -32,7 +33,8 @@ pub const MEMBER_AT: &str = "memberAt";
 pub const MEMBER_RANK: &str = "memberRank";
 /// S: the user's private text.
 pub const EXT: &str = "ext";
-/// N, seconds: when DynamoDB may drop the row (TTL). Only on rows that show nothing and are no membership.
+/// N, seconds: when DynamoDB may drop the item (TTL). Of rows only those that show nothing and know of no membership event: a
+/// copy from an archive must not make a member of who has left.
 pub const EXPIRES_AT: &str = "expiresAt";
 
 /// Partition key of `Groups`, S: the group. A head holds its newest message in the attributes that rows have for theirs.
@@ -48,11 +50,21 @@ pub const LIST_KEY: &str = "listKey";
 /// N: counts the changes of `memberHashes`.
 pub const MEMBERS_VERSION: &str = "membersVersion";
 
-/// How long a deleted session's position stays as a tombstone, and that of a member who left, in seconds: 30 days.
-const TOMBSTONE_SECONDS: u64 = 30 * 24 * 60 * 60;
+/// Partition key of `KeptCopies`, S: the SHA-256 of the body, in hexadecimal digits.
+pub const COPY_ID: &str = "copyId";
+/// B: the body as it came, gzipped.
+pub const BODY: &str = "body";
+/// S: why it could not be taken.
+pub const REASON: &str = "reason";
+/// N, ms: when it came.
+pub const RECEIVED_AT: &str = "receivedAt";
 
-/// The [`EXPIRES_AT`] of a row that shows nothing from `now` on.
-#[must_use]
-pub fn expires_at(now: Timestamp) -> u64 {
-    now.as_millis() / 1000 + TOMBSTONE_SECONDS
+/// How long a deleted session's position stays as a tombstone: longer than any copy is on its way, and than a device stays away.
+pub(crate) const TOMBSTONE_DAYS: u64 = 31;
+/// How long a copy is kept.
+pub(crate) const KEPT_DAYS: u64 = 30;
+
+/// The [`EXPIRES_AT`] of what is kept for so many days from `now` on.
+pub(crate) fn expires_at(now: Timestamp, days: u64) -> u64 {
+    now.as_millis() / 1000 + days * 24 * 60 * 60
 }

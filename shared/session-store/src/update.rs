@@ -84,7 +84,7 @@ impl Update {
             .with(":type", n(last_msg_type.as_number()))
             .with(":u", n(update_time))
             .with(":t", n(entry.position.time))
-            .with(":id", s(&entry.position.id));
+            .with(":id", s(entry.position.id.as_str()));
         match last_msg_type {
             LastMsgType::Message => update,
             LastMsgType::Recall => update.with(":message", n(LastMsgType::Message.as_number())),

@@ -74,6 +74,9 @@ async fn the_template_s_tables_are_the_store_s(_: Test) {
     }
     assert_eq!(sessions.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
     assert_eq!(keys(&tables["GroupsTable"].create), [(table::GROUP_ID.to_owned(), "HASH".to_owned())]);
+    let kept = &tables["KeptCopiesTable"];
+    assert_eq!(keys(&kept.create), [(table::COPY_ID.to_owned(), "HASH".to_owned())]);
+    assert_eq!(kept.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
 }
 
 async fn cargo_lambda_serves_the_template_s_routes(_: Test) {
@@ -105,7 +108,8 @@ async fn the_backend_never_gets_a_500(_: Test) {
 
 /// The template gives each function what it reads; `cargo lambda` gets the same from its file.
 async fn every_variable_is_declared_read_and_given(_: Test) {
-    let read: BTreeSet<String> = sources("shared/session-api")
+    let read: BTreeSet<String> = [sources("shared/session-api"), sources("functions")]
+        .concat()
         .into_iter()
         .flat_map(|path| {
             let text = fs::read_to_string(path).unwrap();

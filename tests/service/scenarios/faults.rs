@@ -173,15 +173,29 @@ async fn calls_at_once_have_processes_of_their_own(t: Test) {
 async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
     let bundle = std::env::temp_dir().join("no-certificates.pem");
     std::fs::write(&bundle, "none").unwrap();
-    let mut function = Command::new(t.app.executable("record-message"));
-    let output =
-        function.env_clear().env("AWS_CA_BUNDLE", bundle).env("GROUPS_TABLE", "x").output().await.unwrap();
-    assert!(!output.status.success());
-    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&line["level"], &line["operation"]), (&json!("ERROR"), &json!("recordMessage")));
-    let missing = "cannot start: AWS_LAMBDA_RUNTIME_API is not set; AWS_ACCESS_KEY_ID is not set; \
-                   AWS_SECRET_ACCESS_KEY is not set; AWS_CA_BUNDLE holds no valid PEM certificates; \
-                   AWS_REGION is not set; SESSIONS_TABLE is not set; MESSAGE_COPY_APP_KEY is not set; \
-                   MESSAGE_COPY_APP_SECRET is not set";
-    assert_eq!(line["message"], missing);
+    for (executable, operation, more) in [
+        ("query-my-session", "queryMySession", ""),
+        // Where there is a Runtime API, this one answers 503 instead.
+        (
+            "record-message",
+            "recordMessage",
+            "; MESSAGE_COPY_APP_KEY is not set; MESSAGE_COPY_APP_SECRET is not set; KEPT_COPIES_TABLE is not set",
+        ),
+    ] {
+        let mut function = Command::new(t.app.executable(executable));
+        function
+            .env_clear()
+            .env("AWS_CA_BUNDLE", &bundle)
+            .env("GROUPS_TABLE", "x")
+            .env("ACCOUNT_CASE", "upper");
+        let output = function.output().await.unwrap();
+        assert!(!output.status.success());
+        let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&line["level"], &line["operation"]), (&json!("ERROR"), &json!(operation)));
+        let missing = "cannot start: AWS_LAMBDA_RUNTIME_API is not set; AWS_ACCESS_KEY_ID is not set; \
+                       AWS_SECRET_ACCESS_KEY is not set; AWS_CA_BUNDLE holds no valid PEM certificates; \
+                       ACCOUNT_CASE is not valid: must be keep or lower; AWS_REGION is not set; \
+                       SESSIONS_TABLE is not set";
+        assert_eq!(line["message"], format!("{missing}{more}"));
+    }
 }

@@ -92,8 +92,8 @@ async fn changes_of_members(t: Test) {
     let notice = notification(&alice, &super_team, 3, 401, &[&bob]);
     assert_eq!(
         written(&t, &notice).await,
-        3.0 + 1.0,
-        "a join of a row that shows something, and the message"
+        3.0 + 2.0 + 1.0,
+        "a join of a row that shows something, the sender's new row, and the message"
     );
 }
 

@@ -14,13 +14,13 @@ use proptest::{
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_model::{
-    Account, Conversation, Event, Ext, Fields, GroupId, GroupItems, Head, HeadWrite, MemberList, Register,
-    Row, RowWrite, SessionId, Timestamp, Written, put_list, record, update_members,
+    Account, Effect, Ext, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Register, Row, RowWrite,
+    SessionId, Timestamp, Written, apply,
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    copies::{T0, group_message, group_recall, listing, message, notification, recall},
+    copies::{T0, event_of, group_message, group_recall, listing, message, notification, recall},
     scenarios,
     test::{Test, User, super_team, team},
 };
@@ -140,61 +140,33 @@ impl Reference {
     }
 
     fn hear(&self, posted: &Posted) {
-        let now = Timestamp::from_millis(T0);
-        let group = |group: &GroupId| ReferenceGroup { items: self, group: group.clone() };
         let set = |names: &Value| -> BTreeSet<Account> {
             names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect()
         };
-        let written = match posted {
-            Posted::Copy(copy) => {
-                match Event::parse(&Fields::parse(copy.to_string().as_bytes()).unwrap(), now).unwrap() {
-                    Event::Message(message) => match message.in_group() {
-                        Some(said) => {
-                            let items = group(&said.group);
-                            let list = said.list.as_ref();
-                            let writes =
-                                record(&items, &said.group, &said.entry, list, &said.joined, &said.left);
-                            writes.now_or_never()
-                        }
-                        None => self.hear_p2p(&message.p2p_sides(), |row| _ = row.record(message.entry())),
-                    },
-                    Event::Recall(recall) => match &recall.conversation {
-                        Conversation::Group(id) => {
-                            let write = HeadWrite::Record(recall.entry());
-                            group(id).write_head(write).now_or_never().map(|_| Ok(()))
-                        }
-                        Conversation::P2p { .. } => {
-                            self.hear_p2p(&recall.p2p_sides(), |row| _ = row.record(recall.entry()))
-                        }
-                    },
-                    Event::NotOurs => None,
+        let time = |body: &Value| Timestamp::from_millis(body["time"].as_u64().unwrap());
+        match posted {
+            Posted::Copy(copy) => match event_of(copy).effect {
+                Effect::P2p { rows, entry } => {
+                    for (user, id) in rows {
+                        self.on_row(user.as_str(), &id, |row| _ = row.record(entry.clone()));
+                    }
                 }
-            }
+                Effect::Group { group, event } => self.hear_in(&group, &event),
+            },
             Posted::Patch(id, body) => {
-                let id: GroupId = id.parse().unwrap();
-                let time = Timestamp::from_millis(body["time"].as_u64().unwrap());
-                update_members(&group(&id), &id, time, &set(&body["add"]), &set(&body["remove"]))
-                    .now_or_never()
+                let event = GroupEvent::of_changes(time(body), set(&body["add"]), set(&body["remove"]));
+                self.hear_in(&id.parse().unwrap(), &event);
             }
             Posted::Put(id, body) => {
-                let id: GroupId = id.parse().unwrap();
-                let time = Timestamp::from_millis(body["time"].as_u64().unwrap());
-                put_list(&group(&id), &MemberList::new(&id, time, &set(&body["members"]))).now_or_never()
+                let id = id.parse().unwrap();
+                self.hear_in(&id, &GroupEvent::of_list(&id, time(body), &set(&body["members"])));
             }
-        };
-        assert_eq!(written, Some(Ok(())), "{posted:?}");
+        }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "one of several deliveries")]
-    fn hear_p2p<E>(
-        &self,
-        sides: &[(Account, SessionId)],
-        change: impl Fn(&mut Row),
-    ) -> Option<Result<(), E>> {
-        for (user, id) in sides {
-            self.on_row(user.as_str(), id, &change);
-        }
-        Some(Ok(()))
+    fn hear_in(&self, group: &GroupId, event: &GroupEvent) {
+        let items = ReferenceGroup { items: self, group: group.clone() };
+        assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(())), "{event:?}");
     }
 
     fn delete(&self, user: &str, id: &SessionId) {

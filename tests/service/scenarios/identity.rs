@@ -112,11 +112,11 @@ async fn only_the_backend_posts_messages(t: Test) {
         .header("MD5", md5)
         .header("CheckSum", check_sum);
     t.send(request.body(body.clone())).await.is_problem(403, "MD5 is not the MD5 of the body");
-    t.send(alice.request(Method::POST, "/v1/messages").body(body)).await.is_problem(403, "AppKey is missing");
+    t.send(alice.request(Method::POST, "/v1/messages").body(body)).await.is_problem(403, "MD5 is missing");
     let members = json!({"groupId": "team|1", "time": copy["msgTimestamp"], "add": [alice.account]});
     for method in [Method::PATCH, Method::PUT] {
         let unsigned = alice.request(method.clone(), "/v1/groups/team%7C1/members").json(&members);
-        t.send(unsigned).await.is_problem(403, "AppKey is missing");
+        t.send(unsigned).await.is_problem(403, "MD5 is missing");
         let forged = Feed::new(url, LOCAL_APP_KEY, "other").through(t.app.http.clone());
         let forged = forged.update_members(method, "team|1", &members).await.unwrap();
         assert_eq!(forged.status(), 403);

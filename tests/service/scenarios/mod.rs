@@ -8,6 +8,8 @@ mod deployed;
 mod drift;
 mod exts;
 mod faults;
+mod feed;
+mod feed_faults;
 mod group_capacity;
 mod group_faults;
 mod group_model;
@@ -33,6 +35,7 @@ fn everywhere() -> Vec<Scenario> {
     [
         messages::SCENARIOS,
         recalls::SCENARIOS,
+        feed::SCENARIOS,
         deletes::SCENARIOS,
         exts::SCENARIOS,
         groups::SCENARIOS,
@@ -54,6 +57,8 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
         messages::ON_ONE_MACHINE,
+        feed::ON_ONE_MACHINE,
+        feed_faults::ON_ONE_MACHINE,
         groups::ON_ONE_MACHINE,
         group_capacity::ON_ONE_MACHINE,
         group_faults::ON_ONE_MACHINE,
@@ -69,6 +74,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
 pub(crate) fn once() -> Vec<Scenario> {
     [
         faults::SCENARIOS,
+        feed_faults::SCENARIOS,
         drift::SCENARIOS,
         commands::SCENARIOS,
         readme::SCENARIOS,

@@ -55,6 +55,7 @@ async fn everything(t: &Test) {
     ])
     .await;
     t.deliver([&notification(&bob, &group, 3, 2, &[])]).await;
+    assert!(t.post(&json!({"eventType": "1"})).await.ok()["kept"].is_string());
     t.patch_members(&group, 4, &[&bob], &[&alice]).await;
     t.put_members(&group, 5, &[&alice, &bob]).await;
     for id in [alice.session_id(), group] {

@@ -67,6 +67,7 @@ impl Serve {
             data: self.data,
             dynamodb_endpoint: self.dynamodb_endpoint,
             functions_endpoint: None,
+            parameters: std::collections::HashMap::new(),
             executables,
             log: Arc::new(|function, line| eprintln!("{function}: {line}")),
         })

@@ -4,6 +4,7 @@
 //! group of any size is one write of the head; each member's list merges the heads of his groups when it is read. Who is
 //! a member is kept in rows, one per user and group, beside what the user did to the session himself.
 
+mod event;
 mod head;
 mod id;
 mod member_list;
@@ -11,9 +12,10 @@ mod membership;
 mod protocol;
 mod writes;
 
+pub use event::GroupEvent;
 pub use head::Head;
 pub use id::GroupId;
 pub use member_list::{ListDigest, MemberHash, MemberList};
 pub use membership::{MemberAt, Membership, Rank};
-pub use protocol::{GroupItems, Interrupted, put_list, record, update_members};
+pub use protocol::{GroupItems, Interrupted, apply};
 pub use writes::{HeadWrite, RowWrite, Written};

@@ -12,7 +12,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GroupId, Head, HeadWrite, MemberAt, MemberHash, MemberList, Rank, RowWrite, Written, writes::supersedes,
+    GroupEvent, GroupId, Head, HeadWrite, MemberAt, MemberHash, MemberList, Rank, RowWrite, Written,
+    writes::supersedes,
 };
 use crate::{Account, Entry, Row, Timestamp};
 
@@ -52,48 +53,20 @@ impl<E> From<E> for Interrupted<E> {
     }
 }
 
-/// What those who leave keep.
-enum Leaving {
-    /// The message that says so.
-    Notice(Entry),
-    /// An empty session.
-    Nothing,
-}
-
-/// A message of the group, with the list of members where the copy carries one, and those whom it says joined and left.
-pub async fn record<I: GroupItems>(
+/// Applies one event of a group.
+pub async fn apply<I: GroupItems>(
     items: &I,
     group: &GroupId,
-    entry: &Entry,
-    list: Option<&MemberList>,
-    joined: &BTreeSet<Account>,
-    left: &BTreeSet<Account>,
+    event: &GroupEvent,
 ) -> Result<(), Interrupted<I::Error>> {
-    let time = entry.position.time;
+    let GroupEvent { time, entry, list, joined, left } = event;
     if let Some(list) = list {
-        store_list(items, list, Some(entry)).await?;
+        store_list(items, list, entry.as_ref()).await?;
     } else {
-        join(items, time, joined).await?;
-        record_on_head(items, entry).await?;
+        join(items, *time, joined).await?;
+        record_on_head(items, entry.as_ref()).await?;
     }
-    leave(items, group, time, left, &Leaving::Notice(entry.clone())).await
-}
-
-/// A whole list of members from the backend.
-pub async fn put_list<I: GroupItems>(items: &I, list: &MemberList) -> Result<(), Interrupted<I::Error>> {
-    store_list(items, list, None).await
-}
-
-/// Members whom the backend says joined and left at a time.
-pub async fn update_members<I: GroupItems>(
-    items: &I,
-    group: &GroupId,
-    time: Timestamp,
-    joined: &BTreeSet<Account>,
-    left: &BTreeSet<Account>,
-) -> Result<(), Interrupted<I::Error>> {
-    join(items, time, joined).await?;
-    leave(items, group, time, left, &Leaving::Nothing).await
+    leave(items, group, *time, left, entry.as_ref()).await
 }
 
 /// The list, and the message it came with.
@@ -112,10 +85,8 @@ async fn store_list<I: GroupItems>(
     for _ in 0..MAX_TRIES {
         let Written::Refused(head) = items.write_head(first.clone()).await? else { return Ok(()) };
         if head.list_order() >= Some(list.order()) {
-            return match entry.filter(|entry| supersedes(entry, head.register.as_ref())) {
-                Some(entry) => record_on_head(items, entry).await,
-                None => Ok(()),
-            };
+            let newer = entry.filter(|entry| supersedes(entry, head.register.as_ref()));
+            return record_on_head(items, newer).await;
         }
         let stored = if head.list_key == Some(digest) {
             items.write_head(raise.clone()).await?
@@ -124,17 +95,19 @@ async fn store_list<I: GroupItems>(
             items.write_head(HeadWrite::store_list(list, &head, &gone)).await?
         };
         if stored == Written::Done {
-            return match entry {
-                Some(entry) => record_on_head(items, entry).await,
-                None => Ok(()),
-            };
+            return record_on_head(items, entry).await;
         }
     }
     Err(Interrupted::Overtaken)
 }
 
-async fn record_on_head<I: GroupItems>(items: &I, entry: &Entry) -> Result<(), Interrupted<I::Error>> {
-    items.write_head(HeadWrite::Record(entry.clone())).await?;
+async fn record_on_head<I: GroupItems>(
+    items: &I,
+    entry: Option<&Entry>,
+) -> Result<(), Interrupted<I::Error>> {
+    if let Some(entry) = entry {
+        items.write_head(HeadWrite::Record(entry.clone())).await?;
+    }
     Ok(())
 }
 
@@ -172,16 +145,16 @@ async fn leave<I: GroupItems>(
     group: &GroupId,
     time: Timestamp,
     accounts: &BTreeSet<Account>,
-    leaving: &Leaving,
+    notice: Option<&Entry>,
 ) -> Result<(), Interrupted<I::Error>> {
     if accounts.is_empty() {
         return Ok(());
     }
-    end_membership(items, time, accounts).await?;
+    write_all(items, accounts, &RowWrite::Leave(time)).await?;
     // Whatever the membership's condition answered: else the row would depend on the order of events.
-    let kept = match leaving {
-        Leaving::Notice(entry) => RowWrite::Record(entry.clone()),
-        Leaving::Nothing => RowWrite::RecordEmpty(time),
+    let kept = match notice {
+        Some(notice) => RowWrite::Record(notice.clone()),
+        None => RowWrite::RecordEmpty(time),
     };
     write_all(items, accounts, &kept).await?;
     let hash_of = |account: &Account| group.member_hash(account);
@@ -195,31 +168,6 @@ async fn leave<I: GroupItems>(
         write_all(items, &back, &RowWrite::Become(at)).await?;
     }
     Ok(())
-}
-
-/// Tries the form for a row that shows nothing, which is the common one, then the other, and again where a row changed in
-/// between.
-async fn end_membership<I: GroupItems>(
-    items: &I,
-    time: Timestamp,
-    accounts: &BTreeSet<Account>,
-) -> Result<(), Interrupted<I::Error>> {
-    let at = MemberAt { time, rank: Rank::Leave };
-    let mut shows = false;
-    let mut open = accounts.clone();
-    for _ in 0..2 * MAX_TRIES {
-        let written = write_all(items, &open, &RowWrite::Leave { time, shows }).await?;
-        let other_form = written.into_iter().filter(|(_, written)| match written {
-            Written::Done => false,
-            Written::Refused(row) => row.membership.is_none_or(|held| held.at <= at),
-        });
-        open = other_form.map(|(account, _)| account).collect();
-        if open.is_empty() {
-            return Ok(());
-        }
-        shows = !shows;
-    }
-    Err(Interrupted::Overtaken)
 }
 
 async fn write_all<I: GroupItems>(

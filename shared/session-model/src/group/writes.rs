@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::{Head, ListDigest, MemberAt, MemberHash, MemberList, Membership, Rank};
-use crate::{Entry, Position, Register, Row, Timestamp};
+use crate::{Entry, MessageId, Position, Register, Row, Timestamp};
 
 /// What came of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,14 +131,8 @@ pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
 pub enum RowWrite {
     /// He is a member, unless the row knows a greater event.
     Become(MemberAt),
-    /// He left, unless the row knows a greater event; in the form for a row that shows something, or nothing: an update
-    /// cannot decide for itself whether the row expires.
-    Leave {
-        /// When he left.
-        time: Timestamp,
-        /// Whether the row has an `updateTime`.
-        shows: bool,
-    },
+    /// He left at this time, unless the row knows a greater event.
+    Leave(Timestamp),
     /// The notice that he left, if it supersedes what the row holds.
     Record(Entry),
     /// That he left without a notice: an empty session dated so, if it is newer than what the row holds.
@@ -157,10 +151,9 @@ impl RowWrite {
                 }
                 applies
             }
-            Self::Leave { time, shows } => {
+            Self::Leave(time) => {
                 let at = MemberAt { time: *time, rank: Rank::Leave };
-                let applies =
-                    row.membership.is_none_or(|held| held.at <= at) && row.update_time().is_some() == *shows;
+                let applies = row.membership.is_none_or(|held| held.at <= at);
                 if applies {
                     row.membership = Some(Membership { at, since: None });
                 }
@@ -176,7 +169,7 @@ impl Row {
     /// An empty session at `time`, if that is newer than what is held. It stands as a tombstone with a placeholder: a
     /// position that holds no message, shown from that time on.
     fn record_empty(&mut self, time: Timestamp) -> bool {
-        let empty = Register::tombstone(Position { time, id: String::new() });
+        let empty = Register::tombstone(Position { time, id: MessageId::NONE });
         let applies = self.register.as_ref().is_none_or(|held| empty.position > held.position);
         if applies {
             self.register = Some(empty);

@@ -2,127 +2,134 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
-
-use super::{Conversation, MemberChange, members, position, sides};
+use super::{
+    Event, NotApplied, Place,
+    copy::{Copy, Ids},
+    members,
+    notification::Notice,
+    shown::{Limit, Shown},
+};
 use crate::{
-    Account, Entry, Fields, GroupId, InvalidField, InvalidValue, LastMsg, MemberList, Position, SessionId,
-    SessionType, Timestamp,
+    Account, Effect, Entry, GroupEvent, GroupId, InvalidField, LastMsg, MemberList, SessionType, Timestamp,
 };
 
 /// A message of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub(super) struct Message {
     /// Where it was said.
-    pub conversation: Conversation,
-    /// Its place in the session's order.
-    pub position: Position,
-    /// What the session shows of it, as JSON text.
-    pub last_msg: String,
-    /// The receiver has blocked the sender: the message shows on the sender's side alone.
-    pub blocked: bool,
+    place: Place,
+    /// What the session shows of it.
+    entry: Entry,
+    /// The receiver has blocked the sender (`blacklist`).
+    blocked: bool,
+    /// Moderation intercepted it (`antispam`): the sender takes it for sent, nobody receives it.
+    intercepted: bool,
     /// The members of the team (`tMembers`), where the copy carries them.
-    pub members: Option<BTreeSet<Account>>,
-    /// What the message says of the group's members.
-    pub change: MemberChange,
-}
-
-/// What a message means for its group.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupMessage {
-    /// The group.
-    pub group: GroupId,
-    /// What the group's sessions show of it.
-    pub entry: Entry,
-    /// The members from then on, where the copy carries their list.
-    pub list: Option<MemberList>,
-    /// Who joined with it.
-    pub joined: BTreeSet<Account>,
-    /// Who left with it.
-    pub left: BTreeSet<Account>,
+    members: Option<BTreeSet<Account>>,
+    /// What it says of the group's members.
+    notice: Notice,
 }
 
 impl Message {
-    /// None for the system notifications that come as messages but belong to no session.
-    pub(super) fn parse(fields: &Fields, now: Timestamp) -> Result<Option<Self>, InvalidField> {
-        let session_type = match fields.non_empty_text("convType")? {
+    pub(super) fn parse(copy: &Copy<'_>) -> Result<Self, NotApplied> {
+        let session_type = match &*copy.text("convType")? {
             "PERSON" => SessionType::P2p,
             "TEAM" => SessionType::Team,
             "SUPER_TEAM" => SessionType::SuperTeam,
-            "CUSTOM_PERSON" | "CUSTOM_TEAM" => return Ok(None),
-            _ => {
-                let known = "must be one of PERSON, TEAM, SUPER_TEAM, CUSTOM_PERSON, CUSTOM_TEAM";
-                return Err(InvalidValue::new(known).of("convType"));
+            "CUSTOM_PERSON" | "CUSTOM_TEAM" => {
+                return Err(NotApplied::Ignored("convType is that of a system notification"));
+            }
+            _ => return Err(NotApplied::Ignored("convType is none of PERSON, TEAM, SUPER_TEAM")),
+        };
+        let from = copy.account("fromAccount")?;
+        let place = Place::parse(copy, session_type, &from)?;
+        let time = copy.time("msgTimestamp")?;
+        let ids = copy.ids("msgidServer", "msgidClient")?;
+        let message_type = copy.text("msgType")?;
+        let (members, notice) = match &place {
+            Place::P2p { .. } => (None, Notice::default()),
+            Place::Group(_) => {
+                let members = members_of(copy)?;
+                let notice = match &*message_type {
+                    "NOTIFICATION" => Notice::parse(copy, &from, members.is_some())?,
+                    _ => Notice::default(),
+                };
+                (members, notice)
             }
         };
-        let from: Account = fields.parsed("fromAccount")?;
-        let position = position(fields, "msgTimestamp", "msgidServer", now)?;
-        Ok(Some(Self {
-            conversation: Conversation::parse(fields, session_type, &from)?,
-            last_msg: last_msg(fields, &from, &position)?,
-            position,
-            change: MemberChange::parse(fields, session_type, &from)?,
-            blocked: fields.value("blacklist").is_some(),
-            members: members::parse(fields)?,
-        }))
-    }
-
-    /// What the message says of its session, the same on every side.
-    #[must_use]
-    pub fn entry(&self) -> Entry {
-        Entry { position: self.position.clone(), last_msg: LastMsg::Message(self.last_msg.as_str().into()) }
-    }
-
-    /// What a message in a group means for it; none for a p2p message. `tMembers` still names who is just leaving, and may
-    /// not yet name who is just joining; of a dismissed group that carries it, everybody leaves. Without it, members keep
-    /// seeing the head of a dismissed group, which is the notice.
-    #[must_use]
-    pub fn in_group(&self) -> Option<GroupMessage> {
-        let Conversation::Group(group) = &self.conversation else { return None };
-        let MemberChange { joined, left, dismissed } = &self.change;
-        let left = match &self.members {
-            Some(members) if *dismissed => members,
-            _ => left,
-        };
-        let listed = self.members.as_ref().map(|members| &(members | joined) - left);
-        Some(GroupMessage {
-            group: group.clone(),
-            entry: self.entry(),
-            list: listed.map(|members| MemberList::new(group, self.position.time, &members)),
-            joined: joined.clone(),
-            left: left.clone(),
+        let text = last_msg(copy, &from, time, &ids, &message_type);
+        Ok(Self {
+            place,
+            entry: Entry { position: ids.position(time), last_msg: LastMsg::Message(text.into()) },
+            blocked: copy.is_set("blacklist"),
+            intercepted: copy.is_set("antispam"),
+            members,
+            notice,
         })
     }
 
-    /// The rows that a p2p message shows in: each side's own, the sender's alone when he is blocked;
-    /// none for a message of a group.
-    #[must_use]
-    pub fn p2p_sides(&self) -> Vec<(Account, SessionId)> {
-        match &self.conversation {
-            Conversation::P2p { from, to } if self.blocked => vec![(from.clone(), SessionId::p2p(to))],
-            Conversation::P2p { from, to } => sides(from, to),
-            Conversation::Group(_) => Vec::new(),
+    pub(super) fn into_event(self) -> Event {
+        let (latest, unknown_notice) = (self.entry.position.time, self.notice.unknown);
+        let effect = match self.place {
+            Place::P2p { ref from, ref to } => {
+                let is_received = !(self.blocked || self.intercepted);
+                Effect::p2p(from, to, is_received, self.entry)
+            }
+            Place::Group(ref group) => {
+                let group = group.clone();
+                Effect::Group { event: self.in_group(&group), group }
+            }
+        };
+        Event { effect, latest, unknown_notice }
+    }
+
+    /// `tMembers` still names who is just leaving, and may not yet name who is just joining; of a dismissed group that carries
+    /// it, everybody leaves. Without it, members keep seeing the head of a dismissed group, which is the notice.
+    ///
+    /// An intercepted message is shown to nobody, so it does not reach the head; what it says of the members holds.
+    fn in_group(self, group: &GroupId) -> GroupEvent {
+        let Notice { joined, left, dismissed, .. } = self.notice;
+        let left = match &self.members {
+            Some(members) if dismissed => members.clone(),
+            _ => left,
+        };
+        let time = self.entry.position.time;
+        let listed = self.members.as_ref().map(|members| &(members | &joined) - &left);
+        GroupEvent {
+            time,
+            entry: (!self.intercepted).then_some(self.entry),
+            list: listed.map(|members| MemberList::new(group, time, &members)),
+            joined,
+            left,
         }
     }
 }
 
+fn members_of(copy: &Copy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidField> {
+    const NAME: &str = "tMembers";
+    let Some(list) = copy.value(NAME) else { return Ok(None) };
+    members::parse(list, copy.case).map_err(|reason| reason.of(NAME))
+}
+
 /// The message as the session shows it; fields that the copy lacks are left out.
-fn last_msg(fields: &Fields, from: &Account, position: &Position) -> Result<String, InvalidField> {
-    let mut last_msg = json!({
-        "from": from.as_str(),
-        "time": position.time,
-        "msgIdClient": fields.text("msgidClient")?,
-        "msgIdServer": position.id,
-    });
-    if let Some(number) = type_number(fields.text("msgType")?) {
-        last_msg["type"] = number.into();
+fn last_msg(copy: &Copy<'_>, from: &Account, time: Timestamp, ids: &Ids<'_>, message_type: &str) -> String {
+    let mut shown = Shown::new(from.as_str());
+    shown.number("time", time);
+    if let Some(number) = type_number(message_type) {
+        shown.number("type", number);
     }
-    for name in ["body", "attach", "ext", "fromClientType"] {
-        if let Some(text) = fields.optional_text(name)? {
-            last_msg[name] = text.into();
-        }
+    shown.id("msgIdClient", ids.client.as_ref());
+    shown.id("msgIdServer", Some(&ids.server));
+    for (name, limit) in [
+        ("body", Limit::BODY),
+        ("attach", Limit::ATTACH),
+        ("ext", Limit::EXT),
+        ("subType", Limit::OTHER),
+        ("fromNick", Limit::OTHER),
+        ("fromClientType", Limit::OTHER),
+    ] {
+        shown.field(name, copy.value(name), limit);
     }
-    Ok(last_msg.to_string())
+    shown.into_json()
 }
 
 /// Yunxin's number of a `msgType`; none for one that is not known (yet).

@@ -1,128 +1,298 @@
 //! What a notification of a group says of its members.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use serde_json::Value;
+use super::{broken, copy, copy::Copy, members};
+use crate::{Account, AccountCase, InvalidField, InvalidValue, JsonObject, JsonValue};
 
-use crate::{Account, Fields, InvalidField, InvalidValue, SessionType};
+const ATTACH: &str = "attach";
 
 /// Who joined and who left, as a notification says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MemberChange {
+pub(super) struct Notice {
     /// Those who are members from then on.
-    pub joined: BTreeSet<Account>,
+    pub(super) joined: BTreeSet<Account>,
     /// Those who are members no more.
-    pub left: BTreeSet<Account>,
+    pub(super) left: BTreeSet<Account>,
     /// Whether the group is dismissed: everybody leaves.
-    pub dismissed: bool,
+    pub(super) dismissed: bool,
+    /// Whether it is one that this service does not know: taken for a message like any other.
+    pub(super) unknown: bool,
 }
 
-impl MemberChange {
-    /// Reads the `attach` of a notification, `{"id": n, "data": {…}}` as JSON text; any other message changes nothing. One
-    /// that must name accounts and does not is refused: to take it would lose a change of members silently.
-    pub(super) fn parse(
-        fields: &Fields,
-        session_type: SessionType,
-        from: &Account,
-    ) -> Result<Self, InvalidField> {
-        if session_type == SessionType::P2p || fields.text("msgType")? != "NOTIFICATION" {
-            return Ok(Self::default());
-        }
-        // What is no notification of Yunxin's is a message like any other.
-        let attach =
-            fields.optional_text("attach")?.and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let Some(attach) = attach else { return Ok(Self::default()) };
-        let Some(id) = attach["id"].as_u64() else { return Ok(Self::default()) };
-        let named = || accounts(&attach["data"]);
-        let sender = || BTreeSet::from([from.clone()]);
-        let joined = |joined| Self { joined, ..Self::default() };
-        let left = |left| Self { left, ..Self::default() };
-        Ok(match (session_type, id) {
-            // Pulled in; application accepted, where the sender is the manager.
-            (SessionType::Team, 0 | 5) | (SessionType::SuperTeam, 401 | 410) => joined(named()?),
-            // Kicked.
-            (SessionType::Team, 1) | (SessionType::SuperTeam, 402) => left(named()?),
-            // Left.
-            (SessionType::Team, 2) | (SessionType::SuperTeam, 403) => left(sender()),
-            // Invitation accepted.
-            (SessionType::Team, 9) | (SessionType::SuperTeam, 411) => joined(sender()),
-            (SessionType::Team, 4) | (SessionType::SuperTeam, 405) => {
-                Self { dismissed: true, ..Self::default() }
-            }
-            // Information, owner, managers, muting, and what Yunxin adds one day: nobody joins or leaves.
-            _ => Self::default(),
+/// What a notification is about, by its number: Yunxin gives one set of numbers to teams and another to super teams; its own
+/// samples of super teams show the teams' numbers. No number has two meanings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    PulledIn,
+    Kicked,
+    Left,
+    Dismissed,
+    ApplicationAccepted,
+    OwnerChanged,
+    InvitationAccepted,
+    /// Information, managers, muting: nobody joins or leaves.
+    OfNoMembers,
+}
+
+impl Kind {
+    fn of(number: &str) -> Option<Self> {
+        Some(match number {
+            "0" | "401" => Self::PulledIn,
+            "1" | "402" => Self::Kicked,
+            "2" | "403" => Self::Left,
+            "4" | "405" => Self::Dismissed,
+            "5" | "410" => Self::ApplicationAccepted,
+            "6" | "406" => Self::OwnerChanged,
+            "9" | "411" => Self::InvitationAccepted,
+            "3" | "404" | "7" | "407" | "8" | "408" | "10" | "409" => Self::OfNoMembers,
+            _ => return None,
         })
     }
 }
 
-/// The accounts in question: `ids`, a list, or `id`, one.
-fn accounts(data: &Value) -> Result<BTreeSet<Account>, InvalidField> {
-    let refusal =
-        |reason: &str| InvalidValue::new(format!("must name accounts in data.ids: {reason}")).of("attach");
-    let names = match (&data["ids"], &data["id"]) {
-        (Value::Array(names), _) => names.as_slice(),
-        (Value::Null, name @ Value::String(_)) => std::slice::from_ref(name),
-        _ => return Err(refusal("there is no list of them")),
-    };
-    let parsed = names.iter().map(|name| {
-        let name = name.as_str().ok_or_else(|| refusal("one is no string"))?;
-        name.parse().map_err(|reason: InvalidValue| refusal(&format!("one {reason}")))
-    });
-    parsed.collect()
+/// What of an attachment, `{"id": n, "data": {…}}`, says who is meant.
+#[derive(Debug, Default)]
+pub(super) struct Named<'a> {
+    /// The number.
+    pub(super) number: Option<JsonValue<'a>>,
+    /// `data.ids`.
+    pub(super) ids: Option<JsonValue<'a>>,
+    /// `data.id`.
+    pub(super) id: Option<JsonValue<'a>>,
+    /// Whether the attachment breaks off: what is not here may have been behind.
+    pub(super) is_broken: bool,
+}
+
+impl Notice {
+    /// Reads a message of type NOTIFICATION. One that must name accounts and does not is refused: to take it would lose a
+    /// change of members silently.
+    ///
+    /// With a list of members (`is_listed`) nobody is looked for beside it and those whom the notification names.
+    pub(super) fn parse(copy: &Copy<'_>, from: &Account, is_listed: bool) -> Result<Self, InvalidField> {
+        let Some(attach) = copy.value(ATTACH) else { return Ok(Self::default()) };
+        let text = attach.string_or_json();
+        if text.trim().is_empty() {
+            return Ok(Self::default());
+        }
+        let notice = match JsonValue::parse(&text) {
+            Some(value) => Self::of_whole(&value.object().unwrap_or_default(), copy.case, from, is_listed),
+            None => Self::of_broken(&broken::read(&text), copy.case, from, is_listed),
+        };
+        notice.map_err(|reason| reason.of(ATTACH))
+    }
+
+    fn of_whole(
+        attach: &JsonObject<'_>,
+        case: AccountCase,
+        from: &Account,
+        is_listed: bool,
+    ) -> Result<Self, InvalidValue> {
+        let data = attach.object("data").unwrap_or_default();
+        let number = attach.get("id").filter(|id| crate::json_object::is_digits(id.json()));
+        let Some(number) = number else {
+            // A new super team is told by the bare information about it.
+            let owner = [owner(attach), owner_in(attach), owner_in(&data)].into_iter().flatten().next();
+            let Some(owner) = owner else { return Ok(Self { unknown: true, ..Self::default() }) };
+            let joined = if is_listed { BTreeSet::new() } else { founders(from, Some(owner), case)? };
+            return Ok(Self { joined, ..Self::default() });
+        };
+        let Some(kind) = Kind::of(number.json()) else {
+            return Ok(Self { unknown: true, ..Self::default() });
+        };
+        let named =
+            Named { number: Some(number), ids: data.get("ids"), id: data.get("id"), is_broken: false };
+        let mut notice = Self::of_kind(kind, &named, case, from, is_listed)?;
+        if kind == Kind::PulledIn && !is_listed {
+            // Nobody pulls in who makes a group.
+            notice.joined.append(&mut founders(from, owner_in(&data), case)?);
+        }
+        Ok(notice)
+    }
+
+    fn of_broken(
+        named: &Named<'_>,
+        case: AccountCase,
+        from: &Account,
+        is_listed: bool,
+    ) -> Result<Self, InvalidValue> {
+        let Some(number) = named.number else {
+            return Err(InvalidValue::new("must be JSON, at least as far as its number"));
+        };
+        let Some(kind) = Kind::of(number.json()) else {
+            return Ok(Self { unknown: true, ..Self::default() });
+        };
+        let mut notice = Self::of_kind(kind, named, case, from, is_listed)?;
+        if kind == Kind::PulledIn && !is_listed {
+            notice.joined.insert(from.clone());
+        }
+        Ok(notice)
+    }
+
+    fn of_kind(
+        kind: Kind,
+        named: &Named<'_>,
+        case: AccountCase,
+        from: &Account,
+        is_listed: bool,
+    ) -> Result<Self, InvalidValue> {
+        let sender = || BTreeSet::from([from.clone()]);
+        let joined = |joined| Self { joined, ..Self::default() };
+        let left = |left| Self { left, ..Self::default() };
+        Ok(match kind {
+            Kind::PulledIn => joined(named.accounts(case)?),
+            Kind::ApplicationAccepted => joined(named.applicants(case)?),
+            Kind::Kicked => left(named.accounts(case)?),
+            Kind::Left => left(sender()),
+            Kind::InvitationAccepted => joined(sender()),
+            Kind::Dismissed => Self { dismissed: true, ..Self::default() },
+            // Who hands over may have left, and an operator's account need not be a member.
+            Kind::OwnerChanged if !is_listed => joined(named.new_owner(case)?),
+            Kind::OwnerChanged | Kind::OfNoMembers => Self::default(),
+        })
+    }
+}
+
+impl Named<'_> {
+    /// The accounts in `ids`, at least one.
+    fn accounts(&self, case: AccountCase) -> Result<BTreeSet<Account>, InvalidValue> {
+        let refusal = |reason: &str| InvalidValue::new(format!("must name accounts in data.ids: {reason}"));
+        let ids = self.ids.ok_or_else(|| refusal("there are none"))?;
+        let accounts = members::parse(ids, case).map_err(|reason| refusal(&reason.to_string()))?;
+        accounts.filter(|accounts| !accounts.is_empty()).ok_or_else(|| refusal("there are none"))
+    }
+
+    /// Those whose application was accepted: `ids`, or `id`, one.
+    fn applicants(&self, case: AccountCase) -> Result<BTreeSet<Account>, InvalidValue> {
+        match (self.ids, self.id) {
+            (None, Some(id)) => Ok(BTreeSet::from([one(id, case)?])),
+            _ => self.accounts(case),
+        }
+    }
+
+    fn new_owner(&self, case: AccountCase) -> Result<BTreeSet<Account>, InvalidValue> {
+        match self.id {
+            Some(id) => Ok(BTreeSet::from([one(id, case)?])),
+            None if self.is_broken => Err(InvalidValue::new("must name the new owner in data.id")),
+            None => Ok(BTreeSet::new()),
+        }
+    }
+}
+
+/// The account that a value is.
+fn one(value: JsonValue<'_>, case: AccountCase) -> Result<Account, InvalidValue> {
+    let text = value.text().ok_or_else(|| InvalidValue::new("must name an account by a string"))?;
+    copy::account(&text, case)
+        .map_err(|reason| InvalidValue::new(format!("must name accounts, and one {reason}")))
+}
+
+/// The sender and the owner of a group that was just made.
+fn founders(
+    from: &Account,
+    owner: Option<JsonValue<'_>>,
+    case: AccountCase,
+) -> Result<BTreeSet<Account>, InvalidValue> {
+    let owner = owner.map(|owner| one(owner, case)).transpose()?;
+    Ok([from.clone()].into_iter().chain(owner).collect())
+}
+
+/// The owner in what Yunxin tells about a team, by numbers.
+fn owner<'a>(information: &JsonObject<'a>) -> Option<JsonValue<'a>> {
+    information.get("5").filter(|owner| owner.string() != Some(Cow::Borrowed("")))
+}
+
+fn owner_in<'a>(object: &JsonObject<'a>) -> Option<JsonValue<'a>> {
+    owner(&object.object("tinfo")?)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::Timestamp;
 
-    fn change(session_type: SessionType, attach: &Value) -> Result<String, String> {
-        let copy = json!({"msgType": "NOTIFICATION", "attach": attach.to_string()});
-        let fields = Fields::parse(copy.to_string().as_bytes()).unwrap();
-        let change = MemberChange::parse(&fields, session_type, &"boss".parse().unwrap());
+    /// Who joins and who leaves by a notification of the account `boss`.
+    fn notice(attach: &Value, is_listed: bool) -> Result<String, String> {
+        let copy = json!({ "attach": attach }).to_string();
+        let fields = JsonValue::parse(&copy).unwrap().object().unwrap();
+        let copy = Copy { fields: &fields, case: AccountCase::Keep, now: Timestamp::default() };
+        let notice = Notice::parse(&copy, &"boss".parse().unwrap(), is_listed);
         let names = |accounts: &BTreeSet<Account>| {
             accounts.iter().map(Account::to_string).collect::<Vec<_>>().join("+")
         };
-        change
-            .map(|change| format!("{}/{}/{}", names(&change.joined), names(&change.left), change.dismissed))
-            .map_err(|refusal| refusal.to_string())
+        let told = |notice: Notice| {
+            let odd = if notice.unknown { " unknown" } else { "" };
+            let dismissed = if notice.dismissed { " dismissed" } else { "" };
+            format!("{}/{}{dismissed}{odd}", names(&notice.joined), names(&notice.left))
+        };
+        notice.map(told).map_err(|refusal| refusal.to_string())
+    }
+
+    /// The same of an attachment as text.
+    fn of_text(attach: &str, is_listed: bool) -> Result<String, String> {
+        notice(&json!(attach), is_listed)
     }
 
     #[test]
-    fn every_notification_says_who_is_meant() {
-        for (team, super_team, expected) in [
-            (0, 401, "a+b//false"),
-            (1, 402, "/a+b/false"),
-            (2, 403, "/boss/false"),
-            (3, 404, "//false"),
-            (4, 405, "//true"),
-            (5, 410, "a+b//false"),
-            (6, 406, "//false"),
-            (7, 407, "//false"),
-            (8, 408, "//false"),
-            (9, 411, "boss//false"),
-            (10, 409, "//false"),
-            (99, 499, "//false"),
+    fn every_number_says_who_is_meant() {
+        for (team, super_team, unlisted, listed) in [
+            (0, 401, "a+b+boss+owner/", "a+b/"),
+            (1, 402, "/a+b", "/a+b"),
+            (2, 403, "/boss", "/boss"),
+            (3, 404, "/", "/"),
+            (4, 405, "/ dismissed", "/ dismissed"),
+            (5, 410, "a+b/", "a+b/"),
+            (6, 406, "c/", "/"),
+            (7, 407, "/", "/"),
+            (8, 408, "/", "/"),
+            (9, 411, "boss/", "boss/"),
+            (10, 409, "/", "/"),
+            (99, 499, "/ unknown", "/ unknown"),
         ] {
-            let data = json!({"ids": ["b", "a"], "tinfo": {"1": "7"}, "uinfos": [{"1": "boss"}]});
-            let attach = |id: u64| json!({"id": id, "data": data});
-            assert_eq!(change(SessionType::Team, &attach(team)).as_deref(), Ok(expected), "team {team}");
-            assert_eq!(
-                change(SessionType::SuperTeam, &attach(super_team)).as_deref(),
-                Ok(expected),
-                "{super_team}"
-            );
-            assert_eq!(
-                change(SessionType::SuperTeam, &attach(team)).as_deref(),
-                Ok("//false"),
-                "other numbers"
-            );
+            for number in [team, super_team] {
+                let data = json!({"ids": ["b", "a"], "id": "c", "tinfo": {"1": "7", "5": "owner"}, "uinfos": [{"1": "x"}]});
+                let attach = json!({"id": number, "data": data});
+                for attach in [attach.to_string().into(), attach] {
+                    assert_eq!(notice(&attach, false).as_deref(), Ok(unlisted), "{number}");
+                    assert_eq!(notice(&attach, true).as_deref(), Ok(listed), "{number}");
+                }
+            }
         }
-        for id in [5, 410] {
-            let one = json!({"id": id, "data": {"id": "a"}});
-            let session_type = if id == 5 { SessionType::Team } else { SessionType::SuperTeam };
-            assert_eq!(change(session_type, &one).as_deref(), Ok("a//false"));
+    }
+
+    #[test]
+    fn one_account_may_be_named_alone_and_by_a_number() {
+        assert_eq!(notice(&json!({"id": 5, "data": {"id": "a"}}), false).as_deref(), Ok("a/"));
+        assert_eq!(notice(&json!({"id": 1, "data": {"ids": [7, "8"]}}), false).as_deref(), Ok("/7+8"));
+        let long = r#"{"id": 6, "data": {"id": 90071992547409931}}"#;
+        assert_eq!(of_text(long, false).as_deref(), Ok("90071992547409931/"));
+        assert_eq!(notice(&json!({"id": 6, "data": {}}), false).as_deref(), Ok("/"), "nobody is named");
+    }
+
+    #[test]
+    fn who_makes_a_group_is_a_member_of_it() {
+        for attach in [
+            json!({"5": "owner", "1": "7"}),
+            json!({"tinfo": {"5": "owner"}}),
+            json!({"data": {"tinfo": {"5": "owner"}}}),
+        ] {
+            assert_eq!(notice(&attach, false).as_deref(), Ok("boss+owner/"), "{attach}");
+            assert_eq!(notice(&attach, true).as_deref(), Ok("/"), "{attach}");
+        }
+        let pulled = |owner: Value| json!({"id": 401, "data": {"ids": ["a"], "tinfo": {"5": owner}}});
+        assert_eq!(notice(&pulled(json!(7)), false).as_deref(), Ok("7+a+boss/"));
+        assert_eq!(notice(&pulled(json!("")), false).as_deref(), Ok("a+boss/"));
+    }
+
+    #[test]
+    fn what_is_no_notification_is_a_message_like_any_other() {
+        for attach in [json!({}), json!([]), json!("[1]"), json!("5"), json!({"id": "0"}), json!({"id": 1.5})]
+        {
+            assert_eq!(notice(&attach, false).as_deref(), Ok("/ unknown"), "{attach}");
+        }
+        for attach in [json!(null), json!(""), json!(" ")] {
+            assert_eq!(notice(&attach, false).as_deref(), Ok("/"), "{attach}");
         }
     }
 
@@ -131,14 +301,60 @@ mod tests {
         for attach in [
             json!({"id": 0}),
             json!({"id": 0, "data": {}}),
+            json!({"id": 0, "data": []}),
             json!({"id": 1, "data": {"ids": "a"}}),
-            json!({"id": 1, "data": {"ids": [1]}}),
+            json!({"id": 1, "data": {"ids": []}}),
+            json!({"id": 1, "data": {"ids": [null]}}),
             json!({"id": 1, "data": {"ids": ["a/b"]}}),
+            json!({"id": 1, "data": {"ids": ["cut \u{fffd}"]}}),
+            json!({"id": 1, "data": {"ids": (0..1_001).collect::<Vec<_>>()}}),
+            json!({"id": 5, "data": {"id": {}}}),
+            json!({"id": 6, "data": {"id": "a\nb"}}),
+            json!({"5": "a/b"}),
+            json!({"id": 401, "data": {"ids": ["a"], "tinfo": {"5": []}}}),
         ] {
-            assert!(change(SessionType::Team, &attach).unwrap_err().starts_with("attach must"), "{attach}");
+            let refusal = notice(&attach, false).unwrap_err();
+            assert!(refusal.starts_with("attach must"), "{attach}: {refusal}");
         }
-        for attach in [json!(null), json!({}), json!({"id": "0"}), json!([])] {
-            assert_eq!(change(SessionType::Team, &attach).as_deref(), Ok("//false"), "{attach}");
+    }
+
+    #[test]
+    fn half_a_character_of_what_is_not_read_does_no_harm() {
+        let kick = r#"{"id": 1, "data": {"ids": ["a"], "uinfos": [{"1": "a", "3": "\ud83d"}], "x": 1e999}}"#;
+        assert_eq!(of_text(kick, false).as_deref(), Ok("/a"));
+    }
+
+    #[test]
+    fn an_attachment_that_breaks_off_counts_as_far_as_it_goes() {
+        let kick = r#"{"data": {"ids": ["a", "b"], "uinfos": [{"1": "a"}]}, "id": 1, "x": 1}"#;
+        let number_ends = kick.find(r#", "x""#).unwrap() + 1;
+        for end in 0..kick.len() {
+            let told = of_text(&kick[..end], false);
+            match end {
+                0 => assert_eq!(told.as_deref(), Ok("/"), "no attachment"),
+                _ if end < number_ends => assert!(told.is_err(), "{}: {told:?}", &kick[..end]),
+                _ => assert_eq!(told.as_deref(), Ok("/a+b"), "{}", &kick[..end]),
+            }
         }
+        let kick = r#"{"id": 12, "data": {"id": "c", "ids": ["a", "b"], "uinfos": []}}"#;
+        for (number, ids_needed) in [("1", true), ("2", false), ("0", true), ("3", false)] {
+            let kick = kick.replace("12", number);
+            let ids_end = kick.find(r#", "uinfos""#).unwrap();
+            for end in 1..kick.len() {
+                let told = of_text(&kick[..end], true);
+                let number_known = end > kick.find(',').unwrap();
+                let ids_known = end >= ids_end;
+                assert_eq!(told.is_ok(), number_known && (!ids_needed || ids_known), "{}", &kick[..end]);
+                if let (true, Ok(told)) = (ids_needed, told) {
+                    assert!(told.contains("a+b"), "{}: {told:?}", &kick[..end]);
+                }
+            }
+        }
+        assert_eq!(of_text(r#"{"id": 0, "data": {"ids": ["a"], "#, false).as_deref(), Ok("a+boss/"));
+        assert_eq!(of_text(r#"{"id": 99, "data": {"#, false).as_deref(), Ok("/ unknown"));
+        assert!(of_text(r#"{"id": 6, "data": {"tinfo""#, false).is_err(), "the new owner may come behind");
+        assert_eq!(of_text(r#"{"id": 6, "data": {"tinfo""#, true).as_deref(), Ok("/"), "the list tells");
+        assert!(of_text(r#"{"data": {"x": {"ids": ["a"]}, "id": 1, "#, false).is_err(), "not in its place");
+        assert!(of_text("{id: 1, data: {ids: [a]}}", false).is_err(), "nearly JSON");
     }
 }

@@ -1,59 +1,34 @@
 //! The recall of a message.
 
-use serde_json::json;
+use super::{
+    Event, NotApplied, Place,
+    copy::Copy,
+    shown::{Limit, Shown},
+};
+use crate::{Effect, Entry, GroupEvent, InvalidValue, LastMsg, SessionType};
 
-use super::{Conversation, position, sides};
-use crate::{Account, Entry, Fields, InvalidField, LastMsg, Position, SessionId, SessionType, Timestamp};
-
-/// A message was recalled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recall {
-    /// Where the message was said.
-    pub conversation: Conversation,
-    /// The place of the recalled message.
-    pub position: Position,
-    /// When it was recalled.
-    pub at: Timestamp,
-    /// What the session shows of it, as JSON text: who and when, nothing of the content.
-    pub notice: String,
-}
-
-impl Recall {
-    pub(super) fn parse(
-        fields: &Fields,
-        session_type: SessionType,
-        now: Timestamp,
-    ) -> Result<Self, InvalidField> {
-        let from: Account = fields.parsed("from")?;
-        let position = position(fields, "sendTime", "msgId", now)?;
-        let at = fields.time("deleteTime", now)?;
-        let mut notice = json!({
-            "from": from.as_str(),
-            "time": at,
-            "deleteMsgIdServer": position.id,
-            "deleteMsgCreateTime": position.time,
-        });
-        if let Some(id) = fields.optional_text("clientId")? {
-            notice["deleteMsgIdClient"] = id.into();
-        }
-        let conversation = Conversation::parse(fields, session_type, &from)?;
-        Ok(Self { conversation, position, at, notice: notice.to_string() })
+/// Reads a recall. What the session shows of it is who and when, and nothing of the content.
+pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event, NotApplied> {
+    let from = copy.account("from")?;
+    let place = Place::parse(copy, session_type, &from)?;
+    let (time, at) = (copy.time("sendTime")?, copy.time("deleteTime")?);
+    let ids = copy.ids("msgId", "clientId")?;
+    if ids.are_of_no_message() {
+        return Err(InvalidValue::new("must not be 0 without a clientId").of("msgId").into());
     }
-
-    /// What the recall says of its session, the same on every side.
-    #[must_use]
-    pub fn entry(&self) -> Entry {
-        let last_msg = LastMsg::Recall { at: self.at, notice: self.notice.as_str().into() };
-        Entry { position: self.position.clone(), last_msg }
-    }
-
-    /// The rows that the recall of a p2p message shows in. The copy does not tell whether the receiver had blocked the
-    /// sender, so both sides' own; none for a recall in a group.
-    #[must_use]
-    pub fn p2p_sides(&self) -> Vec<(Account, SessionId)> {
-        match &self.conversation {
-            Conversation::P2p { from, to } => sides(from, to),
-            Conversation::Group(_) => Vec::new(),
-        }
-    }
+    let mut shown = Shown::new(from.as_str());
+    shown.number("time", at);
+    shown.id("deleteMsgIdClient", ids.client.as_ref());
+    shown.id("deleteMsgIdServer", Some(&ids.server));
+    shown.number("deleteMsgCreateTime", time);
+    shown.field("postscript", copy.value("selfMsg"), Limit::BODY);
+    shown.field("attach", copy.value("attach"), Limit::ATTACH);
+    let last_msg = LastMsg::Recall { at, notice: shown.into_json().into() };
+    let entry = Entry { position: ids.position(time), last_msg };
+    // The copy does not tell whether the receiver had blocked the sender, so both sides show the notice.
+    let effect = match place {
+        Place::P2p { from, to } => Effect::p2p(&from, &to, true, entry),
+        Place::Group(group) => Effect::Group { group, event: GroupEvent::of_entry(entry) },
+    };
+    Ok(Event { effect, latest: time.max(at), unknown_notice: false })
 }

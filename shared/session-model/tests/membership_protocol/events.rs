@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use session_model::{
-    Account, Entry, GroupId, Interrupted, LastMsg, MemberList, Position, Register, Timestamp, put_list,
-    record, update_members,
+    Account, Entry, GroupEvent, GroupId, Interrupted, LastMsg, MemberList, MessageId, Position, Register,
+    Timestamp, apply,
 };
 
 use crate::world::{Scripted, World};
@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Message { at: u64, joined: &'static str, left: &'static str },
     /// A message with `tMembers`; the last is whom it says left, who is still in `members`.
     Listed { at: u64, members: &'static str, left: &'static str },
+    /// A message with `tMembers` that moderation intercepted.
+    Intercepted { at: u64, members: &'static str, left: &'static str },
     /// The recall of the message at a time.
     Recall { of: u64, at: u64 },
     /// A whole list from the backend.
@@ -39,7 +41,7 @@ pub(crate) fn accounts(letters: &str) -> BTreeSet<Account> {
 }
 
 pub(crate) fn position(at: u64) -> Position {
-    Position { time: ms(at), id: format!("m{at}") }
+    Position { time: ms(at), id: (*format!("m{at}")).into() }
 }
 
 impl Event {
@@ -53,13 +55,15 @@ impl Event {
                 let last_msg = LastMsg::Recall { at: ms(at), notice: format!("recall of {of}").into() };
                 Some(Entry { position: position(of), last_msg })
             }
-            Self::Put { .. } | Self::Patch { .. } => None,
+            Self::Intercepted { .. } | Self::Put { .. } | Self::Patch { .. } => None,
         }
     }
 
     pub(crate) fn list(&self) -> Option<MemberList> {
         let (at, members) = match *self {
-            Self::Listed { at, members, left } => (at, &accounts(members) - &accounts(left)),
+            Self::Listed { at, members, left } | Self::Intercepted { at, members, left } => {
+                (at, &accounts(members) - &accounts(left))
+            }
             Self::Put { at, members } => (at, accounts(members)),
             _ => return None,
         };
@@ -70,19 +74,18 @@ impl Event {
     pub(crate) fn changes(&self) -> (u64, BTreeSet<Account>, BTreeSet<Account>) {
         match *self {
             Self::Message { at, joined, left } => (at, accounts(joined), accounts(left)),
-            Self::Listed { at, left, .. } => (at, BTreeSet::new(), accounts(left)),
+            Self::Listed { at, left, .. } | Self::Intercepted { at, left, .. } => {
+                (at, BTreeSet::new(), accounts(left))
+            }
             Self::Patch { at, add, remove } => (at, accounts(add), accounts(remove)),
-            Self::Recall { .. } | Self::Put { .. } => (0, BTreeSet::new(), BTreeSet::new()),
+            Self::Put { at, .. } | Self::Recall { of: at, .. } => (at, BTreeSet::new(), BTreeSet::new()),
         }
     }
 
     pub(crate) async fn deliver(&self, items: &Scripted) -> Result<(), Interrupted<()>> {
         let (time, joined, left) = self.changes();
-        match self {
-            Self::Put { .. } => put_list(items, &self.list().unwrap()).await,
-            Self::Patch { .. } => update_members(items, &group(), ms(time), &joined, &left).await,
-            _ => record(items, &group(), &self.entry().unwrap(), self.list().as_ref(), &joined, &left).await,
-        }
+        let (entry, list) = (self.entry(), self.list());
+        apply(items, &group(), &GroupEvent { time: ms(time), entry, list, joined, left }).await
     }
 }
 
@@ -115,7 +118,7 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
                 newest_change = newest_change.max(Some((time, rank)));
             }
             if left.contains(&user) {
-                let empty = Register::tombstone(Position { time: ms(time), id: String::new() });
+                let empty = Register::tombstone(Position { time: ms(time), id: MessageId::NONE });
                 kept.push(event.entry().map_or(empty, Register::from));
             }
         }

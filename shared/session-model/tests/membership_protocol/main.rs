@@ -23,6 +23,7 @@ fn pool() -> Vec<Event> {
         Event::Listed { at: 2, members: "bc", left: "" },
         Event::Listed { at: 3, members: "abc", left: "a" },
         Event::Listed { at: 4, members: "ab", left: "ab" },
+        Event::Intercepted { at: 3, members: "ab", left: "b" },
         Event::Recall { of: 2, at: 9 },
         Event::Put { at: 2, members: "ac" },
         Event::Put { at: 3, members: "" },

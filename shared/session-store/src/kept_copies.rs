@@ -1,0 +1,66 @@
+//! Signed copies that could not be taken, kept until somebody has looked at them.
+
+use std::io::Write;
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use flate2::{Compression, write::GzEncoder};
+use session_model::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Store, StoreError,
+    item::{b, n, s},
+    table::{BODY, COPY_ID, EXPIRES_AT, KEPT_DAYS, REASON, RECEIVED_AT, expires_at},
+};
+
+/// The longest body that is kept, in bytes once it is gzipped: an item holds 400 KB.
+const MAX_BYTES: usize = 390_000;
+
+/// The table of kept copies.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptCopies<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) table: &'a str,
+}
+
+/// Why a copy is not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeepError {
+    /// It is too long for an item, also gzipped.
+    #[error("too long to be kept")]
+    TooLong,
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl KeptCopies<'_> {
+    /// Keeps the body of a copy for 30 days from `now` on. Keeping it again overwrites it.
+    pub async fn keep(&self, body: &[u8], reason: &str, now: Timestamp) -> Result<(), KeepError> {
+        let gzipped = gzip(body);
+        if gzipped.len() > MAX_BYTES {
+            return Err(KeepError::TooLong);
+        }
+        let request = self
+            .store
+            .client
+            .put_item()
+            .table_name(self.table)
+            .item(COPY_ID, s(hex::encode(Sha256::digest(body))))
+            .item(BODY, b(&gzipped))
+            .item(REASON, s(reason))
+            .item(RECEIVED_AT, n(now))
+            .item(EXPIRES_AT, n(expires_at(now, KEPT_DAYS)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = request.send().await.map_err(StoreError::from)?;
+        self.store.meter.add_write(output.consumed_capacity());
+        Ok(())
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}

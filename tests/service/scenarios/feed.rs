@@ -1,0 +1,335 @@
+//! Copies as they really come: each is applied, ignored, or kept, and nothing is lost in silence.
+
+use serde_json::{Value, json};
+use session_local::clock;
+
+use crate::{
+    copies::{T0, group_message, listing, message, notification, recall, with, without},
+    scenarios,
+    test::{Test, User, super_team, team},
+};
+
+scenarios![
+    what_cannot_be_read_is_kept_and_changes_nothing,
+    what_says_nothing_of_sessions_is_ignored,
+    an_intercepted_message_is_its_sender_s_alone,
+    a_group_learns_its_members_from_an_intercepted_message,
+    who_makes_a_super_team_has_it,
+    a_kick_with_half_an_emoji_counts,
+    a_list_that_is_nearly_json_leaves_the_team_as_it_is,
+    a_notification_that_breaks_off_counts_as_far_as_it_goes,
+    a_copy_of_a_megabyte_is_taken_and_its_texts_are_cut,
+    ids_and_accounts_may_be_numbers,
+    the_secret_alone_proves_the_sender,
+    a_copy_from_ahead_is_kept_and_may_come_again,
+    what_was_signed_long_ago_is_refused,
+];
+scenarios![ON_ONE_MACHINE:
+    a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read,
+    what_is_too_long_to_be_kept_is_refused,
+    the_log_tells_what_became_of_a_copy,
+];
+
+/// Asserts that the body is kept for a reason that begins so.
+async fn is_kept(t: &Test, body: impl Into<Vec<u8>>, reason: &str) {
+    let body = body.into();
+    let answer = t.post_bytes(body.clone()).await.ok();
+    let told = answer["kept"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    assert!(told.starts_with(reason), "{told:?} does not begin with {reason:?}");
+    assert_eq!(t.kept(&body).await, Some((told.to_owned(), body)));
+}
+
+async fn what_cannot_be_read_is_kept_and_changes_nothing(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    let before = t.item(&bob, &alice.session_id()).await;
+    let tomorrow = clock::now_ms() + 25 * 60 * 60 * 1000;
+    let copy = message(&alice, &bob, 9);
+    for field in ["eventType", "convType", "fromAccount", "to", "msgTimestamp", "msgType", "msgidServer"] {
+        is_kept(&t, without(copy.clone(), field).to_string(), &format!("{field} is missing")).await;
+        is_kept(&t, with(copy.clone(), field, json!([])).to_string(), &format!("{field} must be a string"))
+            .await;
+    }
+    let in_team = with(copy.clone(), "convType", "TEAM");
+    for (copy, reason) in [
+        (with(copy.clone(), "fromAccount", "a/b"), "fromAccount must not contain '/'"),
+        (with(copy.clone(), "to", "a\u{0}b"), "to must not contain control characters"),
+        (with(copy.clone(), "to", "x".repeat(256)), "to must be at most 255 bytes long"),
+        (with(copy.clone(), "msgTimestamp", "0"), "msgTimestamp must be a time in milliseconds, not before"),
+        (
+            with(copy.clone(), "msgTimestamp", tomorrow),
+            "msgTimestamp must be a time in milliseconds, not more",
+        ),
+        (with(copy, "msgidServer", "x".repeat(256)), "msgidServer must be at most 255 bytes long"),
+        (with(in_team, "tMembers", "a, b"), "tMembers must be a list of accounts"),
+        (without(recall(&alice, &bob, 1, 9), "deleteTime"), "deleteTime is missing"),
+        (with(without(recall(&alice, &bob, 1, 9), "clientId"), "msgId", "0"), "msgId must not be 0"),
+        (notification(&alice, &team(), 9, 1, &[]), "attach must name accounts in data.ids"),
+    ] {
+        is_kept(&t, copy.to_string(), reason).await;
+    }
+    for body in ["[]", "null", "hello", "{\"eventType\": \"1\"", "\u{feff}"] {
+        is_kept(&t, body, "body must be a JSON object").await;
+    }
+    assert_eq!(t.item(&bob, &alice.session_id()).await, before);
+    assert_eq!(bob.listed().await, [alice.session_id()], "and nothing new");
+}
+
+async fn what_says_nothing_of_sessions_is_ignored(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let copy = message(&alice, &bob, 1);
+    let mut others = vec![json!({"a": 1})];
+    others.extend(
+        ["CUSTOM_PERSON", "CUSTOM_TEAM", "CHATROOM"].map(|name| with(copy.clone(), "convType", name)),
+    );
+    others.extend(["2", "3", "4", "5", "6", "9", "14"].map(|name| with(copy.clone(), "eventType", name)));
+    for copy in others {
+        assert!(t.post(&copy).await.ok()["ignored"].is_string(), "{copy}");
+    }
+    assert!(alice.listed().await.is_empty() && bob.listed().await.is_empty());
+}
+
+async fn an_intercepted_message_is_its_sender_s_alone(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1), &with(message(&alice, &bob, 2), "antispam", "true")]).await;
+    assert_eq!(alice.last_msg(&bob).await["msgIdServer"], "m2", "she takes it for sent");
+    assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m1");
+    t.deliver([&with(message(&alice, &bob, 3), "antispam", "false")]).await;
+    assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m3");
+}
+
+async fn seen(user: &User, group: &str) -> Option<u64> {
+    user.time_of(group).await.map(|time| time - T0)
+}
+
+async fn a_group_learns_its_members_from_an_intercepted_message(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    let intercepted = listing(notification(&alice, &team, 2, 1, &[&bob]), &[&alice, &bob, &carol]);
+    t.deliver([&with(intercepted, "antispam", "1")]).await;
+    assert_eq!((seen(&alice, &team).await, seen(&carol, &team).await), (Some(1), Some(1)), "no message");
+    assert_eq!(seen(&bob, &team).await, Some(2), "an empty session, dated by his leaving");
+    assert_eq!(bob.try_get(&team).await.ok()["lastMsg"], Value::Null);
+    let super_team = super_team();
+    t.patch_members(&super_team, 1, &[&alice, &bob], &[]).await;
+    t.deliver([&group_message(&alice, &super_team, 2)]).await;
+    let joins = notification(&alice, &super_team, 3, 401, &[&carol]);
+    t.deliver([&with(joins, "antispam", json!(true))]).await;
+    assert_eq!((seen(&bob, &super_team).await, seen(&carol, &super_team).await), (Some(2), Some(2)));
+}
+
+/// Official samples: the bare information about the new team; the team's numbers; who made it is nobody's invitee.
+async fn who_makes_a_super_team_has_it(t: Test) {
+    let (maker, owner) = (t.user("maker"), t.user("owner"));
+    let guest = t.user("guest");
+    let (bare, pulled) = (super_team(), super_team());
+    let new_team = with(
+        notification(&maker, &bare, 1, 0, &[]),
+        "attach",
+        json!({"tinfo": {"1": "77", "3": "Our team", "5": owner.account}}),
+    );
+    t.deliver([&new_team, &group_message(&maker, &bare, 2)]).await;
+    assert_eq!((seen(&maker, &bare).await, seen(&owner, &bare).await), (Some(2), Some(2)));
+    let attach = json!({"id": 0, "data": {"ids": [guest.account], "tinfo": {"5": owner.account}}});
+    t.deliver([&with(notification(&maker, &pulled, 1, 0, &[]), "attach", attach)]).await;
+    for user in [&maker, &owner, &guest] {
+        assert_eq!(seen(user, &pulled).await, Some(1));
+    }
+    // The owner hands over to somebody who was not there, and leaves.
+    let heir = t.user("heir");
+    let hands_over = json!({"id": 6, "data": {"id": heir.account}});
+    t.deliver([
+        &with(notification(&owner, &pulled, 2, 6, &[]), "attach", hands_over),
+        &notification(&owner, &pulled, 3, 2, &[]),
+        &group_message(&heir, &pulled, 4),
+    ])
+    .await;
+    for (user, expected) in [(&heir, 4), (&maker, 4), (&owner, 3)] {
+        assert_eq!(seen(user, &pulled).await, Some(expected));
+    }
+}
+
+async fn a_kick_with_half_an_emoji_counts(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for (at, attach) in [
+        // Cut in the attachment, and in the copy itself.
+        (3, r#"{\"id\": 1, \"data\": {\"ids\": [\"BOB\"], \"uinfos\": [{\"3\": \"Al\\ud83d\"}]}}"#),
+        (5, r#"{\"id\": 1, \"data\": {\"ids\": [\"BOB\"], \"uinfos\": [{\"3\": \"Al\ud83d\"}]}}"#),
+    ] {
+        let team = team();
+        t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+        let kick = listing(notification(&alice, &team, at, 1, &[]), &[&alice, &bob]);
+        let text = with(kick, "attach", "ATTACH").to_string();
+        let text = text.replace("ATTACH", &attach.replace("BOB", &bob.account));
+        assert_eq!(t.post_bytes(text).await.ok(), json!({}));
+        t.deliver([&group_message(&alice, &team, at + 1)]).await;
+        assert_eq!((seen(&bob, &team).await, seen(&alice, &team).await), (Some(at), Some(at + 1)));
+    }
+}
+
+async fn a_list_that_is_nearly_json_leaves_the_team_as_it_is(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    let names = [&*alice.account, &bob.account];
+    for list in [
+        format!("['{}', '{}']", names[0], names[1]),
+        format!(r#"["{}", null]"#, names[0]),
+        format!("{{{}, {}}}", names[0], names[1]),
+    ] {
+        let copy = with(group_message(&alice, &team, 2), "tMembers", list);
+        is_kept(&t, copy.to_string(), "tMembers").await;
+        assert_eq!((seen(&alice, &team).await, seen(&bob, &team).await), (Some(1), Some(1)));
+    }
+    t.deliver([&with(group_message(&alice, &team, 3), "tMembers", json!(names))]).await;
+    assert_eq!((seen(&alice, &team).await, seen(&bob, &team).await), (Some(3), Some(3)), "as an array");
+}
+
+async fn a_notification_that_breaks_off_counts_as_far_as_it_goes(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    let kick = |at: u64, attach: String| {
+        listing(with(notification(&alice, &team, at, 1, &[]), "attach", attach), &[&alice, &bob])
+    };
+    let unreadable = kick(2, format!(r#"{{"id": 1, "data": {{"ids": ["{}""#, bob.account));
+    is_kept(&t, unreadable.to_string(), "attach must name accounts in data.ids").await;
+    assert_eq!(seen(&bob, &team).await, Some(1));
+    t.deliver([&kick(3, format!(r#"{{"id": 1, "data": {{"ids": ["{}"], "uinfos": [{{"1": "#, bob.account))])
+        .await;
+    t.deliver([&group_message(&alice, &team, 4)]).await;
+    assert_eq!(seen(&bob, &team).await, Some(3));
+}
+
+async fn a_copy_of_a_megabyte_is_taken_and_its_texts_are_cut(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let copy = with(message(&alice, &bob, 1), "aiParams", json!({"messages": "x".repeat(900_000)}));
+    let copy = with(with(copy, "body", "你".repeat(10_000)), "ext", "e".repeat(5_000));
+    t.deliver([&copy]).await;
+    let last_msg = bob.last_msg(&alice).await;
+    assert_eq!(last_msg["body"], "你".repeat(6_666));
+    assert_eq!((&last_msg["ext"], &last_msg["truncated"]), (&Value::Null, &json!(["body", "ext"])));
+    let recall = with(recall(&alice, &bob, 1, 2), "selfMsg", "a reason");
+    t.deliver([&with(recall, "attach", json!({"why": 1}))]).await;
+    let notice = bob.last_msg(&alice).await;
+    assert_eq!((&notice["postscript"], &notice["attach"]), (&json!("a reason"), &json!(r#"{"why":1}"#)));
+}
+
+async fn ids_and_accounts_may_be_numbers(t: Test) {
+    let bob = t.user("bob");
+    let number = u64::from_str_radix(&bob.account[bob.account.len() - 8..], 16).unwrap() + (1 << 53);
+    let other = t.known_user(&number.to_string());
+    let copy = with(message(&bob, &bob, 1), "to", number);
+    t.deliver([&with(copy, "msgidServer", json!(9_007_199_254_740_993_u64))]).await;
+    assert_eq!(bob.last_msg(&other).await["msgIdServer"], "9007199254740993");
+    let recall = with(recall(&bob, &other, 1, 5), "msgId", "9007199254740993");
+    t.deliver([&recall]).await;
+    assert_eq!(other.get(&bob).await["lastMsgType"], 1);
+}
+
+async fn the_secret_alone_proves_the_sender(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let body = message(&alice, &bob, 1).to_string();
+    let (cur_time, secret) = (clock::now_ms() / 1_000, session_local::feed::LOCAL_APP_SECRET);
+    let (md5, check_sum) = session_local::feed::sign(secret, &body, &cur_time.to_string());
+    // Neither AppKey nor content type, and a query that nobody asked for; `CurTime` in seconds.
+    let request = t
+        .request(reqwest::Method::POST, "/v1/messages?from=console")
+        .header("CurTime", cur_time.to_string())
+        .header("MD5", md5)
+        .header("CheckSum", check_sum);
+    assert_eq!(t.send(request.body(body)).await.ok(), json!({}));
+    assert!(bob.has(&alice).await);
+}
+
+async fn a_copy_from_ahead_is_kept_and_may_come_again(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    let minutes_ahead = |minutes: u64| clock::now_ms() + minutes * 60 * 1000;
+    let recall = recall(&alice, &bob, 1, 2);
+    for copy in [
+        with(message(&alice, &bob, 2), "msgTimestamp", minutes_ahead(10)),
+        with(recall, "deleteTime", minutes_ahead(23 * 60)),
+    ] {
+        t.post(&copy).await.is_problem(503, "a time of the copy is more than 5 minutes ahead");
+        let body = copy.to_string().into_bytes();
+        assert_eq!(t.kept(&body).await.map(|(_, body)| body), Some(body));
+        assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m1");
+    }
+    t.deliver([&with(message(&alice, &bob, 2), "msgTimestamp", minutes_ahead(3))]).await;
+    assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2", "clocks differ by minutes");
+}
+
+async fn what_was_signed_long_ago_is_refused(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let body = message(&alice, &bob, 1).to_string();
+    let days_ago = (clock::now_ms() - 8 * 24 * 60 * 60 * 1000).to_string();
+    let (md5, check_sum) = session_local::feed::sign(session_local::feed::LOCAL_APP_SECRET, &body, &days_ago);
+    let request = t
+        .request(reqwest::Method::POST, "/v1/messages")
+        .header("CurTime", days_ago)
+        .header("MD5", md5)
+        .header("CheckSum", check_sum);
+    t.send(request.body(body)).await.is_problem(403, "CurTime must not be more than 7 days ago");
+    assert!(!bob.has(&alice).await);
+}
+
+async fn a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let text = with(message(&alice, &bob, 1), "fromNick", "NICK").to_string();
+    let bytes = |text: &str| -> Vec<u8> {
+        let (before, after) = text.split_once("NICK").unwrap();
+        [b"\xef\xbb\xbf", before.as_bytes(), b"Al\xff", after.as_bytes()].concat()
+    };
+    assert_eq!(t.post_bytes(bytes(&text)).await.ok(), json!({}));
+    assert_eq!(bob.last_msg(&alice).await["fromNick"], "Al\u{fffd}");
+    let account = with(message(&alice, &bob, 2), "to", "NICK").to_string();
+    is_kept(&t, bytes(&account), "to must not hold a part of a character").await;
+}
+
+async fn what_is_too_long_to_be_kept_is_refused(t: Test) {
+    let mut state = 1_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 26) as usize]
+    });
+    let body: Vec<u8> = noise.take(800_000).collect();
+    t.post_bytes(&body[..400_000]).await.ok();
+    let answer = t.post_bytes(body).await;
+    answer.is_problem(413, "body cannot be taken, and is too long to be kept");
+    let line = t.app.logs.of(&answer.request_id).await;
+    assert_eq!((&line["level"], &line["outcome"]), (&json!("ERROR"), &json!("refused")));
+}
+
+async fn the_log_tells_what_became_of_a_copy(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let line = async |copy: Value| {
+        let answer = t.post(&copy).await;
+        t.app.logs.of(&answer.request_id).await
+    };
+    let kept = line(without(message(&alice, &bob, 1), "to")).await;
+    let expected = (json!("ERROR"), json!("kept"), json!("to is missing"), json!("m1"));
+    let told = |line: &Value| {
+        (line["level"].clone(), line["outcome"].clone(), line["cause"].clone(), line["msgId"].clone())
+    };
+    assert_eq!(told(&kept), expected);
+    assert!(kept["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{kept}");
+    let ignored = line(with(message(&alice, &bob, 1), "convType", "CHATROOM")).await;
+    let why = json!("convType is none of PERSON, TEAM, SUPER_TEAM");
+    assert_eq!(told(&ignored), (json!("INFO"), json!("ignored"), why, json!("m1")));
+    let odd = line(with(notification(&alice, &team(), 1, 0, &[]), "attach", "{}")).await;
+    assert_eq!((&odd["level"], &odd["unknownNotice"]), (&json!("INFO"), &json!(true)));
+    let applied = line(message(&alice, &bob, 1)).await;
+    assert_eq!((applied.get("outcome"), applied.get("unknownNotice")), (None, None));
+    let forged = session_local::feed::Feed::new(t.app.url(), session_local::feed::LOCAL_APP_KEY, "other");
+    let forged = forged.post(&message(&alice, &bob, 2)).await.unwrap();
+    let id = forged.headers()["apigw-requestid"].to_str().unwrap().to_owned();
+    let refused = t.app.logs.of(&id).await;
+    let why = json!("CheckSum does not fit AppSecret, MD5 and CurTime");
+    assert_eq!(told(&refused), (json!("WARN"), json!("refused"), why, Value::Null));
+    let unsigned = t.request(reqwest::Method::POST, "/v1/messages").body("unsigned");
+    let line = t.app.logs.of(&t.send(unsigned).await.request_id).await;
+    assert_eq!((line.get("outcome"), &line["cause"]), (None, &json!("MD5 is missing")), "nobody's alarm");
+}

@@ -1,0 +1,294 @@
+//! What the feed's copies meet on their way: full partitions, damaged items, a wrong configuration; and what is done to them.
+
+use proptest::{
+    prelude::Rng,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Map, Value, json};
+use session_model::{AccountCase, Effect, Entry, GroupEvent, MessageCopy, NotApplied, Position, Timestamp};
+
+use crate::{
+    copies::{T0, group_message, group_recall, listing, message, notification, recall, with},
+    fault_proxy::{Fault, FaultProxy},
+    scenarios,
+    test::{Answer, Test, super_team, team},
+};
+
+scenarios![ON_ONE_MACHINE:
+    a_full_partition_does_not_hold_up_the_others,
+    a_damaged_item_does_not_hold_up_the_others,
+    a_copy_that_cannot_be_kept_may_come_again,
+    a_thousand_mutated_copies_are_applied_or_kept_or_ignored,
+];
+scenarios![a_backend_function_with_a_bad_configuration_answers, accounts_may_be_taken_in_lower_case,];
+
+/// Asserts that a copy is kept for an item that cannot be written.
+async fn is_kept(t: &Test, copy: &Value, error: &str) {
+    let kept = t.post(copy).await.ok()["kept"].as_str().expect("it is kept").to_owned();
+    assert!(kept.ends_with(error), "{kept}");
+    assert_eq!(t.kept(copy.to_string().as_bytes()).await.map(|(reason, _)| reason), Some(kept));
+}
+
+async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    for code in ["ItemCollectionSizeLimitExceededException", "ValidationException"] {
+        let (alice, bob) = t.alice_and_bob();
+        let carol = t.user("carol");
+        proxy.refuse(&bob.account, code);
+        is_kept(&behind, &message(&alice, &bob, 1), code).await;
+        assert!(alice.has(&bob).await && !bob.has(&alice).await);
+        let team = team();
+        let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
+        is_kept(&behind, &joins, code).await;
+        assert_eq!((carol.time_of(&team).await, bob.time_of(&team).await), (Some(T0 + 1), None));
+        let group = super_team();
+        let change = json!({"groupId": group, "time": T0, "add": [alice.account, bob.account]});
+        let outcome = behind.try_update_members(reqwest::Method::PATCH, &group, &change).await.ok();
+        let failure =
+            json!({"account": bob.account, "code": 500, "detail": "the account's own row cannot be written"});
+        assert_eq!(outcome, json!({ "failed": [failure] }));
+        t.deliver([&group_message(&alice, &group, 1)]).await;
+        assert_eq!((alice.time_of(&group).await, bob.time_of(&group).await), (Some(T0 + 1), None));
+    }
+}
+
+async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let put = async |table: &str, item: Value| {
+        let input = json!({"TableName": t.app.table(table), "Item": item});
+        t.app.dynamodb().call("PutItem", &input).await.expect("the engine answers");
+    };
+    let team = team();
+    let row = json!({"userId": {"S": bob.account}, "sessionId": {"S": team},
+                     "memberAt": {"N": (T0 + 9).to_string()}, "memberRank": {"S": "left"}});
+    put("SessionsTable", row).await;
+    let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
+    is_kept(&t, &joins, "malformed item: attribute memberRank").await;
+    assert_eq!(carol.time_of(&team).await, Some(T0 + 1));
+    let damaged = super_team();
+    put(
+        "GroupsTable",
+        json!({"groupId": {"S": damaged}, "listedAt": {"N": "5"}, "listKey": {"S": "no digest"}}),
+    )
+    .await;
+    let copy = listing(group_message(&alice, &damaged, 1), &[&alice]);
+    is_kept(&t, &copy, "malformed item: attribute listKey").await;
+}
+
+async fn a_copy_that_cannot_be_kept_may_come_again(t: Test) {
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    let copy = json!({"eventType": "1", "nonce": super_team()});
+    for fault in [Fault::Throttle, Fault::InternalError] {
+        proxy.set(fault);
+        behind.post(&copy).await.is_problem(503, "the database");
+    }
+    proxy.set(Fault::None);
+    assert_eq!(behind.post(&copy).await.ok(), json!({"kept": "convType is missing"}));
+}
+
+async fn a_backend_function_with_a_bad_configuration_answers(t: Test) {
+    let t = Test::at(t.app.with_parameters(&[("MaxCurTimeAgeDays", "soon")]).await);
+    let (alice, bob) = t.alice_and_bob();
+    let copy = t.post(&message(&alice, &bob, 1)).await;
+    let check = t.send(t.request(reqwest::Method::POST, "/v1/messages").body("{}")).await;
+    let change = json!({"groupId": "team|1", "time": T0, "add": ["a"]});
+    let members = t.try_update_members(reqwest::Method::PATCH, "team|1", &change).await;
+    for answer in [copy, check, members] {
+        answer.is_problem(503, "the service is not configured; safe to repeat");
+        let line = t.app.logs.of(&answer.request_id).await;
+        assert_eq!(line["cause"], "MAX_CUR_TIME_AGE_DAYS is not valid: invalid digit found in string");
+    }
+    bob.list("").await;
+}
+
+async fn accounts_may_be_taken_in_lower_case(t: Test) {
+    let lower = Test::at(t.app.with_parameters(&[("AccountCase", "lower")]).await);
+    let (alice, bob) = lower.alice_and_bob();
+    let (loud_alice, loud_bob) =
+        (lower.known_user(&alice.account.to_uppercase()), lower.known_user(&bob.account.to_uppercase()));
+    lower.deliver([&message(&loud_alice, &loud_bob, 1)]).await;
+    assert_eq!(bob.last_msg(&alice).await["from"], alice.account);
+    assert_eq!(loud_bob.listed().await, [alice.session_id()], "the token's account");
+    loud_bob.set_ext(&alice, "x").await;
+    let session = bob.try_get(&loud_alice.session_id()).await.ok();
+    assert_eq!((&session["sessionId"], &session["ext"]), (&json!(alice.session_id()), &json!("x")));
+    let twice = json!({"sessionIds": [alice.session_id(), loud_alice.session_id()]});
+    bob.batch_delete(&twice).await.is_problem(400, "sessionIds must hold valid ids: number 2 is there twice");
+    let group = team();
+    let loud_group = format!("team|{}", group.trim_start_matches("team|").to_uppercase());
+    lower.patch_members(&loud_group, 1, &[&loud_bob], &[]).await;
+    lower.deliver([&listing(group_message(&loud_alice, &loud_group, 2), &[&loud_alice, &loud_bob])]).await;
+    assert_eq!(bob.time_of(&group).await, Some(T0 + 2));
+    assert_eq!(loud_bob.try_get(&loud_group).await.ok()["sessionId"], group);
+}
+
+/// Numbers that are the same at every run.
+struct Dice(TestRng);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0.next_u32() as usize % limit.max(1)
+    }
+
+    fn value(&mut self) -> Value {
+        match self.below(9) {
+            0 => Value::Null,
+            1 => json!(true),
+            2 => json!(17),
+            3 => json!(-1.5e300),
+            4 => json!([]),
+            5 => json!({"id": 1, "data": {"ids": ["a"]}}),
+            6 => json!(""),
+            7 => json!("0"),
+            _ => json!("[a, b]"),
+        }
+    }
+
+    /// The copy with one field dropped, of another type, or nested in something; or with a part of a text missing.
+    fn mutated(&mut self, copy: &Value) -> Value {
+        let mut fields: Map<String, Value> = copy.as_object().expect("an object").clone();
+        let names: Vec<String> = fields.keys().cloned().collect();
+        let name = names[self.below(names.len())].clone();
+        let value = fields[&name].clone();
+        match self.below(5) {
+            0 => drop(fields.remove(&name)),
+            1 => drop(fields.insert(name, self.value())),
+            2 => drop(fields.insert(name, json!([value]))),
+            3 => drop(fields.insert(name, json!({ "x": value }))),
+            _ => {
+                if let Some(text) = value.as_str() {
+                    let end = text.floor_char_boundary(self.below(text.len() + 1));
+                    fields.insert(name, text[..end].into());
+                }
+            }
+        }
+        Value::Object(fields)
+    }
+
+    fn bytes(&mut self, copy: &Value) -> Vec<u8> {
+        let copy = if self.below(3) == 0 { copy.clone() } else { self.mutated(copy) };
+        let mut bytes = copy.to_string().into_bytes();
+        match self.below(6) {
+            0 | 1 => {
+                for _ in 0..=self.below(3) {
+                    let place = self.below(bytes.len());
+                    bytes[place] = u8::try_from(self.below(256)).expect("a byte");
+                }
+            }
+            2 => bytes.truncate(1 + self.below(bytes.len())),
+            _ => {}
+        }
+        bytes
+    }
+}
+
+async fn a_thousand_mutated_copies_are_applied_or_kept_or_ignored(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let (team, group) = (team(), super_team());
+    let copies = |at: u64| {
+        [
+            with(message(&alice, &bob, at), "attach", r#"{"url": "x"}"#),
+            recall(&alice, &bob, at, at + 1),
+            listing(group_message(&alice, &team, at), &[&alice, &bob]),
+            listing(notification(&alice, &team, at, 1, &[&bob]), &[&alice, &bob]),
+            notification(&alice, &group, at, 401, &[&bob]),
+            notification(&bob, &group, at, 403, &[]),
+            group_recall(&alice, &group, at, at + 1),
+        ]
+    };
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        TestRng::from_seed(RngAlgorithm::ChaCha, b"a thousand copies of one feed 01"),
+    );
+    let mut dice = Dice(runner.new_rng());
+    let mut fates = [0; 3];
+    for chunk in 0..125 {
+        let bodies: Vec<_> = (0..8)
+            .map(|number| {
+                let copies = copies(chunk * 8 + number);
+                let copy = &copies[dice.below(copies.len())];
+                dice.bytes(copy)
+            })
+            .collect();
+        let answers =
+            futures_util::future::join_all(bodies.iter().map(|body| t.post_bytes(body.clone()))).await;
+        for (body, answer) in bodies.iter().zip(&answers) {
+            fates[fate(&t, body, answer).await] += 1;
+        }
+    }
+    assert!(fates.iter().all(|count| *count > 10), "applied, kept, ignored: {fates:?}");
+}
+
+/// What became of a body, seen in the tables and in the log: 0 applied, 1 kept, 2 ignored.
+async fn fate(t: &Test, body: &[u8], answer: &Answer) -> usize {
+    let shown = String::from_utf8_lossy(body);
+    let read = MessageCopy::parse(&shown).map_err(NotApplied::from);
+    let now = Timestamp::from_millis(session_local::clock::now_ms());
+    let read = read.and_then(|copy| copy.event(now, AccountCase::Keep));
+    let line = t.app.logs.of(&answer.request_id).await;
+    match read {
+        Ok(event) if event.latest.is_ahead(now) => {
+            assert_eq!((answer.status, &line["outcome"]), (503, &json!("kept")), "{shown}");
+            assert_eq!(t.kept(body).await.map(|(_, kept)| kept), Some(body.to_vec()));
+            1
+        }
+        Ok(event) => {
+            assert_eq!((answer.status, &answer.body), (200, &json!({})), "{shown}");
+            is_applied(t, &event.effect).await;
+            0
+        }
+        Err(NotApplied::Unreadable(why)) => {
+            let why = why.to_string();
+            assert_eq!((answer.status, &answer.body), (200, &json!({ "kept": why })), "{shown}");
+            assert_eq!((&line["outcome"], &line["cause"]), (&json!("kept"), &json!(why)));
+            assert_eq!(t.kept(body).await, Some((why, body.to_vec())));
+            1
+        }
+        Err(NotApplied::Ignored(why)) => {
+            assert_eq!((answer.status, &answer.body), (200, &json!({ "ignored": why })), "{shown}");
+            assert_eq!((&line["outcome"], &line["cause"]), (&json!("ignored"), &json!(why)));
+            2
+        }
+    }
+}
+
+/// Whether every item that the effect is about holds that or something newer.
+async fn is_applied(t: &Test, effect: &Effect) {
+    match effect {
+        Effect::P2p { rows, entry } => {
+            for (user, id) in rows {
+                holds(t.row(user.as_str(), id.as_str()).await.as_ref(), entry);
+            }
+        }
+        Effect::Group { group, event } => {
+            let GroupEvent { time, entry, list, joined, left } = event;
+            if let Some(entry) = entry {
+                holds(t.head(group.as_str()).await.as_ref(), entry);
+            }
+            if list.is_some() {
+                let head = t.head(group.as_str()).await.expect("a head");
+                assert!(number(&head, "listedAt") >= time.as_millis());
+            }
+            // Who joins by a list is in it, and has a row unless a newer list is known.
+            let joined = joined.iter().filter(|_| list.is_none());
+            for user in joined.chain(left) {
+                let row = t.row(user.as_str(), group.as_str()).await.expect("a row");
+                assert!(number(&row, "memberAt") >= time.as_millis(), "{user} in {group}: {row}");
+            }
+        }
+    }
+}
+
+fn holds(item: Option<&Value>, entry: &Entry) {
+    let item = item.expect("an item");
+    let id = session_model::MessageId::from_canonical(item["msgId"]["S"].as_str().expect("an id"));
+    let held = Position { time: Timestamp::from_millis(number(item, "msgTime")), id };
+    assert!(held >= entry.position, "{held:?} < {:?}", entry.position);
+}
+
+fn number(item: &Value, name: &str) -> u64 {
+    item[name]["N"].as_str().expect("a number").parse().expect("a number")
+}
