@@ -46,6 +46,27 @@ pub(crate) fn recall(from: &User, to: &User, at: u64, deleted: u64) -> Value {
     })
 }
 
+/// The edit, `edited` ms after [`T0`], of the message sent `at`.
+pub(crate) fn edit(from: &User, to: &User, at: u64, edited: u64, text: &str) -> Value {
+    json!({
+        "eventType": "89",
+        "from": from.account,
+        "to": to.account,
+        "msgId": format!("m{at}"),
+        "clientId": format!("c{at}"),
+        "modifyAccountId": from.account,
+        "modifyTime": T0 + edited,
+        "text": text,
+    })
+}
+
+/// The edit of a text in a group.
+pub(crate) fn group_edit(from: &User, group: &str, at: u64, edited: u64, text: &str) -> Value {
+    let event_type = if group.starts_with("team|") { "90" } else { "91" };
+    let edit = with(edit(from, from, at, edited, text), "eventType", event_type);
+    with(edit, "to", tid(group))
+}
+
 /// A text in a group, `team|…` or `super_team|…`.
 pub(crate) fn group_message(from: &User, group: &str, at: u64) -> Value {
     in_group(message(from, from, at), group)

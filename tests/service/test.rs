@@ -280,7 +280,12 @@ impl User {
 
     /// The last message of the session with another user, itself parsed.
     pub(crate) async fn last_msg(&self, other: &Self) -> Value {
-        let session = self.get(other).await;
+        self.last_msg_of(&other.session_id()).await
+    }
+
+    /// The last message of any session of his, itself parsed.
+    pub(crate) async fn last_msg_of(&self, session_id: &str) -> Value {
+        let session = self.try_get(session_id).await.ok();
         serde_json::from_str(session["lastMsg"].as_str().expect("a last message")).expect("lastMsg is JSON")
     }
 

@@ -1,4 +1,4 @@
-//! recordMessage: `POST /v1/messages`. One message copy of the messaging backend, a message or a recall, merged into the
+//! recordMessage: `POST /v1/messages`. One message copy of the messaging backend, a message, a recall or an edit, merged into the
 //! sessions it belongs to.
 //!
 //! What becomes of a copy with a good signature:
@@ -17,7 +17,7 @@ use std::borrow::Cow;
 use futures_util::future;
 use serde_json::json;
 use session_api::{Call, Environment, Note, Operation, Outcome, Problem, Reply, Signature};
-use session_model::{Effect, MessageCopy, NotApplied};
+use session_model::{Account, Effect, MessageCopy, NotApplied, SessionId};
 use session_store::{KeepError, StoreError};
 
 /// The longest copy, in bytes: 1 MB.
@@ -104,13 +104,21 @@ const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to re
 /// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
 /// hold up the others.
 async fn apply(call: &Call<'_>, effect: &Effect) -> Result<Fate, StoreError> {
+    // Of rows all also when one fails: what is written need not be written by the repeat.
     let results: Vec<Result<(), StoreError>> = match effect {
         Effect::P2p { rows, entry } => {
-            let writes =
-                rows.iter().map(async |(user, id)| call.store().sessions_of(user).record(id, entry).await);
-            // All of them also when one fails: what is written need not be written by the repeat.
-            future::join_all(writes).await
+            let record = async |(user, id): &(Account, SessionId)| {
+                call.store().sessions_of(user).record(id, entry, call.now()).await
+            };
+            future::join_all(rows.iter().map(record)).await
         }
+        Effect::EditP2p { rows, edit } => {
+            let edit = async |(user, id): &(Account, SessionId)| {
+                call.store().sessions_of(user).edit(id, edit, call.now()).await
+            };
+            future::join_all(rows.iter().map(edit)).await
+        }
+        Effect::EditGroup { group, edit } => vec![call.store().group(group).edit(edit).await],
         Effect::Group { group, event } => match call.store().group(group).apply(event).await {
             Ok(left_out) => left_out.into_iter().map(|(_, error)| Err(error)).collect(),
             Err(error) => vec![Err(error)],

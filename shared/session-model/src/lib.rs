@@ -6,12 +6,14 @@
 mod account;
 mod account_case;
 mod cursor;
+mod edits;
 mod ext;
 mod fields;
 mod group;
 mod invalid;
 mod json_object;
 mod json_text;
+mod last_msg;
 mod list_query;
 mod message_copy;
 mod message_id;
@@ -25,6 +27,7 @@ mod timestamp;
 pub use account::Account;
 pub use account_case::AccountCase;
 pub use cursor::Cursor;
+pub use edits::{Edit, Edits, InvalidEdits, MessageItem, edit, record};
 pub use ext::Ext;
 pub use fields::Fields;
 pub use group::{

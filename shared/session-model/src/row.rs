@@ -1,12 +1,16 @@
 //! The whole row a user keeps for a session: its register, and what he did to it himself.
 
-use crate::{Entry, Ext, LastMsg, LastMsgType, Membership, RecentSession, Register, SessionId, Timestamp};
+use crate::{
+    Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, RecentSession, Register, SessionId, Timestamp,
+};
 
 /// One user's row of one session. It shows as a session iff it has an [`update_time`](Row::update_time).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Row {
     /// What the feed said, merged; none while no message is known.
     pub register: Option<Register>,
+    /// What is known of edits, beside the register. Read only where it is merged.
+    pub edits: Edits,
     /// When the user set an ext on a session that did not exist or was deleted: the time it shows without a message.
     pub placeholder: Option<Timestamp>,
     /// His private text.
@@ -18,25 +22,16 @@ pub struct Row {
 impl Row {
     /// Merges what a copy of the feed says; answers whether that changed the row.
     pub fn record(&mut self, entry: Entry) -> bool {
-        self.merge(entry.into())
-    }
-
-    /// Deletes the session as of a position, wherever the row stands: hidden iff nothing newer is held.
-    pub fn delete_as_of(&mut self, tombstone: Register) -> bool {
-        let applies = self.merge(tombstone);
+        let applies = self.edits.merge(&mut self.register, entry.into());
         if applies {
-            self.ext = Ext::default();
-        }
-        applies
-    }
-
-    fn merge(&mut self, other: Register) -> bool {
-        let applies = self.register.as_ref().is_none_or(|held| other.supersedes(held));
-        if applies {
-            self.register = Some(Register::merge(self.register.take(), other));
             self.placeholder = None;
         }
         applies
+    }
+
+    /// Merges an edit; answers whether that changed the row.
+    pub fn edit(&mut self, edit: &Edit) -> bool {
+        self.edits.take(self.register.as_mut(), edit)
     }
 
     /// The user deletes the session: what it shows goes, the position stays as a tombstone. Without effect on a session
@@ -141,15 +136,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_row_without_edits_of_its_user_is_its_register(history in prop::collection::vec(registers(), 0..8)) {
+        fn a_row_that_its_user_leaves_alone_is_its_register(history in prop::collection::vec(registers(), 0..8)) {
             let mut row = Row::default();
-            for register in &history {
-                match register.last_msg.clone() {
-                    Some(last_msg) => row.record(Entry { position: register.position.clone(), last_msg }),
-                    None => row.delete_as_of(register.clone()),
-                };
+            let mut merged = None;
+            for register in history {
+                let Some(last_msg) = register.last_msg.clone() else { continue };
+                row.record(Entry { position: register.position.clone(), last_msg });
+                merged = Some(Register::merge(merged, register));
             }
-            let merged = history.into_iter().fold(None, |held, register| Some(Register::merge(held, register)));
             prop_assert_eq!(row, Row { register: merged, ..Row::default() });
         }
     }

@@ -4,13 +4,14 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use session_model::{
-    Account, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, MemberAt, MessageId, Rank, Row,
-    RowWrite, Written, apply,
+    Account, Edit, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt,
+    MessageId, MessageItem, Rank, Row, RowWrite, Timestamp, Written, apply, record,
 };
 
 use crate::{
     Sessions, Store, StoreError,
     item::{self, Item, b, hashes, n, s},
+    merged::{self, Held},
     table::GROUP_ID,
     update::{Give, OLDER, Update, Updated},
 };
@@ -41,6 +42,12 @@ impl Group<'_> {
         let items = Items { group: self, left_out: Mutex::default() };
         apply(&items, self.id, event).await?;
         Ok(items.left_out.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Merges an edit of a message. All of it happens on the head; members' rows know no edits.
+    pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
+        let item = HeadItem { group: self, write: None };
+        Ok(session_model::edit(&item, |held| held.value.edit(edit)).await?)
     }
 
     async fn write_row(&self, user: &Account, write: &RowWrite) -> Result<Written<Row>, StoreError> {
@@ -80,12 +87,19 @@ impl GroupItems for Items<'_> {
     type Error = StoreError;
 
     async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, StoreError> {
-        let Group { store, id } = *self.group;
-        let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
-        match store.update(&store.groups_table, key, head_update(&write), Give::WhenRefused).await? {
-            Updated::Done(_) => Ok(Written::Done),
-            Updated::Refused(mut item) => Ok(Written::Refused(item::head(&mut item)?)),
-        }
+        let item = HeadItem { group: self.group, write: Some(&write) };
+        let written = item.update(head_update(&write)).await?;
+        let written = match &write {
+            // What they show may depend on edits.
+            HeadWrite::Record(_) | HeadWrite::RecordListed { .. } => {
+                record(&item, written, |held| write.apply(&mut held.value)).await?
+            }
+            _ => written,
+        };
+        Ok(match written {
+            Written::Done => Written::Done,
+            Written::Refused(held) => Written::Refused(held.value),
+        })
     }
 
     async fn write_rows(
@@ -99,31 +113,73 @@ impl GroupItems for Items<'_> {
     }
 }
 
-impl From<Interrupted<Self>> for StoreError {
-    fn from(interrupted: Interrupted<Self>) -> Self {
-        match interrupted {
-            Interrupted::Items(error) => error,
-            Interrupted::Overtaken => Self::Throttled("overtaken by other writes of the group".into()),
+/// The head of a group, and the write that it is merged for.
+struct HeadItem<'a> {
+    group: &'a Group<'a>,
+    write: Option<&'a HeadWrite>,
+}
+
+impl HeadItem<'_> {
+    async fn update(&self, update: Update) -> Result<Written<Held<Head>>, StoreError> {
+        let Group { store, id } = *self.group;
+        let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
+        match store.update(&store.groups_table, key, update, Give::WhenRefused).await? {
+            Updated::Done(_) => Ok(Written::Done),
+            Updated::Refused(item) => Ok(Written::Refused(merged::head(item)?)),
         }
     }
 }
 
-/// The head holds just this list, and none newer.
-const SAME_LIST: &str = "listKey = :digest AND listedAt <= :listed";
+impl MessageItem for HeadItem<'_> {
+    type Held = Held<Head>;
+    type Error = StoreError;
+
+    async fn read(&self) -> Result<Held<Head>, StoreError> {
+        let Group { store, id } = *self.group;
+        let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
+        merged::head(store.read(&store.groups_table, key).await?.unwrap_or_default())
+    }
+
+    async fn replace(
+        &self,
+        before: &Held<Head>,
+        after: &Held<Head>,
+    ) -> Result<Written<Held<Head>>, StoreError> {
+        // A head does not expire.
+        let update = merged::replacement(before, &after.value, 0);
+        self.update(match self.write {
+            Some(HeadWrite::RecordListed { time, digest, .. }) => with_same_list(update, *time, digest),
+            _ => update,
+        })
+        .await
+    }
+}
+
+impl From<Interrupted<Self>> for StoreError {
+    fn from(interrupted: Interrupted<Self>) -> Self {
+        match interrupted {
+            Interrupted::Items(error) => error,
+            Interrupted::Overtaken => Self::Throttled("overtaken by other writes".into()),
+        }
+    }
+}
+
+/// Raises the time of the list that the head holds, if it holds just this list, and none newer.
+fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Update {
+    update
+        .set("listedAt = :listed")
+        .only_if("listKey = :digest AND listedAt <= :listed")
+        .with(":listed", n(time))
+        .with(":digest", b(digest))
+}
 
 fn head_update(write: &HeadWrite) -> Update {
     match write {
         HeadWrite::Record(entry) => Update::record(entry),
-        HeadWrite::RecordListed { entry, time, digest } => Update::record(entry)
-            .set("listedAt = :listed")
-            .only_if(SAME_LIST)
-            .with(":listed", n(*time))
-            .with(":digest", b(digest)),
-        HeadWrite::RaiseListedAt { time, digest } => Update::default()
-            .set("listedAt = :listed")
-            .only_if(SAME_LIST)
-            .with(":listed", n(*time))
-            .with(":digest", b(digest)),
+        HeadWrite::RecordListed { entry, time, digest } => {
+            with_same_list(Update::record(entry), *time, digest)
+        }
+        HeadWrite::RaiseListedAt { time, digest } => with_same_list(Update::default(), *time, digest),
         HeadWrite::StoreList { version, time, digest, hashes: members, exact } => {
             let update = Update::default()
                 .set("listedAt = :listed, listDigest = :digest, membersVersion = :next")

@@ -14,6 +14,8 @@ use crate::{
 
 /// How many heads one request reads at most (DynamoDB: 100 keys).
 pub(crate) const PER_REQUEST: usize = 100;
+/// What of a head is read to be shown: not its edits, which may be long.
+const SHOWN: &str = "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt";
 /// How often keys that DynamoDB leaves unprocessed are asked for again.
 const MAX_TRIES: u32 = 6;
 
@@ -26,6 +28,7 @@ impl Store {
             .get_item()
             .table_name(&*self.groups_table)
             .key(GROUP_ID, s(group.as_str()))
+            .projection_expression(SHOWN)
             .consistent_read(strongly)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
@@ -43,7 +46,8 @@ impl Store {
             if tried > 0 {
                 sleep(Duration::from_millis(25 << tried)).await;
             }
-            let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).build();
+            let wanted =
+                KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN).build();
             let wanted = wanted.map_err(|_| StoreError::Failed("request not made".into()))?;
             let output = self
                 .client

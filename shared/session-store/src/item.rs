@@ -7,7 +7,7 @@ use std::{
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
-    Ext, GroupId, Head, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership,
+    Edits, Ext, GroupId, Head, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership,
     MessageId, Position, Rank, Register, Row, SessionId, Timestamp,
 };
 
@@ -80,7 +80,7 @@ pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
 }
 
-/// The row an item holds.
+/// The row an item holds, but for its edits: where a row is read to be shown, `lastMsg` holds them.
 pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
@@ -93,7 +93,7 @@ pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
         (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
     let ext = ext.map_err(|_| StoreError::MalformedItem(EXT))?;
-    Ok(Row { register, placeholder, ext, membership: membership(item)? })
+    Ok(Row { register, placeholder, ext, membership: membership(item)?, ..Row::default() })
 }
 
 fn membership(item: &impl Attributes) -> Result<Option<Membership>, StoreError> {
@@ -111,7 +111,7 @@ pub(crate) fn group_id(item: &Item) -> Result<GroupId, StoreError> {
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
 }
 
-/// The head an item holds.
+/// The head an item holds, but for its edits, likewise.
 pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {
@@ -127,6 +127,7 @@ pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
     };
     Ok(Head {
         register,
+        edits: Edits::default(),
         listed_at: time(item, LISTED_AT)?,
         list_digest: digest(item, LIST_DIGEST)?,
         list_key: digest(item, LIST_KEY)?,

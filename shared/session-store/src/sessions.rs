@@ -1,13 +1,14 @@
 //! One user's sessions: get, set ext, delete, record.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use session_model::{
-    Account, Entry, Ext, GroupId, Membership, Position, RecentSession, Row, SessionId, Timestamp,
+    Account, Edit, Entry, Ext, GroupId, Membership, MessageItem, Position, RecentSession, Row, SessionId,
+    Timestamp, Written, record,
 };
 
 use crate::{
     Store, StoreError,
     item::{self, Item, n, s},
+    merged::{self, Held},
     table::{SESSION_ID, TOMBSTONE_DAYS, UPDATE_TIME, USER_ID, expires_at},
     update::{Give, Update, Updated},
 };
@@ -80,10 +81,19 @@ impl Sessions<'_> {
         self.update(id, update, Give::Nothing).await.map(|_| ())
     }
 
-    /// Merges what a copy of the feed says of the session: the merge rule as one conditional write. A failed condition is
-    /// a success: the row already says that, or something newer.
-    pub async fn record(&self, id: &SessionId, entry: &Entry) -> Result<(), StoreError> {
-        self.update(id, Update::record(entry), Give::Nothing).await.map(|_| ())
+    /// Merges what a copy of the feed says of a p2p session: the merge rule as one conditional write, while no edits are known. A
+    /// failed condition is a success: the row already says that, or something newer.
+    pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
+        let item = RowItem { sessions: self, id, now };
+        let written = item.update(Update::record(entry)).await?;
+        record(&item, written, |held| held.value.record(entry.clone())).await?;
+        Ok(())
+    }
+
+    /// Merges an edit of a message of a p2p session.
+    pub async fn edit(&self, id: &SessionId, edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
+        let item = RowItem { sessions: self, id, now };
+        Ok(session_model::edit(&item, |held| held.value.edit(edit)).await?)
     }
 
     /// The tombstone stands at what the user sees: the head's position, unless he does not see the head or his own is
@@ -107,20 +117,10 @@ impl Sessions<'_> {
         Err(StoreError::Throttled("overtaken by other writes of the session".into()))
     }
 
-    /// Everything the user's row of the session holds, also under a deleted one. Read strongly.
+    /// Everything the user's row of the session holds, also under a deleted one, but for edits. Read strongly.
     async fn row(&self, id: &SessionId) -> Result<Option<Row>, StoreError> {
-        let store = self.store;
-        let output = store
-            .client
-            .get_item()
-            .table_name(&*store.sessions_table)
-            .set_key(Some(self.key(id)))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        store.meter.add_read(output.consumed_capacity());
-        output.item.map(|mut item| item::row(&mut item)).transpose()
+        let item = self.store.read(&self.store.sessions_table, self.key(id)).await?;
+        item.map(|mut item| item::row(&mut item)).transpose()
     }
 
     pub(crate) fn key(&self, id: &SessionId) -> Item {
@@ -129,6 +129,37 @@ impl Sessions<'_> {
 
     async fn update(&self, id: &SessionId, update: Update, give: Give) -> Result<Updated, StoreError> {
         self.store.update(&self.store.sessions_table, self.key(id), update, give).await
+    }
+}
+
+/// A user's row of a p2p session.
+struct RowItem<'a> {
+    sessions: &'a Sessions<'a>,
+    id: &'a SessionId,
+    now: Timestamp,
+}
+
+impl RowItem<'_> {
+    async fn update(&self, update: Update) -> Result<Written<Held<Row>>, StoreError> {
+        match self.sessions.update(self.id, update, Give::WhenRefused).await? {
+            Updated::Done(_) => Ok(Written::Done),
+            Updated::Refused(item) => Ok(Written::Refused(merged::row(item)?)),
+        }
+    }
+}
+
+impl MessageItem for RowItem<'_> {
+    type Held = Held<Row>;
+    type Error = StoreError;
+
+    async fn read(&self) -> Result<Held<Row>, StoreError> {
+        let store = self.sessions.store;
+        merged::row(store.read(&store.sessions_table, self.sessions.key(self.id)).await?.unwrap_or_default())
+    }
+
+    async fn replace(&self, before: &Held<Row>, after: &Held<Row>) -> Result<Written<Held<Row>>, StoreError> {
+        let expires_at = expires_at(self.now, TOMBSTONE_DAYS);
+        self.update(merged::replacement(before, &after.value, expires_at)).await
     }
 }
 

@@ -33,6 +33,8 @@ pub const MEMBER_AT: &str = "memberAt";
 pub const MEMBER_RANK: &str = "memberRank";
 /// S: the user's private text.
 pub const EXT: &str = "ext";
+/// S: what is known of edits, as JSON text. Only on rows of p2p sessions and on heads, and only while there are any.
+pub const EDITS: &str = "edits";
 /// N, seconds: when DynamoDB may drop the item (TTL). Of rows only those that show nothing and know of no membership event: a
 /// copy from an archive must not make a member of who has left.
 pub const EXPIRES_AT: &str = "expiresAt";

@@ -61,8 +61,8 @@ impl Update {
         self
     }
 
-    /// The merge rule: what a copy of the feed says, if that supersedes what the item holds. The same for a user's row and
-    /// for a group's head; a head never expires.
+    /// The merge rule: what a copy of the feed says, if that supersedes what the item holds, and no edits are known. The same for
+    /// a user's row and for a group's head; a head never expires.
     pub(crate) fn record(entry: &Entry) -> Self {
         let (text, last_msg_type, update_time, condition) = match &entry.last_msg {
             LastMsg::Message(text) => (text, LastMsgType::Message, entry.position.time, OLDER.to_owned()),
@@ -80,6 +80,7 @@ impl Update {
             .set("lastMsg = :m, lastMsgType = :type, updateTime = :u, msgTime = :t, msgId = :id")
             .remove("expiresAt")
             .only_if(condition)
+            .only_if("attribute_not_exists(edits)")
             .with(":m", s(text.plain()))
             .with(":type", n(last_msg_type.as_number()))
             .with(":u", n(update_time))

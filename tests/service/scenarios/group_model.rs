@@ -20,7 +20,9 @@ use session_model::{
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    copies::{T0, event_of, group_message, group_recall, listing, message, notification, recall},
+    copies::{
+        T0, edit, event_of, group_edit, group_message, group_recall, listing, message, notification, recall,
+    },
     scenarios,
     test::{Test, User, super_team, team},
 };
@@ -32,6 +34,7 @@ scenarios![everybody_sees_what_the_reference_says];
 enum Said {
     P2p { step: usize, at: u64, recalled: bool },
     Text { group: usize, at: u64, listed: Option<u8>, recalled: bool },
+    Edit { group: Option<usize>, at: u64, later: u64, text: &'static str },
     Notice { group: usize, at: u64, kind: usize },
     Patch { group: usize, at: u64, whom: usize, joins: bool },
     Put { group: usize, at: u64, members: u8 },
@@ -63,6 +66,8 @@ fn said(phase: u64) -> impl Strategy<Value = Said> {
         }),
         (0..2usize, at.clone(), proptest::option::of(0..8u8), any::<bool>())
             .prop_map(|(group, at, listed, recalled)| Said::Text { group, at: at * 10, listed, recalled }),
+        (proptest::option::of(0..2usize), at.clone(), 0..9u64, prop::sample::select(vec!["v", "w"]))
+            .prop_map(|(group, at, later, text)| Said::Edit { group, at: at * 10, later, text }),
         (0..2usize, at.clone(), 0..4usize).prop_map(|(group, at, kind)| Said::Notice {
             group,
             at: at * 10 + 1 + kind as u64,
@@ -152,6 +157,14 @@ impl Reference {
                     }
                 }
                 Effect::Group { group, event } => self.hear_in(&group, &event),
+                Effect::EditP2p { rows, edit } => {
+                    for (user, id) in rows {
+                        self.on_row(user.as_str(), &id, |row| _ = row.edit(&edit));
+                    }
+                }
+                Effect::EditGroup { group, edit } => {
+                    self.heads.lock().unwrap().entry(group).or_default().edit(&edit);
+                }
             },
             Posted::Patch(id, body) => {
                 let event = GroupEvent::of_changes(time(body), set(&body["add"]), set(&body["remove"]));
@@ -241,6 +254,15 @@ impl World {
                 // Only teams have lists, and one message has one.
                 let bits = listed.filter(|_| group == 0).map(|_| (at % 8) as u8);
                 Posted::Copy(bits.map_or(copy.clone(), |bits| listing(copy, &members(bits))))
+            }
+            Said::Edit { group: Some(group), at, later, text } => {
+                Posted::Copy(group_edit(a, &self.groups[group], at, at + later, text))
+            }
+            Said::Edit { group: None, at, later, text } => {
+                let at = at / 10;
+                let from = (at % 3) as usize;
+                let (from, to) = (&self.users[from], &self.users[(from + 1) % 3]);
+                Posted::Copy(edit(from, to, at, at + later, text))
             }
             Said::Notice { group, at, kind } => {
                 // One message says one thing: whom it names follows from its time.

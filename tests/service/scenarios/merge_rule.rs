@@ -6,22 +6,23 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use session_model::{Effect, Row, Timestamp};
+use session_model::{Effect, Head, LastMsg, Register, Row, Timestamp};
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    copies::{event_of, message, recall, with},
+    copies::{edit, event_of, group_edit, group_message, group_recall, message, recall, with, without},
     scenarios,
-    test::{Test, User},
+    test::{Test, User, super_team},
 };
 
-scenarios![the_store_agrees_with_the_rule_after_every_step];
+scenarios![the_store_agrees_with_the_rule_after_every_step, heads_agree_with_the_rule_after_every_step,];
 
 /// What happens to a session: a message or a recall of the feed, or what its user does.
 #[derive(Clone, Debug)]
 enum Step {
     Message { at: u64, id: &'static str },
     Recall { at: u64, id: &'static str, deleted: u64 },
+    Edit { id: &'static str, edited: u64, field: &'static str, text: &'static str },
     Delete,
     SetExt(&'static str),
 }
@@ -33,16 +34,26 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..3u64, id()).prop_map(|(at, id)| Step::Message { at, id }),
         4 => (0..3u64, id(), 3..6u64).prop_map(|(at, id, deleted)| Step::Recall { at, id, deleted }),
+        4 => (id(), 0..6u64, prop::sample::select(vec!["text", "extension"]), prop::sample::select(vec!["v", "w"]))
+            .prop_map(|(id, edited, field, text)| Step::Edit { id, edited, field, text }),
         2 => Just(Step::Delete),
         1 => prop::sample::select(vec!["", "a", "b"]).prop_map(Step::SetExt),
     ]
 }
 
 async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    histories(60, |history| Handle::current().block_on(agree(&t, history)));
+}
+
+async fn heads_agree_with_the_rule_after_every_step(t: Test) {
+    histories(40, |history| Handle::current().block_on(head_agrees(&t, history)));
+}
+
+fn histories(cases: u32, agree: impl Fn(&[Step]) -> Result<(), String>) {
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let outcome = block_in_place(|| {
         runner.run(&prop::collection::vec(step(), 1..14), |history| {
-            Handle::current().block_on(agree(&t, &history)).map_err(TestCaseError::fail)
+            agree(&history).map_err(TestCaseError::fail)
         })
     });
     if let Err(failure) = outcome {
@@ -50,18 +61,64 @@ async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
     }
 }
 
+/// The copies that a step of the feed is, of two users or of a group.
+fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>) -> Option<Value> {
+    Some(match step {
+        Step::Message { at, id } => {
+            let copy = group.map_or_else(|| message(from, to, *at), |group| group_message(from, group, *at));
+            with(copy, "msgidServer", *id)
+        }
+        Step::Recall { at, id, deleted } => {
+            let of_group = |group| group_recall(from, group, *at, *deleted);
+            with(group.map_or_else(|| recall(from, to, *at, *deleted), of_group), "msgId", *id)
+        }
+        Step::Edit { id, edited, field, text } => {
+            let of_group = |group| group_edit(from, group, 0, *edited, text);
+            let copy = group.map_or_else(|| edit(from, to, 0, *edited, text), of_group);
+            // The client's id tells one id 0 from another; here all are the message's of time 0.
+            with(with(without(copy, "text"), "msgId", *id), field, *text)
+        }
+        Step::Delete | Step::SetExt(_) => return None,
+    })
+}
+
+/// What the feed says of a group, in its head.
+async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
+    let (alice, group) = (t.user("alice"), super_team());
+    let mut head = Head::default();
+    for (number, step) in history.iter().enumerate() {
+        let Some(copy) = copy_of(step, &alice, &alice, Some(&group)) else { continue };
+        t.deliver([&copy]).await;
+        match event_of(&copy).effect {
+            Effect::Group { event, .. } => drop(head.record(event.entry.expect("an entry"))),
+            Effect::EditGroup { edit, .. } => drop(head.edit(&edit)),
+            other => return Err(format!("{other:?} is not of a group")),
+        }
+        let mut expected = expected_register(head.register.as_ref());
+        expected.extend(head.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
+        let time = head.register.as_ref().and_then(Register::update_time);
+        expected.extend(time.map(|time| ("updateTime".to_owned(), time.to_string().into())));
+        let stored = t.head(&group).await;
+        if stored_item(stored.as_ref()) != Value::Object(expected) {
+            return Err(format!("step {number}, {step:?}: {stored:?}, but the rule says {head:?}"));
+        }
+    }
+    Ok(())
+}
+
 async fn agree(t: &Test, history: &[Step]) -> Result<(), String> {
     let (alice, bob) = t.alice_and_bob();
     let mut row = Row::default();
     for (number, step) in history.iter().enumerate() {
         match step {
-            Step::Message { at, id } => {
-                let copy = with(message(&alice, &bob, *at), "msgidServer", *id);
-                record(t, &mut row, &copy).await;
-            }
-            Step::Recall { at, id, deleted } => {
-                let copy = with(recall(&alice, &bob, *at, *deleted), "msgId", *id);
-                record(t, &mut row, &copy).await;
+            Step::Message { .. } | Step::Recall { .. } | Step::Edit { .. } => {
+                let copy = copy_of(step, &alice, &bob, None).expect("a copy");
+                t.deliver([&copy]).await;
+                match event_of(&copy).effect {
+                    Effect::P2p { entry, .. } => drop(row.record(entry)),
+                    Effect::EditP2p { edit, .. } => drop(row.edit(&edit)),
+                    other => return Err(format!("{other:?} is not of two users")),
+                }
             }
             Step::Delete => {
                 bob.delete(&alice).await;
@@ -88,12 +145,6 @@ async fn agree(t: &Test, history: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
-async fn record(t: &Test, row: &mut Row, copy: &Value) {
-    t.deliver([copy]).await;
-    let Effect::P2p { entry, .. } = event_of(copy).effect else { panic!("not of two users") };
-    row.record(entry);
-}
-
 async fn shown(user: &User, other: &User) -> Value {
     let answer = user.try_get(&other.session_id()).await;
     if answer.status == 404 { Value::Null } else { answer.ok() }
@@ -104,7 +155,7 @@ fn stored_item(item: Option<&Value>) -> Value {
     let mut plain = Map::new();
     for (name, value) in item.and_then(Value::as_object).into_iter().flatten() {
         match name.as_str() {
-            "userId" | "sessionId" => {}
+            "userId" | "sessionId" | "groupId" => {}
             "expiresAt" => drop(plain.insert(name.clone(), true.into())),
             _ => drop(plain.insert(name.clone(), value["S"].as_str().or(value["N"].as_str()).into())),
         }
@@ -112,22 +163,10 @@ fn stored_item(item: Option<&Value>) -> Value {
     Value::Object(plain)
 }
 
-/// The attributes that stand for the row: its register, and what the user did.
+/// The attributes that stand for the row: its register, its edits, and what the user did.
 fn expected_item(row: &Row, exists: bool) -> Value {
-    let mut item = Map::new();
-    if let Some(held) = &row.register {
-        item.insert("msgTime".into(), held.position.time.to_string().into());
-        item.insert("msgId".into(), held.position.id.as_str().into());
-        let last_msg = match &held.last_msg {
-            None => None,
-            Some(session_model::LastMsg::Message(text)) => Some(("0", text)),
-            Some(session_model::LastMsg::Recall { notice, .. }) => Some(("1", notice)),
-        };
-        if let Some((last_msg_type, text)) = last_msg {
-            item.insert("lastMsgType".into(), last_msg_type.into());
-            item.insert("lastMsg".into(), text.plain().into());
-        }
-    }
+    let mut item = expected_register(row.register.as_ref());
+    item.extend(row.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
     match row.update_time() {
         Some(time) => drop(item.insert("updateTime".into(), time.to_string().into())),
         None if exists => drop(item.insert("expiresAt".into(), true.into())),
@@ -137,4 +176,21 @@ fn expected_item(row: &Row, exists: bool) -> Value {
         item.insert("ext".into(), text.into());
     }
     Value::Object(item)
+}
+
+fn expected_register(register: Option<&Register>) -> Map<String, Value> {
+    let mut item = Map::new();
+    let Some(held) = register else { return item };
+    item.insert("msgTime".into(), held.position.time.to_string().into());
+    item.insert("msgId".into(), held.position.id.as_str().into());
+    let last_msg = match &held.last_msg {
+        None => None,
+        Some(LastMsg::Message(text)) => Some(("0", text)),
+        Some(LastMsg::Recall { notice, .. }) => Some(("1", notice)),
+    };
+    if let Some((last_msg_type, text)) = last_msg {
+        item.insert("lastMsgType".into(), last_msg_type.into());
+        item.insert("lastMsg".into(), text.plain().into());
+    }
+    item
 }

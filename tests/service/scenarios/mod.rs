@@ -6,6 +6,7 @@ mod commands;
 mod deletes;
 mod deployed;
 mod drift;
+mod edits;
 mod exts;
 mod faults;
 mod feed;
@@ -35,6 +36,7 @@ fn everywhere() -> Vec<Scenario> {
     [
         messages::SCENARIOS,
         recalls::SCENARIOS,
+        edits::SCENARIOS,
         feed::SCENARIOS,
         deletes::SCENARIOS,
         exts::SCENARIOS,
@@ -57,6 +59,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
         messages::ON_ONE_MACHINE,
+        edits::ON_ONE_MACHINE,
         feed::ON_ONE_MACHINE,
         feed_faults::ON_ONE_MACHINE,
         groups::ON_ONE_MACHINE,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::drift::template;
 use crate::{
-    copies::{group_message, group_recall, listing, message, notification, recall},
+    copies::{edit, group_edit, group_message, group_recall, listing, message, notification, recall},
     fault_proxy::FaultProxy,
     scenarios,
     test::{Test, team},
@@ -54,6 +54,7 @@ async fn everything(t: &Test) {
         &group_recall(&alice, &group, 1, 2),
     ])
     .await;
+    t.deliver([&edit(&alice, &bob, 1, 2, "x"), &group_edit(&alice, &group, 1, 2, "x")]).await;
     t.deliver([&notification(&bob, &group, 3, 2, &[])]).await;
     assert!(t.post(&json!({"eventType": "1"})).await.ok()["kept"].is_string());
     t.patch_members(&group, 4, &[&bob], &[&alice]).await;

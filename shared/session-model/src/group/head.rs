@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{GroupId, ListDigest, MemberAt, MemberHash, Membership, Rank};
-use crate::{Account, Position, RecentSession, Register, Row, Timestamp};
+use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, Row, Timestamp};
 
 /// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Head {
     /// The newest message or recall; none while no message is known.
     pub register: Option<Register>,
+    /// What is known of edits, beside the register. Read only where it is merged.
+    pub edits: Edits,
     /// The time of the newest whole list. Without one, everybody whose row says so is a member.
     pub listed_at: Option<Timestamp>,
     /// The digest of the newest whole list.
@@ -23,6 +25,16 @@ pub struct Head {
 }
 
 impl Head {
+    /// Merges what a copy of the feed says; answers whether that changed the head.
+    pub fn record(&mut self, entry: Entry) -> bool {
+        self.edits.merge(&mut self.register, entry.into())
+    }
+
+    /// Merges an edit; answers whether that changed the head.
+    pub fn edit(&mut self, edit: &Edit) -> bool {
+        self.edits.take(self.register.as_mut(), edit)
+    }
+
     /// The place of the stored list among all lists; lower than every list where there is none.
     #[must_use]
     pub fn list_order(&self) -> Option<(Timestamp, ListDigest)> {

@@ -81,10 +81,10 @@ impl HeadWrite {
         }
         match self.clone() {
             Self::RecordListed { entry, time, .. } => {
-                head.register = Some(entry.into());
+                head.record(entry);
                 head.listed_at = Some(time);
             }
-            Self::Record(entry) => head.register = Some(entry.into()),
+            Self::Record(entry) => drop(head.record(entry)),
             Self::RaiseListedAt { time, .. } => head.listed_at = Some(time),
             Self::StoreList { time, digest, hashes, exact, .. } => {
                 head.member_hashes = hashes;

@@ -59,6 +59,19 @@ impl<'a> Copy<'a> {
         Ok(Ids { server: server_id, client: self.id(client)? })
     }
 
+    /// The same of a message that this copy only tells about: one that the IM keeps nowhere must be told apart by its client's id.
+    pub(super) fn ids_of_another(
+        &self,
+        server: &'static str,
+        client: &'static str,
+    ) -> Result<Ids<'a>, InvalidField> {
+        let ids = self.ids(server, client)?;
+        if ids.client.is_none() && ids.server.bytes().all(|byte| byte == b'0') {
+            return Err(InvalidValue::new("must not be 0 without the client's id").of(server));
+        }
+        Ok(ids)
+    }
+
     /// Whether a field says yes, as Yunxin's texts that are "convertible to Boolean" do.
     pub(super) fn is_set(&self, name: &str) -> bool {
         let Some(value) = self.value(name) else { return false };
@@ -76,13 +89,12 @@ pub(super) struct Ids<'a> {
 }
 
 impl Ids<'_> {
-    pub(super) fn position(&self, time: Timestamp) -> Position {
-        Position { time, id: MessageId::new(&self.server, self.client.as_deref().unwrap_or_default()) }
+    pub(super) fn message_id(&self) -> MessageId {
+        MessageId::new(&self.server, self.client.as_deref().unwrap_or_default())
     }
 
-    /// Whether these ids could be of any message that the IM keeps nowhere.
-    pub(super) fn are_of_no_message(&self) -> bool {
-        self.client.is_none() && self.server.bytes().all(|byte| byte == b'0')
+    pub(super) fn position(&self, time: Timestamp) -> Position {
+        Position { time, id: self.message_id() }
     }
 }
 

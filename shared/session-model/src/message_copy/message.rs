@@ -7,10 +7,11 @@ use super::{
     copy::{Copy, Ids},
     members,
     notification::Notice,
-    shown::{Limit, Shown},
+    rows,
 };
 use crate::{
     Account, Effect, Entry, GroupEvent, GroupId, InvalidField, LastMsg, MemberList, SessionType, Timestamp,
+    last_msg::Shown,
 };
 
 /// A message of a session.
@@ -72,7 +73,7 @@ impl Message {
         let effect = match self.place {
             Place::P2p { ref from, ref to } => {
                 let is_received = !(self.blocked || self.intercepted);
-                Effect::p2p(from, to, is_received, self.entry)
+                Effect::P2p { rows: rows(from, to, is_received), entry: self.entry }
             }
             Place::Group(ref group) => {
                 let group = group.clone();
@@ -119,16 +120,7 @@ fn last_msg(copy: &Copy<'_>, from: &Account, time: Timestamp, ids: &Ids<'_>, mes
     }
     shown.id("msgIdClient", ids.client.as_ref());
     shown.id("msgIdServer", Some(&ids.server));
-    for (name, limit) in [
-        ("body", Limit::BODY),
-        ("attach", Limit::ATTACH),
-        ("ext", Limit::EXT),
-        ("subType", Limit::OTHER),
-        ("fromNick", Limit::OTHER),
-        ("fromClientType", Limit::OTHER),
-    ] {
-        shown.field(name, copy.value(name), limit);
-    }
+    shown.message(|name| copy.value(name));
     shown.into_json()
 }
 

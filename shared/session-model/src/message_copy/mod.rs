@@ -6,19 +6,19 @@
 
 mod broken;
 mod copy;
+mod edit;
 mod members;
 mod message;
 mod notification;
 mod recall;
-mod shown;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
 use crate::{
-    Account, AccountCase, Entry, GroupEvent, GroupId, InvalidField, InvalidValue, JsonObject, JsonValue,
-    SessionId, SessionType, Timestamp,
+    Account, AccountCase, Edit, Entry, GroupEvent, GroupId, InvalidField, InvalidValue, JsonObject,
+    JsonValue, SessionId, SessionType, Timestamp,
 };
 
 use copy::Copy;
@@ -54,6 +54,20 @@ pub enum Effect {
         group: GroupId,
         /// What.
         event: GroupEvent,
+    },
+    /// A message between two users was edited.
+    EditP2p {
+        /// In whose rows it is, of which sessions.
+        rows: Vec<(Account, SessionId)>,
+        /// How.
+        edit: Edit,
+    },
+    /// A message in a group was edited.
+    EditGroup {
+        /// In which.
+        group: GroupId,
+        /// How.
+        edit: Edit,
     },
 }
 
@@ -97,19 +111,11 @@ impl<'a> MessageCopy<'a> {
             "7" => recall::parse(&copy, SessionType::P2p),
             "8" => recall::parse(&copy, SessionType::Team),
             "25" => recall::parse(&copy, SessionType::SuperTeam),
-            _ => Err(NotApplied::Ignored("eventType is none of 1, 7, 8, 25")),
+            "89" => edit::parse(&copy, SessionType::P2p),
+            "90" => edit::parse(&copy, SessionType::Team),
+            "91" => edit::parse(&copy, SessionType::SuperTeam),
+            _ => Err(NotApplied::Ignored("eventType is none of 1, 7, 8, 25, 89, 90, 91")),
         }
-    }
-}
-
-impl Effect {
-    /// What shows in the rows of the sender and, if he gets it, of the receiver: in one row when somebody writes to himself.
-    fn p2p(from: &Account, to: &Account, is_received: bool, entry: Entry) -> Self {
-        let mut rows = vec![(from.clone(), SessionId::p2p(to))];
-        if is_received && from != to {
-            rows.push((to.clone(), SessionId::p2p(from)));
-        }
-        Self::P2p { rows, entry }
     }
 }
 
@@ -119,6 +125,15 @@ enum Place {
     P2p { from: Account, to: Account },
     /// In a team or super team.
     Group(GroupId),
+}
+
+/// The rows of the sender and, if he gets it, of the receiver: one when somebody writes to himself.
+fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
+    let mut rows = vec![(from.clone(), SessionId::p2p(to))];
+    if is_received && from != to {
+        rows.push((to.clone(), SessionId::p2p(from)));
+    }
+    rows
 }
 
 impl Place {

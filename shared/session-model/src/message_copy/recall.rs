@@ -1,33 +1,25 @@
 //! The recall of a message.
 
-use super::{
-    Event, NotApplied, Place,
-    copy::Copy,
-    shown::{Limit, Shown},
-};
-use crate::{Effect, Entry, GroupEvent, InvalidValue, LastMsg, SessionType};
+use super::{Event, NotApplied, Place, copy::Copy, rows};
+use crate::{Effect, Entry, GroupEvent, LastMsg, SessionType, last_msg::Shown};
 
 /// Reads a recall. What the session shows of it is who and when, and nothing of the content.
 pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event, NotApplied> {
     let from = copy.account("from")?;
     let place = Place::parse(copy, session_type, &from)?;
     let (time, at) = (copy.time("sendTime")?, copy.time("deleteTime")?);
-    let ids = copy.ids("msgId", "clientId")?;
-    if ids.are_of_no_message() {
-        return Err(InvalidValue::new("must not be 0 without a clientId").of("msgId").into());
-    }
+    let ids = copy.ids_of_another("msgId", "clientId")?;
     let mut shown = Shown::new(from.as_str());
     shown.number("time", at);
     shown.id("deleteMsgIdClient", ids.client.as_ref());
     shown.id("deleteMsgIdServer", Some(&ids.server));
     shown.number("deleteMsgCreateTime", time);
-    shown.field("postscript", copy.value("selfMsg"), Limit::BODY);
-    shown.field("attach", copy.value("attach"), Limit::ATTACH);
+    shown.recall(|name| copy.value(name));
     let last_msg = LastMsg::Recall { at, notice: shown.into_json().into() };
     let entry = Entry { position: ids.position(time), last_msg };
     // The copy does not tell whether the receiver had blocked the sender, so both sides show the notice.
     let effect = match place {
-        Place::P2p { from, to } => Effect::p2p(&from, &to, true, entry),
+        Place::P2p { from, to } => Effect::P2p { rows: rows(&from, &to, true), entry },
         Place::Group(group) => Effect::Group { group, event: GroupEvent::of_entry(entry) },
     };
     Ok(Event { effect, latest: time.max(at), unknown_notice: false })

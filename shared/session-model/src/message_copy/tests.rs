@@ -39,6 +39,13 @@ fn recall(event_type: &str) -> Value {
     })
 }
 
+fn edit(event_type: &str) -> Value {
+    json!({
+        "eventType": event_type, "from": "alice", "to": "bob", "msgId": 17, "clientId": "c-1", "modifyAccountId": "alice",
+        "modifyTime": (SENT + 700).to_string(), "text": "hello there",
+    })
+}
+
 fn with(mut copy: Value, name: &str, value: impl Into<Value>) -> Value {
     copy[name] = value.into();
     copy
@@ -48,6 +55,7 @@ fn entry(copy: &Value) -> Entry {
     match parse(copy).unwrap().effect {
         Effect::P2p { entry, .. } => entry,
         Effect::Group { event, .. } => event.entry.unwrap(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -59,15 +67,17 @@ fn shown(copy: &Value) -> Value {
 
 fn rows(copy: &Value) -> Vec<String> {
     match parse(copy).unwrap().effect {
-        Effect::P2p { rows, .. } => rows.iter().map(|(user, id)| format!("{user} {id}")).collect(),
-        Effect::Group { group, .. } => vec![group.to_string()],
+        Effect::P2p { rows, .. } | Effect::EditP2p { rows, .. } => {
+            rows.iter().map(|(user, id)| format!("{user} {id}")).collect()
+        }
+        Effect::Group { group, .. } | Effect::EditGroup { group, .. } => vec![group.to_string()],
     }
 }
 
 fn group_event(copy: &Value) -> GroupEvent {
     match parse(copy).unwrap().effect {
         Effect::Group { event, .. } => event,
-        Effect::P2p { .. } => panic!("not of a group: {copy}"),
+        other => panic!("not of a group: {other:?}"),
     }
 }
 
@@ -152,6 +162,38 @@ fn of_an_intercepted_message_a_group_learns_its_members_alone() {
         assert!(shown.entry.is_some() && intercepted.entry.is_none());
         assert_eq!(GroupEvent { entry: shown.entry.clone(), ..intercepted }, shown);
     }
+}
+
+#[test]
+fn an_edit_tells_which_fields_changed_and_when() {
+    let edited = |copy: &Value| match parse(copy).unwrap().effect {
+        Effect::EditP2p { edit, .. } | Effect::EditGroup { edit, .. } => edit,
+        other => panic!("not an edit: {other:?}"),
+    };
+    for (event_type, place) in [("89", "alice p2p|bob"), ("90", "team|bob"), ("91", "super_team|bob")] {
+        assert_eq!(rows(&edit(event_type))[0], place);
+    }
+    assert_eq!(rows(&edit("89")), ["alice p2p|bob", "bob p2p|alice"]);
+    let all = with(with(edit("89"), "extension", "e"), "attachment", json!({"a": 1}));
+    let all = edited(&with(with(all, "subType", 3), "text", "x".repeat(20_001)));
+    assert_eq!((all.id, all.time), ("17".into(), Timestamp::from_millis(SENT + 700)));
+    let texts: Vec<_> = all.texts.iter().map(|(field, text)| (field.name(), text.left.as_deref())).collect();
+    let body = "x".repeat(20_000);
+    assert_eq!(
+        texts,
+        [("body", Some(&*body)), ("ext", Some("e")), ("attach", Some(r#"{"a":1}"#)), ("subType", Some("3"))]
+    );
+    assert_eq!(edited(&with(edit("89"), "text", "")).texts.len(), 1, "an empty text is a text");
+    let nothing = parse(&with(edit("89"), "text", Value::Null));
+    assert_eq!(nothing, Err(NotApplied::Ignored("the edit changes nothing that is shown")));
+    let ahead = with(edit("89"), "modifyTime", NOW + 400_000);
+    assert!(parse(&ahead).unwrap().latest.is_ahead(Timestamp::from_millis(NOW)));
+    for name in ["from", "to", "msgId", "modifyTime"] {
+        assert_eq!(unreadable(&with(edit("90"), name, Value::Null)), format!("{name} is missing"));
+    }
+    assert!(
+        unreadable(&with(with(edit("89"), "msgId", 0), "clientId", Value::Null)).starts_with("msgId must")
+    );
 }
 
 #[test]
@@ -303,7 +345,7 @@ fn accounts_are_taken_in_lower_case_where_that_is_wanted() {
     assert_eq!(read(&copy, AccountCase::Lower).unwrap(), parse(&message()).unwrap());
     let team = |case| match read(&copy.replace("PERSON", "TEAM"), case).unwrap().effect {
         Effect::Group { group, .. } => group.to_string(),
-        Effect::P2p { .. } => panic!("not a team"),
+        other => panic!("not a team: {other:?}"),
     };
     assert_eq!((team(AccountCase::Lower), team(AccountCase::Keep)), ("team|bob".into(), "team|BOB".into()));
 }

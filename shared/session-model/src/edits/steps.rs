@@ -1,0 +1,69 @@
+//! How messages and edits become writes of one item.
+//!
+//! While an item knows no edits, a message is one blind conditional write, whose condition is the merge rule. Where edits are
+//! known, what a message shows depends on them: then, as for every edit, what was read is merged and written back, if nothing
+//! has changed in between.
+
+use crate::{Interrupted, Written};
+
+/// How often a write that others overtook begins anew.
+const MAX_TRIES: usize = 5;
+
+/// An item that holds messages: a user's row of a p2p session, or the head of a group.
+pub trait MessageItem: Sync {
+    /// What the item holds.
+    type Held: Clone + Send + Sync;
+    /// Why the item cannot be read or written.
+    type Error: Send;
+
+    /// Reads the item strongly.
+    fn read(&self) -> impl Future<Output = Result<Self::Held, Self::Error>> + Send;
+
+    /// Writes `after`, if the item still is as `before` in whatever a register or its edits depend on.
+    fn replace(
+        &self,
+        before: &Self::Held,
+        after: &Self::Held,
+    ) -> impl Future<Output = Result<Written<Self::Held>, Self::Error>> + Send;
+}
+
+/// What follows a blind write, whose condition also asks that no edits are known: when it is refused, and what came back says
+/// that it was refused for the edits alone (`change` answers true), the merged write.
+pub async fn record<I: MessageItem>(
+    item: &I,
+    blind: Written<I::Held>,
+    change: impl Fn(&mut I::Held) -> bool + Sync,
+) -> Result<Written<I::Held>, Interrupted<I::Error>> {
+    match blind {
+        Written::Done => Ok(Written::Done),
+        Written::Refused(held) => merge(item, held, change).await,
+    }
+}
+
+/// Merges an edit into an item.
+pub async fn edit<I: MessageItem>(
+    item: &I,
+    change: impl Fn(&mut I::Held) -> bool + Sync,
+) -> Result<(), Interrupted<I::Error>> {
+    let held = item.read().await?;
+    merge(item, held, change).await.map(|_| ())
+}
+
+/// Refused when the change applies to nothing: what is held is superseded by nothing in it.
+async fn merge<I: MessageItem>(
+    item: &I,
+    mut held: I::Held,
+    change: impl Fn(&mut I::Held) -> bool + Sync,
+) -> Result<Written<I::Held>, Interrupted<I::Error>> {
+    for _ in 0..MAX_TRIES {
+        let mut after = held.clone();
+        if !change(&mut after) {
+            return Ok(Written::Refused(held));
+        }
+        match item.replace(&held, &after).await? {
+            Written::Done => return Ok(Written::Done),
+            Written::Refused(now) => held = now,
+        }
+    }
+    Err(Interrupted::Overtaken)
+}

@@ -1,0 +1,35 @@
+//! The edit of a message, and the further text of an answer that an AI goes on writing.
+
+use super::{Event, NotApplied, Place, copy::Copy, rows};
+use crate::{Edit, Effect, SessionType, edits::Field, last_msg::Text};
+
+/// The name that the copy of an edit gives to a field.
+fn name(field: Field) -> &'static str {
+    match field {
+        Field::Body => "text",
+        Field::Ext => "extension",
+        Field::Attach => "attachment",
+        Field::SubType => "subType",
+    }
+}
+
+/// Reads an edit. It tells the message's id and not its time.
+pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event, NotApplied> {
+    let from = copy.account("from")?;
+    let place = Place::parse(copy, session_type, &from)?;
+    let time = copy.time("modifyTime")?;
+    let id = copy.ids_of_another("msgId", "clientId")?.message_id();
+    let text = |field: Field| {
+        let value = copy.value(name(field))?;
+        Some((field, Text::new(field.name(), &value.string_or_json())))
+    };
+    let edit = Edit { id, time, texts: Field::ALL.into_iter().filter_map(text).collect() };
+    if edit.texts.is_empty() {
+        return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
+    }
+    let effect = match place {
+        Place::P2p { from, to } => Effect::EditP2p { rows: rows(&from, &to, true), edit },
+        Place::Group(group) => Effect::EditGroup { group, edit },
+    };
+    Ok(Event { effect, latest: time, unknown_notice: false })
+}

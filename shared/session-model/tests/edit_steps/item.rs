@@ -1,0 +1,146 @@
+//! The attributes of a row, and what each step does to them.
+
+use session_model::{Edits, Entry, Ext, JsonText, LastMsg, MessageId, Position, Register, Row, Timestamp};
+
+use crate::operations::{Answer, NOW};
+
+/// The attributes of one row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Item {
+    pub(crate) msg_time: Option<Timestamp>,
+    pub(crate) msg_id: Option<MessageId>,
+    pub(crate) last_msg_type: Option<u8>,
+    pub(crate) last_msg: Option<JsonText>,
+    pub(crate) update_time: Option<Timestamp>,
+    pub(crate) edits: Option<String>,
+    pub(crate) ext: Option<String>,
+    pub(crate) expires: bool,
+}
+
+/// A request for the row.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A message or recall, if it supersedes what is held and no edits are known.
+    Blind(Entry),
+    Read,
+    /// A merged write.
+    Replace(Box<(Item, Row)>),
+    Delete,
+    SetExt(&'static str),
+}
+
+/// A step deliberately broken, to see that the exploration finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    Nothing,
+    WithoutMsgId,
+    WithoutLastMsgType,
+    WithoutUpdateTime,
+    WithoutEdits,
+    ExpiresAtStays,
+    MessageIgnoresEdits,
+}
+
+impl Item {
+    /// The row that the attributes stand for.
+    pub(crate) fn row(&self) -> Row {
+        let last_msg = match (self.last_msg_type, self.last_msg.clone(), self.update_time) {
+            (Some(0), Some(text), _) => Some(LastMsg::Message(text)),
+            (Some(1), Some(notice), Some(at)) => Some(LastMsg::Recall { at, notice }),
+            _ => None,
+        };
+        let position = self.msg_time.zip(self.msg_id.clone()).map(|(time, id)| Position { time, id });
+        Row {
+            placeholder: self.update_time.filter(|_| last_msg.is_none()),
+            register: position.map(|position| Register { position, last_msg }),
+            edits: self.edits.as_deref().map(|text| Edits::from_stored(text).unwrap()).unwrap_or_default(),
+            ext: self.ext.as_deref().unwrap_or_default().parse::<Ext>().unwrap(),
+            membership: None,
+        }
+    }
+
+    /// Whether the attributes go together.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        if self.last_msg.is_some() != self.last_msg_type.is_some() {
+            return Err("lastMsg and lastMsgType go together");
+        }
+        if self.last_msg.is_some() && (self.update_time.is_none() || self.msg_time.is_none()) {
+            return Err("a message without its time");
+        }
+        if self.last_msg_type == Some(0) && self.update_time != self.msg_time {
+            return Err("a message at another time than its own");
+        }
+        let is_empty = *self == Self::default();
+        if self.expires == self.update_time.is_some() && !is_empty {
+            return Err("what shows never expires, and what does not, does");
+        }
+        Ok(())
+    }
+
+    pub(crate) fn apply(&mut self, step: &Step, broken: Broken) -> Answer {
+        match step {
+            Step::Read => Answer::Item(self.clone()),
+            Step::Blind(entry) => {
+                let register = Register::from(entry.clone());
+                let supersedes = self.row().register.is_none_or(|held| register.supersedes(&held));
+                if !supersedes || (self.edits.is_some() && broken != Broken::MessageIgnoresEdits) {
+                    return Answer::Item(self.clone());
+                }
+                self.show(&register);
+                Answer::Done
+            }
+            Step::Replace(as_read) => {
+                let (before, after) = &**as_read;
+                let is_as_read = self.msg_time == before.msg_time
+                    && (self.msg_id == before.msg_id || broken == Broken::WithoutMsgId)
+                    && (self.last_msg_type == before.last_msg_type || broken == Broken::WithoutLastMsgType)
+                    && (self.update_time == before.update_time || broken == Broken::WithoutUpdateTime)
+                    && (self.edits == before.edits || broken == Broken::WithoutEdits);
+                if !is_as_read {
+                    return Answer::Item(self.clone());
+                }
+                self.replace(before, after, broken);
+                Answer::Done
+            }
+            Step::Delete => {
+                if self.update_time.is_some() {
+                    let Self { msg_time, msg_id, edits, .. } = self.clone();
+                    *self = Self { msg_time, msg_id, edits, expires: true, ..Self::default() };
+                }
+                Answer::Done
+            }
+            Step::SetExt(ext) => {
+                self.ext = Some((*ext).to_owned());
+                self.update_time.get_or_insert(Timestamp::from_millis(NOW));
+                self.expires = false;
+                Answer::Done
+            }
+        }
+    }
+
+    fn show(&mut self, register: &Register) {
+        self.msg_time = Some(register.position.time);
+        self.msg_id = Some(register.position.id.clone());
+        self.update_time = register.update_time();
+        let (last_msg_type, text) = match register.last_msg.clone().unwrap() {
+            LastMsg::Message(text) => (0, text),
+            LastMsg::Recall { notice, .. } => (1, notice),
+        };
+        (self.last_msg_type, self.last_msg) = (Some(last_msg_type), Some(text));
+        self.expires = false;
+    }
+
+    /// Writes what `after` differs in from what was read, and nothing else: the user may have set an ext in between.
+    fn replace(&mut self, before: &Self, after: &Row, broken: Broken) {
+        let read = before.row();
+        let expired = self.expires;
+        match &after.register {
+            Some(register) if after.register != read.register => self.show(register),
+            _ => self.expires |= before.update_time.is_none(),
+        }
+        if broken == Broken::ExpiresAtStays {
+            self.expires |= expired;
+        }
+        self.edits = after.edits.to_stored();
+    }
+}

@@ -1,0 +1,126 @@
+//! The store's single-item steps on one row, explored: messages, recalls, edits, and what its user does, from every kind of row,
+//! in every interleaving of up to three.
+//!
+//! Whatever is interleaved, the row ends as if its operations had come one after the other in some order. And each attribute in the
+//! condition of a merged write is needed: without it the exploration finds a fault.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod item;
+mod operations;
+
+use std::collections::HashSet;
+
+use session_model::Row;
+
+use item::{Broken, Item};
+use operations::{Answer, Next, Operation, next, operations, starts};
+
+/// Explores every interleaving of these operations from an item on.
+struct Exploration<'a> {
+    operations: &'a [Operation],
+    broken: Broken,
+    /// What the row may be in the end: the operations one after the other, in any order.
+    allowed: Vec<Row>,
+    seen: HashSet<(Item, Vec<Vec<Answer>>)>,
+}
+
+impl Exploration<'_> {
+    fn from(&mut self, item: &Item, answers: &[Vec<Answer>]) -> Result<(), String> {
+        if !self.seen.insert((item.clone(), answers.to_vec())) {
+            return Ok(());
+        }
+        let mut all_ended = true;
+        for (index, operation) in self.operations.iter().enumerate() {
+            match next(operation, &answers[index]) {
+                Next::Ended => {}
+                Next::Overtaken => return Err(format!("{operation:?} is overtaken too often")),
+                Next::Step(step) => {
+                    all_ended = false;
+                    let mut item = item.clone();
+                    let answer = item.apply(&step, self.broken);
+                    item.check().map_err(|fault| format!("{fault}: {item:?} after {step:?}"))?;
+                    let mut answers = answers.to_vec();
+                    answers[index].push(answer);
+                    self.from(&item, &answers)?;
+                }
+            }
+        }
+        let row = item.row();
+        if all_ended && !self.allowed.contains(&row) {
+            return Err(format!("no order of {:?} ends as {row:?}", self.operations));
+        }
+        Ok(())
+    }
+}
+
+/// All orders of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    match count {
+        0 => vec![Vec::new()],
+        _ => orders(count - 1)
+            .into_iter()
+            .flat_map(|order| {
+                (0..count).map(move |place| {
+                    let mut order = order.clone();
+                    order.insert(place, count - 1);
+                    order
+                })
+            })
+            .collect(),
+    }
+}
+
+/// The number of states, or the first fault.
+fn explore(start: &Item, operations: &[Operation], broken: Broken) -> Result<usize, String> {
+    let in_order = |order: Vec<usize>| {
+        let mut row = start.row();
+        for index in order {
+            operations[index].apply(&mut row);
+        }
+        row
+    };
+    let allowed = orders(operations.len()).into_iter().map(in_order).collect();
+    let mut exploration = Exploration { operations, broken, allowed, seen: HashSet::new() };
+    exploration.from(start, &vec![Vec::new(); operations.len()])?;
+    Ok(exploration.seen.len())
+}
+
+/// Every choice of three operations, also of the same ones, from every start.
+fn explore_all(broken: Broken) -> Result<usize, String> {
+    let (operations, mut states) = (operations(), 0);
+    for start in starts() {
+        for (first, a) in operations.iter().enumerate() {
+            for (second, b) in operations.iter().enumerate().skip(first) {
+                for c in operations.iter().skip(second) {
+                    states += explore(&start, &[a.clone(), b.clone(), c.clone()], broken)
+                        .map_err(|fault| format!("from {start:?}: {fault}"))?;
+                }
+            }
+        }
+    }
+    Ok(states)
+}
+
+#[test]
+fn any_three_operations_end_as_in_some_order() {
+    let states = explore_all(Broken::Nothing).unwrap();
+    println!("{states} states");
+    assert!(states > 100_000, "{states}");
+}
+
+#[test]
+fn every_attribute_of_the_condition_is_needed() {
+    for broken in [
+        Broken::WithoutMsgId,
+        Broken::WithoutLastMsgType,
+        Broken::WithoutUpdateTime,
+        Broken::WithoutEdits,
+        Broken::ExpiresAtStays,
+        Broken::MessageIgnoresEdits,
+    ] {
+        let fault = explore_all(broken);
+        println!("{broken:?}: {fault:?}");
+        assert!(fault.is_err(), "{broken:?} goes unnoticed");
+    }
+}

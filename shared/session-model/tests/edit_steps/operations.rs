@@ -1,0 +1,204 @@
+//! What happens to a row, and the requests that each operation makes, one after the other.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
+
+use serde_json::json;
+use session_model::{
+    AccountCase, Edit, Effect, Entry, Interrupted, LastMsg, MessageCopy, MessageItem, Position, Row,
+    Timestamp, Written, edit, record,
+};
+
+use crate::item::{Item, Step};
+
+/// When the user acts: at the time of a message, too.
+pub(crate) const NOW: u64 = 946_684_800_010;
+
+/// An operation on the row.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Record(Entry),
+    Edit(Edit),
+    Delete,
+    SetExt(&'static str),
+}
+
+impl Operation {
+    /// The whole of it, at once.
+    pub(crate) fn apply(&self, row: &mut Row) {
+        match self {
+            Self::Record(entry) => drop(row.record(entry.clone())),
+            Self::Edit(edit) => drop(row.edit(edit)),
+            Self::Delete => row.delete(),
+            Self::SetExt(text) => row.set_ext(text.parse().unwrap(), ms(NOW)),
+        }
+    }
+
+    async fn perform(&self, item: &Scripted) -> Result<(), Interrupted<()>> {
+        match self {
+            Self::Record(entry) => {
+                let blind = item.step(Step::Blind(entry.clone())).await;
+                record(item, blind, |held| held.1.record(entry.clone())).await.map(|_| ())
+            }
+            Self::Edit(told) => edit(item, |held| held.1.edit(told)).await,
+            Self::Delete => {
+                item.step(Step::Delete).await;
+                Ok(())
+            }
+            Self::SetExt(text) => {
+                item.step(Step::SetExt(text)).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a step was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Answer {
+    Done,
+    /// The row as it is.
+    Item(Item),
+}
+
+/// Answers an operation's steps with what was answered before, and stops at the first new one.
+pub(crate) struct Scripted {
+    answers: Mutex<(usize, Vec<Answer>)>,
+    next: Mutex<Option<Step>>,
+}
+
+impl Scripted {
+    async fn step(&self, step: Step) -> Written<(Item, Row)> {
+        let known = {
+            let mut answers = self.answers.lock().unwrap();
+            answers.0 += 1;
+            answers.1.get(answers.0 - 1).cloned()
+        };
+        match known {
+            Some(Answer::Done) => Written::Done,
+            Some(Answer::Item(item)) => {
+                let row = item.row();
+                Written::Refused((item, row))
+            }
+            None => {
+                *self.next.lock().unwrap() = Some(step);
+                poll_fn(|_| Poll::Pending).await
+            }
+        }
+    }
+}
+
+impl MessageItem for Scripted {
+    type Held = (Item, Row);
+    type Error = ();
+
+    async fn read(&self) -> Result<(Item, Row), ()> {
+        match self.step(Step::Read).await {
+            Written::Refused(held) => Ok(held),
+            Written::Done => Err(()),
+        }
+    }
+
+    async fn replace(&self, before: &(Item, Row), after: &(Item, Row)) -> Result<Written<(Item, Row)>, ()> {
+        Ok(self.step(Step::Replace(Box::new((before.0.clone(), after.1.clone())))).await)
+    }
+}
+
+/// What an operation does after these answers.
+pub(crate) enum Next {
+    Step(Box<Step>),
+    Ended,
+    Overtaken,
+}
+
+pub(crate) fn next(operation: &Operation, answers: &[Answer]) -> Next {
+    let item = Scripted { answers: Mutex::new((0, answers.to_vec())), next: Mutex::default() };
+    let outcome = pin!(operation.perform(&item)).poll(&mut Context::from_waker(Waker::noop()));
+    match outcome {
+        Poll::Ready(Ok(())) => Next::Ended,
+        Poll::Ready(Err(_)) => Next::Overtaken,
+        Poll::Pending => Next::Step(Box::new(item.next.lock().unwrap().clone().unwrap())),
+    }
+}
+
+fn ms(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// The time `at` ms after 2000; the user acts at 10.
+fn at(at: u64) -> Timestamp {
+    ms(NOW - 10 + at)
+}
+
+fn position(time: u64, id: &str) -> Position {
+    Position { time: at(time), id: id.into() }
+}
+
+fn message(time: u64, id: &str) -> Operation {
+    let text = json!({ "body": id }).to_string();
+    Operation::Record(Entry { position: position(time, id), last_msg: LastMsg::Message(text.into()) })
+}
+
+fn recall(time: u64, id: &str, deleted: u64) -> Operation {
+    let last_msg = LastMsg::Recall { at: at(deleted), notice: format!("recalled at {deleted}").into() };
+    Operation::Record(Entry { position: position(time, id), last_msg })
+}
+
+/// An edit as a copy tells it.
+fn edited(id: &str, time: u64, text: &str) -> Operation {
+    let copy =
+        json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": at(time), "text": text});
+    let copy = copy.to_string();
+    let event = MessageCopy::parse(&copy).unwrap().event(at(100), AccountCase::Keep).unwrap();
+    let Effect::EditP2p { edit, .. } = event.effect else { panic!("not an edit") };
+    Operation::Edit(edit)
+}
+
+/// Messages 1 and 2 in one millisecond and 3 later; recalls, one at its message's own time; edits of each; what the user does.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![
+        message(10, "1"),
+        message(10, "2"),
+        message(20, "3"),
+        recall(10, "1", 10),
+        recall(10, "1", 15),
+        recall(10, "2", 10),
+        edited("1", 12, "x"),
+        edited("1", 13, "y"),
+        edited("2", 12, "z"),
+        edited("3", 25, "w"),
+        Operation::Delete,
+        Operation::SetExt("e"),
+    ]
+}
+
+/// A row that is absent, live, recalled, deleted, shown by its ext alone; with edits of the held message and of others.
+pub(crate) fn starts() -> Vec<Item> {
+    let after = |operations: &[Operation]| {
+        let mut item = Item::default();
+        for operation in operations {
+            let mut answers = Vec::new();
+            while let Next::Step(step) = next(operation, &answers) {
+                answers.push(item.apply(&step, crate::Broken::Nothing));
+            }
+        }
+        item
+    };
+    let (first, edit) = (message(10, "1"), edited("1", 11, "v"));
+    vec![
+        Item::default(),
+        after(std::slice::from_ref(&first)),
+        after(&[first.clone(), edit.clone()]),
+        after(&[first.clone(), edited("2", 12, "u")]),
+        after(&[edited("3", 24, "u")]),
+        after(&[recall(10, "1", 10)]),
+        after(&[first.clone(), Operation::Delete]),
+        after(&[first, edit, edited("3", 24, "u"), Operation::Delete]),
+        after(&[Operation::SetExt("d")]),
+        after(&[Operation::SetExt("d"), Operation::Delete]),
+    ]
+}

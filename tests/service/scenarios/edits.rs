@@ -1,0 +1,261 @@
+//! Edited messages, and answers that go on streaming.
+
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{T0, edit, group_edit, group_message, group_recall, listing, message, recall, with, without},
+    scenarios,
+    test::{Answer, Test, User, super_team, team},
+};
+
+scenarios![
+    an_edit_changes_what_is_shown_on_both_sides,
+    an_edit_in_a_group_changes_what_is_shown_to_all,
+    an_edit_may_come_before_its_message,
+    an_edit_of_an_older_message_changes_nothing,
+    an_edit_neither_shows_on_a_recalled_nor_revives_a_deleted_message,
+    each_field_is_edited_by_itself,
+    eight_messages_wait_for_their_edits_and_the_ninth_does_not,
+    a_bot_streams_its_answer_repeated_and_reversed,
+    edits_keep_the_texts_limits,
+    an_edit_before_a_change_of_members_holds,
+    an_ext_set_before_an_early_edit_stays,
+];
+scenarios![ON_ONE_MACHINE: what_edits_cost, a_row_at_all_limits_stays_below_what_an_item_holds];
+
+async fn body(user: &User, session_id: &str) -> Value {
+    user.last_msg_of(session_id).await["body"].take()
+}
+
+async fn an_edit_changes_what_is_shown_on_both_sides(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1), &edit(&alice, &bob, 1, 5, "better")]).await;
+    for (user, other) in [(&alice, &bob), (&bob, &alice)] {
+        let session = user.get(other).await;
+        assert_eq!(
+            (&session["updateTime"], &session["lastMsgType"]),
+            (&json!(T0 + 1), &json!(0)),
+            "it stays in its place"
+        );
+        let last_msg = user.last_msg(other).await;
+        assert_eq!((&last_msg["body"], &last_msg["editTime"]), (&json!("better"), &json!(T0 + 5)));
+        assert_eq!(user.list("").await["sessionList"], json!([session]));
+    }
+    t.deliver([&edit(&alice, &bob, 1, 4, "late"), &edit(&alice, &bob, 1, 5, "better")]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "better", "an older one changes nothing");
+    t.deliver([&edit(&alice, &bob, 1, 6, ""), &message(&alice, &bob, 1)]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "");
+    t.deliver([&message(&bob, &alice, 7)]).await;
+    let last_msg = alice.last_msg(&bob).await;
+    assert_eq!((&last_msg["body"], &last_msg["editTime"]), (&json!("text 7"), &Value::Null));
+    let item = t.item(&alice, &bob.session_id()).await.unwrap();
+    assert_eq!(item.get("edits"), None, "and nothing is left of them");
+}
+
+async fn an_edit_in_a_group_changes_what_is_shown_to_all(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for group in [team(), super_team()] {
+        t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+        t.deliver([&group_message(&alice, &group, 2), &group_edit(&alice, &group, 2, 5, "better")]).await;
+        for user in [&alice, &bob] {
+            assert_eq!(user.time_of(&group).await, Some(T0 + 2));
+            assert_eq!(body(user, &group).await, "better");
+        }
+        t.deliver([&group_edit(&alice, &group, 3, 7, "early"), &group_message(&alice, &group, 3)]).await;
+        assert_eq!(body(&bob, &group).await, "early");
+        t.deliver([&group_message(&bob, &group, 8)]).await;
+        assert_eq!(body(&alice, &group).await, "text 8");
+    }
+}
+
+async fn an_edit_may_come_before_its_message(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&edit(&alice, &bob, 2, 5, "better")]).await;
+    assert!(!bob.has(&alice).await, "an edit shows no session");
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    assert!(item["expiresAt"].is_object(), "what waits for ever expires");
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "text 1");
+    assert_eq!(t.item(&bob, &alice.session_id()).await.unwrap().get("expiresAt"), None);
+    t.deliver([&message(&alice, &bob, 2)]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "better");
+}
+
+async fn an_edit_of_an_older_message_changes_nothing(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1), &message(&alice, &bob, 9)]).await;
+    let before = t.item(&bob, &alice.session_id()).await;
+    t.deliver([&edit(&alice, &bob, 1, 5, "older than what is held")]).await;
+    assert_eq!(t.item(&bob, &alice.session_id()).await, before);
+    t.deliver([&edit(&alice, &bob, 1, 20, "of an older message")]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "text 9");
+}
+
+async fn an_edit_neither_shows_on_a_recalled_nor_revives_a_deleted_message(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1), &edit(&alice, &bob, 1, 3, "secret"), &recall(&alice, &bob, 1, 5)])
+        .await;
+    t.deliver([
+        &edit(&alice, &bob, 1, 7, "secret"),
+        &edit(&alice, &bob, 1, 3, "secret"),
+        &message(&alice, &bob, 1),
+    ])
+    .await;
+    let session = bob.get(&alice).await;
+    assert_eq!((&session["lastMsgType"], &session["updateTime"]), (&json!(1), &json!(T0 + 5)));
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    assert!(!item.to_string().contains("secret"), "{item}");
+    let team = team();
+    t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
+    t.deliver([&group_edit(&alice, &team, 1, 3, "secret"), &group_recall(&alice, &team, 1, 5)]).await;
+    t.deliver([&group_edit(&alice, &team, 1, 7, "secret")]).await;
+    assert_eq!(bob.try_get(&team).await.ok()["lastMsgType"], 1);
+    assert!(!t.head(&team).await.unwrap().to_string().contains("secret"));
+
+    t.deliver([&message(&alice, &bob, 8)]).await;
+    bob.delete(&alice).await;
+    t.deliver([&edit(&alice, &bob, 8, 9, "again")]).await;
+    assert!(!bob.has(&alice).await);
+    assert_eq!(body(&alice, &bob.session_id()).await, "again", "she has not deleted it");
+    t.deliver([&edit(&alice, &bob, 10, 12, "edited"), &message(&alice, &bob, 10)]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "edited");
+}
+
+async fn each_field_is_edited_by_itself(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let original = with(with(message(&alice, &bob, 1), "ext", "e"), "attach", r#"{"a":1}"#);
+    let ext = with(without(edit(&alice, &bob, 1, 9, ""), "text"), "extension", "e9");
+    let all = with(with(edit(&alice, &bob, 1, 5, "b5"), "extension", "e5"), "attachment", json!({"a": 5}));
+    let sub_type = with(without(edit(&alice, &bob, 1, 3, ""), "text"), "subType", 7);
+    t.deliver([&ext, &original, &all, &sub_type]).await;
+    let expected = json!({"from": alice.account, "time": T0 + 1, "type": 0, "body": "b5", "ext": "e9", "attach": r#"{"a":5}"#,
+                          "subType": "7", "fromClientType": "IOS", "msgIdClient": "c1", "msgIdServer": "m1",
+                          "editTime": T0 + 9});
+    assert_eq!(bob.last_msg(&alice).await, expected);
+    let nothing = with(edit(&alice, &bob, 1, 10, ""), "text", Value::Null);
+    assert!(t.post(&nothing).await.ok()["ignored"].is_string());
+}
+
+async fn eight_messages_wait_for_their_edits_and_the_ninth_does_not(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for at in 1..=9 {
+        t.deliver([&edit(&alice, &bob, at, 100 + at, "edited")]).await;
+    }
+    for at in 1..=9 {
+        t.deliver([&message(&alice, &bob, at)]).await;
+        let expected = if at == 1 { "text 1" } else { "edited" };
+        assert_eq!(body(&bob, &alice.session_id()).await, expected, "message {at}");
+    }
+}
+
+async fn a_bot_streams_its_answer_repeated_and_reversed(t: Test) {
+    let (bot, bob) = (t.user("bot"), t.user("bob"));
+    let group = super_team();
+    t.patch_members(&group, 0, &[&bot, &bob], &[]).await;
+    let so_far = |fragments: u64| "word ".repeat(usize::try_from(fragments).unwrap());
+    let fragments: Vec<_> = (1..=50).map(|count| edit(&bot, &bob, 1, 1 + count, &so_far(count))).collect();
+    let in_group: Vec<_> =
+        (1..=50).map(|count| group_edit(&bot, &group, 1, 1 + count, &so_far(count))).collect();
+    t.deliver([&message(&bot, &bob, 1), &group_message(&bot, &group, 1)]).await;
+    for fragments in [&fragments, &in_group] {
+        t.deliver(&fragments[..25]).await;
+        t.deliver(fragments.iter().rev()).await;
+        t.deliver(&fragments[10..20]).await;
+    }
+    for id in [bot.session_id(), group] {
+        let last_msg = bob.last_msg_of(&id).await;
+        assert_eq!((&last_msg["body"], &last_msg["editTime"]), (&json!(so_far(50)), &json!(T0 + 51)));
+    }
+}
+
+async fn edits_keep_the_texts_limits(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let long = with(message(&alice, &bob, 1), "ext", "e".repeat(4_097));
+    let body = edit(&alice, &bob, 1, 5, &"你".repeat(10_000));
+    t.deliver([&long, &body]).await;
+    let last_msg = bob.last_msg(&alice).await;
+    assert_eq!(
+        (&last_msg["body"], &last_msg["truncated"]),
+        (&json!("你".repeat(6_666)), &json!(["body", "ext"]))
+    );
+    t.deliver([&with(edit(&alice, &bob, 1, 6, "short"), "extension", "e")]).await;
+    let last_msg = bob.last_msg(&alice).await;
+    assert_eq!((&last_msg["ext"], last_msg.get("truncated")), (&json!("e"), None));
+}
+
+/// The list that the message came with is what the head holds: one write while nothing is known of edits, two afterwards.
+async fn an_edit_before_a_change_of_members_holds(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let carol = t.user("carol");
+    let team = team();
+    let say = |at: u64, members: &[&User]| listing(group_message(&alice, &team, at), members);
+    t.deliver([&say(1, &[&alice, &bob]), &group_edit(&alice, &team, 2, 5, "early")]).await;
+    t.deliver([&group_edit(&alice, &team, 3, 6, "earlier"), &say(2, &[&alice, &bob])]).await;
+    assert_eq!(body(&bob, &team).await, "early");
+    t.deliver([&say(3, &[&alice, &carol])]).await;
+    assert_eq!((bob.time_of(&team).await, carol.time_of(&team).await), (None, Some(T0 + 3)));
+    assert_eq!(body(&carol, &team).await, "earlier");
+}
+
+async fn an_ext_set_before_an_early_edit_stays(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    bob.set_ext(&alice, "mine").await;
+    t.deliver([&edit(&alice, &bob, 2, 5, "better")]).await;
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    assert_eq!((item.get("expiresAt"), &item["ext"]["S"]), (None, &json!("mine")));
+    t.deliver([&message(&alice, &bob, 2)]).await;
+    assert_eq!(body(&bob, &alice.session_id()).await, "better");
+    assert_eq!(bob.get(&alice).await["ext"], "mine");
+}
+
+async fn what_edits_cost(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let units = async |copy: Value| {
+        let answer: Answer = t.post(&copy).await;
+        assert_eq!(answer.body, json!({}), "{copy}");
+        super::capacity::units(&t, &answer).await
+    };
+    // Both sides each time. A read of what is not there costs as much as any.
+    assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, (2.0, 2.0), "pending, on a new row");
+    assert_eq!(
+        units(message(&alice, &bob, 1)).await,
+        (0.0, 2.0 + 4.0),
+        "refused, and the merged write of a row that shows nothing yet"
+    );
+    assert_eq!(
+        units(edit(&alice, &bob, 3, 6, "x")).await,
+        (2.0, 4.0),
+        "pending, on a row that shows something"
+    );
+    assert_eq!(units(message(&alice, &bob, 2)).await, (0.0, 2.0 + 6.0), "refused, and the merged write");
+    assert_eq!(units(edit(&alice, &bob, 2, 7, "y")).await, (2.0, 4.0), "of the held message");
+    assert_eq!(units(edit(&alice, &bob, 2, 7, "y")).await, (2.0, 0.0), "again");
+    assert_eq!(units(message(&alice, &bob, 1)).await, (0.0, 2.0), "a message that is not newer");
+    let group = super_team();
+    assert_eq!(units(group_edit(&alice, &group, 2, 5, "x")).await, (1.0, 1.0), "pending, on a new head");
+    assert_eq!(units(group_message(&alice, &group, 2)).await, (0.0, 1.0 + 1.0));
+    assert_eq!(units(group_edit(&alice, &group, 2, 6, "y")).await, (1.0, 1.0));
+    assert_eq!(units(group_message(&alice, &group, 8)).await, (0.0, 1.0 + 1.0));
+    assert_eq!(
+        units(group_message(&alice, &group, 9)).await,
+        (0.0, 1.0),
+        "nothing is known of edits any more"
+    );
+}
+
+async fn a_row_at_all_limits_stays_below_what_an_item_holds(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    // Quotes take two bytes each in the JSON texts.
+    let full = |limit: usize| "\"".repeat(limit);
+    let copy = with(with(message(&alice, &bob, 1), "body", full(20_000)), "attach", full(16_384));
+    t.deliver([&with(with(copy, "ext", full(4_096)), "fromNick", full(1_020))]).await;
+    for at in 2..12 {
+        let edit = with(edit(&alice, &bob, at, 100 + at, &full(20_000)), "attachment", full(16_384));
+        t.deliver([&with(edit, "extension", full(4_096))]).await;
+    }
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    let bytes: usize = ["lastMsg", "edits"].iter().map(|name| item[name]["S"].as_str().unwrap().len()).sum();
+    assert!(bytes > 150_000 && bytes < 390_000, "{bytes}");
+    t.deliver([&message(&alice, &bob, 11)]).await;
+    assert_eq!(bob.last_msg(&alice).await["body"], full(20_000));
+}
