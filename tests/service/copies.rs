@@ -1,5 +1,7 @@
 //! Message copies, as Yunxin makes them.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use session_model::{AccountCase, Event, MessageCopy, Timestamp};
 
@@ -8,11 +10,31 @@ use crate::test::User;
 /// The time that the scenarios' times count from.
 pub(crate) const T0: u64 = 1_700_000_000_000;
 
+/// The same copy a minute ago, instead of in 2023. A copy that comes on time costs less than one that comes late.
+pub(crate) fn on_time(mut copy: Value) -> Value {
+    static LATER: LazyLock<u64> = LazyLock::new(|| session_local::clock::now_ms() - T0 - 60_000);
+    for name in ["msgTimestamp", "sendTime", "deleteTime", "modifyTime"] {
+        let time = match &copy[name] {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_u64(),
+        };
+        if let Some(time) = time {
+            copy[name] = (time + *LATER).to_string().into();
+        }
+    }
+    copy
+}
+
+/// The time now.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(session_local::clock::now_ms())
+}
+
 /// What the model reads of a copy.
 pub(crate) fn event_of(copy: &Value) -> Event {
     let text = copy.to_string();
     let read = MessageCopy::parse(&text).expect("a copy");
-    read.event(Timestamp::from_millis(T0), AccountCase::Keep).expect("an event of sessions")
+    read.event(now(), AccountCase::Keep).expect("an event of sessions")
 }
 
 /// A text from one user to another, sent `at` ms after [`T0`]; its server id is `m<at>`.

@@ -13,6 +13,7 @@
 mod app;
 mod copies;
 mod deployment;
+mod device;
 mod dynamodb_local;
 mod fault_proxy;
 mod scenarios;

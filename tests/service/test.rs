@@ -248,6 +248,11 @@ impl User {
         self.call(Method::GET, &format!("/v1/sessions?{query}")).await
     }
 
+    /// One page of changes, as the query asks.
+    pub(crate) async fn try_changes(&self, query: &str) -> Answer {
+        self.call(Method::GET, &format!("/v1/sessions/changes?{query}")).await
+    }
+
     /// One page of which all is well.
     pub(crate) async fn list(&self, query: &str) -> Value {
         self.try_list(query).await.ok()

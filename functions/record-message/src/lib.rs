@@ -118,8 +118,8 @@ async fn apply(call: &Call<'_>, effect: &Effect) -> Result<Fate, StoreError> {
             };
             future::join_all(rows.iter().map(edit)).await
         }
-        Effect::EditGroup { group, edit } => vec![call.store().group(group).edit(edit).await],
-        Effect::Group { group, event } => match call.store().group(group).apply(event).await {
+        Effect::EditGroup { group, edit } => vec![call.store().group(group, call.now()).edit(edit).await],
+        Effect::Group { group, event } => match call.store().group(group, call.now()).apply(event).await {
             Ok(left_out) => left_out.into_iter().map(|(_, error)| Err(error)).collect(),
             Err(error) => vec![Err(error)],
         },

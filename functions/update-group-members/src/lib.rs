@@ -38,7 +38,7 @@ impl Operation for UpdateGroupMembers {
             case: call.account_case(),
         };
         let event = if call.method() == Method::PUT { body.whole_list()? } else { body.changes()? };
-        let left_out = call.store().group(&body.group).apply(&event).await?;
+        let left_out = call.store().group(&body.group, call.now()).apply(&event).await?;
         Ok(Reply::json(&Outcome::new(left_out)))
     }
 }

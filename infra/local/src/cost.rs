@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
-    Options, Service,
+    Options, Service, clock,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
     listen,
 };
@@ -114,20 +114,25 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
     let group = "/v1/sessions/team%7Cteam-5";
     let ext = || json!({"ext": "pinned"});
     let message = |time| numbered(text_message("friend-50", "bob", &text(7), time), 7);
+    let late = numbered(text_message("friend-51", "bob", &text(9), LATER), 9);
     let in_team = numbered(team_message("alice", "team-5", &members(5), &text(8), LATER), 8);
     let joins = json!({"groupId": "super_team|1", "time": LATER, "add": ["bob"]});
     let app = |method, path: &str, user| meter.app(method, path, user);
     let backend = |copy| meter.feed.post(copy);
+    let list: Value = app(Method::GET, "/v1/sessions?limit=1", "carol")?.send().await?.json().await?;
+    let changes = format!("/v1/sessions/changes?since={}", list["syncToken"].as_str().unwrap_or_default());
     Ok(vec![
         meter
             .call("queryMySessionList, 100 sessions", app(Method::GET, "/v1/sessions", "bob")?.send())
             .await?,
         meter.call("… and 30 groups among them", app(Method::GET, "/v1/sessions", "alice")?.send()).await?,
+        meter.call("queryMySessionChanges, nothing new", app(Method::GET, &changes, "carol")?.send()).await?,
         meter.call("queryMySession, p2p", app(Method::GET, p2p, "bob")?.send()).await?,
         meter.call("… of a group", app(Method::GET, group, "alice")?.send()).await?,
         meter.call("updateMySession, p2p", app(Method::PATCH, p2p, "bob")?.json(&ext()).send()).await?,
         meter.call("… of a group", app(Method::PATCH, group, "alice")?.json(&ext()).send()).await?,
-        meter.call("recordMessage, p2p, both sides", backend(&message(LATER))).await?,
+        meter.call("recordMessage, p2p, both sides", backend(&message(clock::now_ms()))).await?,
+        meter.call("… hours late", backend(&late)).await?,
         meter.call("… to a group of any size", backend(&in_team)).await?,
         meter.call("… a copy that came before", backend(&message(FILLED - 1))).await?,
         meter

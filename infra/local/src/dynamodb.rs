@@ -1,6 +1,6 @@
 //! A DynamoDB-compatible engine: embedded, or one that runs already. Spoken to in DynamoDB's JSON.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use dynoxide::Database;
@@ -71,7 +71,9 @@ impl DynamoDb {
     pub async fn create_tables(&self, tables: &[Table]) -> Result<()> {
         for table in tables {
             match self.call("CreateTable", &table.create).await {
-                Err(error) if error.to_string().contains("ResourceInUseException") => {}
+                Err(error) if error.to_string().contains("ResourceInUseException") => {
+                    self.check_indexes(table).await?;
+                }
                 other => drop(other.with_context(|| format!("cannot create table {}", table.name))?),
             }
             let Some(attribute) = &table.ttl_attribute else { continue };
@@ -81,6 +83,24 @@ impl DynamoDb {
                 let input = json!({"TableName": table.name, "TimeToLiveSpecification": ttl});
                 self.call("UpdateTimeToLive", &input).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Refuses a table that an older version has made. Its local indexes cannot be added later.
+    async fn check_indexes(&self, table: &Table) -> Result<()> {
+        let names = |of: &Value| -> BTreeSet<String> {
+            let indexes = of["LocalSecondaryIndexes"].as_array().into_iter().flatten();
+            indexes.filter_map(|index| Some(index["IndexName"].as_str()?.to_owned())).collect()
+        };
+        let there = self.call("DescribeTable", &json!({"TableName": table.name})).await?;
+        let missing = &names(&table.create) - &names(&there["Table"]);
+        if let Some(index) = missing.first() {
+            bail!(
+                "the table {} was made by another version of the service: it has no index {index}, and none can be added. \
+                 Take another folder or engine, or delete this one's data",
+                table.name
+            );
         }
         Ok(())
     }

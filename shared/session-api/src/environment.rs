@@ -54,7 +54,7 @@ impl Environment {
     }
 
     /// The variable's value, read; none without one.
-    pub(crate) fn parsed<T: FromStr>(&mut self, name: &'static str) -> Option<T>
+    pub fn parsed<T: FromStr>(&mut self, name: &'static str) -> Option<T>
     where
         T::Err: fmt::Display,
     {

@@ -105,6 +105,14 @@ pub(crate) fn start_failed(operation: &'static str, problem: &str) {
     error(operation, &format!("cannot start: {problem}"), None);
 }
 
+/// Logs that our clock is ahead of DynamoDB's, or behind.
+pub(crate) fn clock_skew(ahead_ms: i64) {
+    let message = "our clock and DynamoDB's differ by more than 20 seconds";
+    print(
+        &json!({"timestamp": rfc3339(clock::now()), "level": "ERROR", "message": message, "clockSkewMs": ahead_ms}),
+    );
+}
+
 /// Lets a panic log where it happened, without its message, which may hold anything.
 pub(crate) fn log_panics(operation: &'static str) {
     panic::set_hook(Box::new(move |panic| {

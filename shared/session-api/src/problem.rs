@@ -18,6 +18,7 @@ enum Kind {
     NoIdentity,
     Forbidden,
     NotFound,
+    Expired,
     TooLarge,
     Failed,
     Unavailable,
@@ -31,9 +32,20 @@ impl Kind {
             Self::NoIdentity => (401, 302, "Unauthorized"),
             Self::Forbidden => (403, 403, "Forbidden"),
             Self::NotFound => (404, 404, "Not Found"),
+            Self::Expired => (410, 410, "Gone"),
             Self::TooLarge => (413, 414, "Content Too Large"),
             Self::Failed => (500, 500, "Internal Server Error"),
             Self::Unavailable => (503, 503, "Service Unavailable"),
+        }
+    }
+}
+
+impl Kind {
+    /// What a program goes by where a status says too little.
+    fn type_uri(self) -> &'static str {
+        match self {
+            Self::Expired => "urn:session-service:sync-token-expired",
+            _ => "about:blank",
         }
     }
 }
@@ -61,6 +73,12 @@ impl Problem {
     #[must_use]
     pub fn no_such_session() -> Self {
         Self::new(Kind::NotFound, "sessionId names no session of the caller")
+    }
+
+    /// 410: the sync token does not go on.
+    #[must_use]
+    pub fn sync_token_expired() -> Self {
+        Self::new(Kind::Expired, "since is too old, or of another account or epoch: pull the list anew")
     }
 
     /// 413: the body is too large.
@@ -134,7 +152,7 @@ impl Problem {
     pub(crate) fn document(&self, request_id: &str) -> Value {
         let (status, code, title) = self.kind.row();
         json!({
-            "type": "about:blank",
+            "type": self.kind.type_uri(),
             "title": title,
             "status": status,
             "detail": self.detail,

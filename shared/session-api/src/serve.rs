@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 use lambda_http::{LambdaEvent, lambda_runtime, service_fn};
 use serde_json::value::RawValue;
-use session_store::{Settings, Store, TrustedRoots};
+use session_store::{ClockCheck, Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
 use crate::{
@@ -108,11 +108,14 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
         user_claim: environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned()),
         account_case: environment.parsed("ACCOUNT_CASE").unwrap_or_default(),
     };
+    let region = environment.required("AWS_REGION");
+    let endpoint =
+        environment.url("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| environment.url("AWS_ENDPOINT_URL"));
     let settings = Settings {
-        region: environment.required("AWS_REGION"),
-        endpoint: environment
-            .url("AWS_ENDPOINT_URL_DYNAMODB")
-            .or_else(|| environment.url("AWS_ENDPOINT_URL")),
+        region,
+        // Another engine than DynamoDB is on a developer's machine, and its clock is nobody's.
+        clock_check: endpoint.is_none().then(|| ClockCheck::new(clock::now, log::clock_skew)),
+        endpoint,
         fips: environment.parsed("AWS_USE_FIPS_ENDPOINT").unwrap_or_default(),
         dual_stack: environment.parsed("AWS_USE_DUALSTACK_ENDPOINT").unwrap_or_default(),
         sessions_table: environment.required("SESSIONS_TABLE"),

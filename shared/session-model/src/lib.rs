@@ -5,6 +5,7 @@
 
 mod account;
 mod account_case;
+mod changes;
 mod cursor;
 mod edits;
 mod ext;
@@ -26,6 +27,10 @@ mod timestamp;
 
 pub use account::Account;
 pub use account_case::AccountCase;
+pub use changes::{
+    ChangeKey, ChangeReads, ChangesPage, Keys, LATE_MS, Memberships, PageOf, Pass, Phase, Start, SyncToken,
+    TokenRefusal, UpdatedRows, WINDOW_MS, WrittenToken, read_changes, shows_by_itself,
+};
 pub use cursor::Cursor;
 pub use edits::{Edit, Edits, InvalidEdits, MessageItem, edit, record};
 pub use ext::Ext;
@@ -37,12 +42,12 @@ pub use group::{
 pub use invalid::{InvalidField, InvalidValue};
 pub use json_object::{JsonObject, JsonValue};
 pub use json_text::JsonText;
-pub use list_query::{Limit, ListQuery, Window};
+pub use list_query::{Flag, Limit, ListQuery, Window};
 pub use message_copy::{Effect, Event, MessageCopy, NotApplied};
 pub use message_id::MessageId;
 pub use page::Page;
 pub use register::{Entry, LastMsg, Position, Register};
 pub use row::Row;
-pub use session::{LastMsgType, RecentSession, RecentSessionList};
+pub use session::{LastMsgType, RecentSession, RecentSessionChanges, RecentSessionList};
 pub use session_id::{SessionId, SessionType};
 pub use timestamp::{Ahead, Timestamp};

@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use crate::{Cursor, InvalidField, InvalidValue, Timestamp};
+use crate::{
+    Cursor, InvalidField, InvalidValue, Timestamp,
+    changes::{LATE_MS, WINDOW_MS},
+};
 
 /// An inclusive range of `updateTime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,33 @@ impl FromStr for Limit {
     }
 }
 
+/// A yes or no of a query, written 1 or 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flag(bool);
+
+impl Flag {
+    /// Yes.
+    pub const YES: Self = Self(true);
+
+    /// Whether it says yes.
+    #[must_use]
+    pub fn is_set(self) -> bool {
+        self.0
+    }
+}
+
+impl FromStr for Flag {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "0" => Ok(Self(false)),
+            "1" => Ok(Self(true)),
+            _ => Err(InvalidValue::new("must be 0 or 1")),
+        }
+    }
+}
+
 /// One page of a list, as asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
@@ -118,12 +148,17 @@ impl ListQuery {
         self.need_last_msg
     }
 
-    /// The `minTimestamp` for the next incremental pull, if this page begins a pull up to `now`: a minute before, so that
-    /// a message recorded up to a minute late is still found.
+    /// The `minTimestamp` for the next incremental pull, if this page begins a pull up to `now`: 10 minutes before,
+    /// so that a message recorded late by less than that is still found.
     #[must_use]
     pub fn watermark(&self, now: Timestamp) -> Option<Timestamp> {
-        const LATE_MS: u64 = 60_000;
-        (self.cursor.is_none() && self.window.max.is_none()).then(|| now.earlier_by(LATE_MS))
+        (self.cursor.is_none() && self.window.max.is_none()).then(|| now.earlier_by(WINDOW_MS + LATE_MS))
+    }
+
+    /// Whether this page begins a pull of the whole list, from which changes can go on.
+    #[must_use]
+    pub fn is_of_everything(&self) -> bool {
+        self.cursor.is_none() && self.window == Window { min: Timestamp::default(), max: None }
     }
 }
 
@@ -154,13 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_is_0_or_1() {
+        assert_eq!(("0".parse(), "1".parse()), (Ok(Flag(false)), Ok(Flag::YES)));
+        for text in ["", "2", "-1", "true", "01"] {
+            assert!(text.parse::<Flag>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn only_the_first_page_of_an_open_pull_has_a_watermark() {
         let open = Window::new(ms(0), ms(0)).unwrap();
         let bounded = Window::new(ms(0), ms(90_000)).unwrap();
         let cursor = Some(Cursor::start(ms(80_000)));
         let watermark =
-            |window, cursor| ListQuery::new(window, cursor, Limit::MAX, true).unwrap().watermark(ms(100_000));
-        assert_eq!(watermark(open, None), Some(ms(40_000)));
+            |window, cursor| ListQuery::new(window, cursor, Limit::MAX, true).unwrap().watermark(ms(700_000));
+        assert_eq!(watermark(open, None), Some(ms(100_000)));
         assert_eq!(watermark(open, cursor), None);
         assert_eq!(watermark(bounded, None), None);
     }

@@ -22,6 +22,11 @@ impl Page {
     /// length fits as base64.
     pub const MAX_TEXT_BYTES: usize = 4_000_000;
 
+    /// At least the length of the JSON text of a session, or of the id of one that there is no more.
+    pub(crate) fn text_bytes(id: &SessionId, session: Option<&RecentSession>) -> usize {
+        FIXED_TEXT_BYTES + session.map_or(id.as_str().len(), RecentSession::text_len)
+    }
+
     /// An empty page that goes on from where the query does.
     #[must_use]
     pub fn new(query: &ListQuery) -> Self {
@@ -49,7 +54,7 @@ impl Page {
         session: RecentSession,
         after: impl Fn(Option<Cursor>, Timestamp, SessionId) -> Cursor,
     ) -> ControlFlow<()> {
-        let text_bytes = self.text_bytes + session.text_len() + FIXED_TEXT_BYTES;
+        let text_bytes = self.text_bytes + Self::text_bytes(&session.session_id, Some(&session));
         let too_long = text_bytes > Self::MAX_TEXT_BYTES && !self.sessions.is_empty();
         if self.sessions.len() == self.limit.get() || too_long {
             self.has_more = true;
@@ -69,6 +74,7 @@ impl Page {
             session_list: self.sessions,
             next_cursor: self.cursor.filter(|_| self.has_more),
             min_timestamp: watermark,
+            sync_token: None,
         }
     }
 }

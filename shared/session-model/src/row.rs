@@ -2,6 +2,7 @@
 
 use crate::{
     Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, RecentSession, Register, SessionId, Timestamp,
+    changes::shows_by_itself, edits::Taken,
 };
 
 /// One user's row of one session. It shows as a session iff it has an [`update_time`](Row::update_time).
@@ -11,6 +12,8 @@ pub struct Row {
     pub register: Option<Register>,
     /// What is known of edits, beside the register. Read only where it is merged.
     pub edits: Edits,
+    /// The newest change that [`update_time`](Row::update_time) does not show.
+    pub change_time: Option<Timestamp>,
     /// When the user set an ext on a session that did not exist or was deleted: the time it shows without a message.
     pub placeholder: Option<Timestamp>,
     /// His private text.
@@ -20,27 +23,35 @@ pub struct Row {
 }
 
 impl Row {
-    /// Merges what a copy of the feed says; answers whether that changed the row.
-    pub fn record(&mut self, entry: Entry) -> bool {
+    /// Merges what a copy of the feed says, at `now`; answers whether that changed the row.
+    pub fn record(&mut self, entry: Entry, now: Timestamp) -> bool {
         let applies = self.edits.merge(&mut self.register, entry.into());
         if applies {
             self.placeholder = None;
+            if !self.update_time().is_some_and(|time| shows_by_itself(time, now)) {
+                self.change_time = Some(now);
+            }
         }
         applies
     }
 
-    /// Merges an edit; answers whether that changed the row.
-    pub fn edit(&mut self, edit: &Edit) -> bool {
-        self.edits.take(self.register.as_mut(), edit)
+    /// Merges an edit, at `now`; answers whether that changed the row.
+    pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
+        let taken = self.edits.take(self.register.as_mut(), edit);
+        if taken == Taken::Shown {
+            self.change_time = Some(now);
+        }
+        taken != Taken::Nothing
     }
 
-    /// The user deletes the session: what it shows goes, the position stays as a tombstone. Without effect on a session
-    /// that is absent or deleted already.
-    pub fn delete(&mut self) {
+    /// The user deletes the session at `now`: what it shows goes, the position stays as a tombstone. Without effect on a
+    /// session that is absent or deleted already.
+    pub fn delete(&mut self, now: Timestamp) {
         if self.update_time().is_some() {
             self.register = self.register.take().map(|held| Register::tombstone(held.position));
             self.placeholder = None;
             self.ext = Ext::default();
+            self.change_time = Some(now);
         }
     }
 
@@ -50,6 +61,7 @@ impl Row {
             self.placeholder = Some(now);
         }
         self.ext = ext;
+        self.change_time = Some(now);
     }
 
     /// When the session last changed; none when it is absent or deleted.
@@ -79,6 +91,9 @@ mod tests {
     use super::*;
     use crate::{Position, register::tests::registers};
 
+    /// So early that whatever is recorded is on time.
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
     fn message(time: u64) -> Entry {
         let time = Timestamp::from_millis(time);
         Entry {
@@ -100,12 +115,14 @@ mod tests {
     #[test]
     fn only_what_is_newer_than_the_tombstone_revives_a_deleted_session() {
         let mut row = Row::default();
-        row.record(message(10));
-        row.delete();
+        row.record(message(10), NOW);
+        row.delete(NOW);
         assert_eq!(shown(&row), None);
-        assert!(!row.record(message(10)) && !row.record(message(9)) && !row.record(recall(10, 50)));
+        assert!(
+            !row.record(message(10), NOW) && !row.record(message(9), NOW) && !row.record(recall(10, 50), NOW)
+        );
         assert_eq!(shown(&row), None);
-        assert!(row.record(recall(11, 50)));
+        assert!(row.record(recall(11, 50), NOW));
         assert_eq!(shown(&row), Some(50));
     }
 
@@ -114,24 +131,44 @@ mod tests {
         let mut row = Row::default();
         row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
         assert_eq!(shown(&row), Some(100));
-        row.record(message(10));
+        row.record(message(10), NOW);
         assert_eq!(shown(&row), Some(10), "a placeholder gives way to a late message");
-        row.record(recall(10, 50));
-        row.record(message(11));
+        row.record(recall(10, 50), NOW);
+        row.record(message(11), NOW);
         assert_eq!(shown(&row), Some(11), "so does a notice to a newer message");
     }
 
     #[test]
     fn an_ext_does_not_move_a_live_session_and_goes_with_a_deleted_one() {
         let mut row = Row::default();
-        row.record(message(10));
+        row.record(message(10), NOW);
         row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
         assert_eq!((shown(&row), row.ext.text()), (Some(10), Some("mine")));
-        row.delete();
+        row.delete(NOW);
         assert_eq!(row.ext.text(), None);
         row.set_ext("again".parse().unwrap(), Timestamp::from_millis(200));
         assert_eq!(shown(&row), Some(200));
-        assert!(!row.record(message(10)), "the tombstone still holds under the placeholder");
+        assert!(!row.record(message(10), NOW), "the tombstone still holds under the placeholder");
+    }
+
+    #[test]
+    fn what_update_time_does_not_show_is_stamped() {
+        const LATE: u64 = 4 * 60 * 1000;
+        let at = Timestamp::from_millis;
+        let stamped = |change: &dyn Fn(&mut Row)| {
+            let mut row = Row::default();
+            row.record(message(10), NOW);
+            assert_eq!(row.change_time, None, "a message on time shows by itself");
+            change(&mut row);
+            row.change_time
+        };
+        assert_eq!(stamped(&|row| _ = row.record(message(11), at(11 + LATE))), None, "just on time");
+        assert_eq!(stamped(&|row| _ = row.record(message(11), at(12 + LATE))), Some(at(12 + LATE)), "late");
+        assert_eq!(stamped(&|row| _ = row.record(recall(10, 20), at(20))), None);
+        assert_eq!(stamped(&|row| _ = row.record(recall(10, 20), at(21 + LATE))), Some(at(21 + LATE)));
+        assert_eq!(stamped(&|row| _ = row.record(message(9), at(12 + LATE))), None, "nothing changes");
+        assert_eq!(stamped(&|row| row.delete(at(20))), Some(at(20)));
+        assert_eq!(stamped(&|row| row.set_ext("x".parse().unwrap(), at(20))), Some(at(20)));
     }
 
     proptest! {
@@ -141,7 +178,7 @@ mod tests {
             let mut merged = None;
             for register in history {
                 let Some(last_msg) = register.last_msg.clone() else { continue };
-                row.record(Entry { position: register.position.clone(), last_msg });
+                row.record(Entry { position: register.position.clone(), last_msg }, NOW);
                 merged = Some(Register::merge(merged, register));
             }
             prop_assert_eq!(row, Row { register: merged, ..Row::default() });

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Cursor, JsonText, SessionId, Timestamp, json_text::json_len};
+use crate::{Cursor, JsonText, SessionId, SyncToken, Timestamp, json_text::json_len};
 
 /// What a session's last message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,23 @@ pub struct RecentSessionList {
     /// The `minTimestamp` of the next incremental pull; present on the first page of a pull that has no upper bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_timestamp: Option<Timestamp>,
+    /// Where changes go on from here; present on the first page of a pull without bounds.
+    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub sync_token: Option<SyncToken>,
+}
+
+/// What has changed in a user's list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecentSessionChanges {
+    /// Sessions as they are now.
+    pub updated: Vec<RecentSession>,
+    /// Sessions that there are no more, also some that the device never had.
+    pub deleted: Vec<SessionId>,
+    /// Whether there is more to tell at once.
+    pub has_more: bool,
+    /// Where the next call goes on.
+    pub sync_token: SyncToken,
 }
 
 #[cfg(test)]
@@ -114,6 +131,7 @@ mod tests {
             session_list: vec![],
             next_cursor: None,
             min_timestamp: None,
+            sync_token: None,
         };
         assert_eq!(serde_json::to_string(&list).unwrap(), r#"{"hasMore":false,"sessionList":[]}"#);
     }

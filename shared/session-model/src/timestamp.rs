@@ -19,8 +19,8 @@ impl Timestamp {
 
     /// The time this many milliseconds after 1970-01-01T00:00Z; the latest there is when that is later still.
     #[must_use]
-    pub fn from_millis(millis: u64) -> Self {
-        Self(millis.min(Self::MAX.0))
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(if millis < Self::MAX.0 { millis } else { Self::MAX.0 })
     }
 
     /// Milliseconds since 1970-01-01T00:00Z.
@@ -33,6 +33,12 @@ impl Timestamp {
     #[must_use]
     pub fn earlier_by(self, millis: u64) -> Self {
         Self(self.0.saturating_sub(millis))
+    }
+
+    /// This long after.
+    #[must_use]
+    pub fn later_by(self, millis: u64) -> Self {
+        Self::from_millis(self.0.saturating_add(millis))
     }
 
     /// Whether this is later than `now` by more than clocks that are kept differ.

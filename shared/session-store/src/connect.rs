@@ -13,7 +13,7 @@ use aws_smithy_http_client::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::{Store, introduction::Introduction};
+use crate::{ClockCheck, Store, introduction::Introduction};
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's
 /// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
@@ -63,6 +63,8 @@ pub struct Settings {
     pub groups_table: String,
     /// What to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<TrustedRoots>,
+    /// Whether our clock is compared with DynamoDB's, and how that is told.
+    pub clock_check: Option<ClockCheck>,
     /// The operation that requests are made for, as their `user-agent` says.
     pub operation: &'static str,
 }
@@ -102,6 +104,9 @@ impl Store {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .interceptor(Introduction::of(settings.operation));
         config.set_endpoint_url(settings.endpoint);
+        if let Some(check) = settings.clock_check {
+            config = config.interceptor(check);
+        }
         Ok(Self {
             client: Client::from_conf(config.build()),
             sessions_table: settings.sessions_table.into(),

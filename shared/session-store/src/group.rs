@@ -12,6 +12,7 @@ use crate::{
     Sessions, Store, StoreError,
     item::{self, Item, b, hashes, n, s},
     merged::{self, Held},
+    sessions::stamp_of_row,
     table::GROUP_ID,
     update::{Give, OLDER, Update, Updated},
 };
@@ -28,6 +29,7 @@ const NOT_GREATER: &str =
 pub struct Group<'a> {
     pub(crate) store: &'a Store,
     pub(crate) id: &'a GroupId,
+    pub(crate) now: Timestamp,
 }
 
 /// A user whose row of a group cannot be written, and why.
@@ -47,13 +49,16 @@ impl Group<'_> {
     /// Merges an edit of a message. All of it happens on the head; members' rows know no edits.
     pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
         let item = HeadItem { group: self, write: None };
-        Ok(session_model::edit(&item, |held| held.value.edit(edit)).await?)
+        Ok(session_model::edit(&item, |held| held.value.edit(edit, self.now)).await?)
     }
 
     async fn write_row(&self, user: &Account, write: &RowWrite) -> Result<Written<Row>, StoreError> {
         let sessions = Sessions { store: self.store, user };
         let key = sessions.key(self.id.session_id());
-        match self.store.update(&self.store.sessions_table, key, row_update(write), Give::WhenRefused).await?
+        match self
+            .store
+            .update(&self.store.sessions_table, key, row_update(write, self.now), Give::WhenRefused)
+            .await?
         {
             Updated::Done(_) => Ok(Written::Done),
             Updated::Refused(mut item) => Ok(Written::Refused(item::row(&mut item)?)),
@@ -88,11 +93,11 @@ impl GroupItems for Items<'_> {
 
     async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, StoreError> {
         let item = HeadItem { group: self.group, write: Some(&write) };
-        let written = item.update(head_update(&write)).await?;
+        let written = item.update(head_update(&write, self.group.now)).await?;
         let written = match &write {
             // What they show may depend on edits.
             HeadWrite::Record(_) | HeadWrite::RecordListed { .. } => {
-                record(&item, written, |held| write.apply(&mut held.value)).await?
+                record(&item, written, |held| write.apply(&mut held.value, self.group.now)).await?
             }
             _ => written,
         };
@@ -121,7 +126,7 @@ struct HeadItem<'a> {
 
 impl HeadItem<'_> {
     async fn update(&self, update: Update) -> Result<Written<Held<Head>>, StoreError> {
-        let Group { store, id } = *self.group;
+        let Group { store, id, .. } = *self.group;
         let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
         match store.update(&store.groups_table, key, update, Give::WhenRefused).await? {
             Updated::Done(_) => Ok(Written::Done),
@@ -135,7 +140,7 @@ impl MessageItem for HeadItem<'_> {
     type Error = StoreError;
 
     async fn read(&self) -> Result<Held<Head>, StoreError> {
-        let Group { store, id } = *self.group;
+        let Group { store, id, .. } = *self.group;
         let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
         merged::head(store.read(&store.groups_table, key).await?.unwrap_or_default())
     }
@@ -173,15 +178,19 @@ fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Updat
         .with(":digest", b(digest))
 }
 
-fn head_update(write: &HeadWrite) -> Update {
+/// Every write of a head is stamped.
+fn head_update(write: &HeadWrite, now: Timestamp) -> Update {
     match write {
-        HeadWrite::Record(entry) => Update::record(entry),
+        HeadWrite::Record(entry) => Update::record(entry, Some(now)),
         HeadWrite::RecordListed { entry, time, digest } => {
-            with_same_list(Update::record(entry), *time, digest)
+            with_same_list(Update::record(entry, Some(now)), *time, digest)
         }
-        HeadWrite::RaiseListedAt { time, digest } => with_same_list(Update::default(), *time, digest),
+        HeadWrite::RaiseListedAt { time, digest } => {
+            with_same_list(Update::default().stamped(now), *time, digest)
+        }
         HeadWrite::StoreList { version, time, digest, hashes: members, exact } => {
             let update = Update::default()
+                .stamped(now)
                 .set("listedAt = :listed, listDigest = :digest, membersVersion = :next")
                 .only_if(
                     "attribute_not_exists(listedAt) OR listedAt < :listed OR \
@@ -202,6 +211,7 @@ fn head_update(write: &HeadWrite) -> Update {
             }
         }
         HeadWrite::RemoveMembers { time, hashes: members } => Update::default()
+            .stamped(now)
             .set("membersVersion = if_not_exists(membersVersion, :zero) + :one")
             .remove("listKey")
             .delete("memberHashes :members")
@@ -213,11 +223,12 @@ fn head_update(write: &HeadWrite) -> Update {
     }
 }
 
-fn row_update(write: &RowWrite) -> Update {
+fn row_update(write: &RowWrite, now: Timestamp) -> Update {
     let membership = |at: MemberAt| {
         Update::default()
             .set("memberAt = :at, memberRank = :rank")
             .remove("expiresAt")
+            .stamped(now)
             .only_if(NOT_GREATER)
             .with(":at", n(at.time))
             .with(":rank", n(at.rank.as_number()))
@@ -227,8 +238,9 @@ fn row_update(write: &RowWrite) -> Update {
         RowWrite::Leave(time) => {
             membership(MemberAt { time: *time, rank: Rank::Leave }).remove("memberSince")
         }
-        RowWrite::Record(entry) => Update::record(entry),
+        RowWrite::Record(entry) => Update::record(entry, stamp_of_row(entry, now)),
         RowWrite::RecordEmpty(time) => Update::default()
+            .stamped(now)
             .set("updateTime = :t, msgTime = :t, msgId = :id")
             .remove("lastMsg, lastMsgType, expiresAt")
             .only_if(OLDER)

@@ -14,8 +14,8 @@ use session_model::{
 use crate::{
     StoreError,
     table::{
-        EXT, GROUP_ID, LAST_MSG, LAST_MSG_TYPE, LIST_DIGEST, LIST_KEY, LISTED_AT, MEMBER_AT, MEMBER_HASHES,
-        MEMBER_RANK, MEMBER_SINCE, MEMBERS_VERSION, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME,
+        CHANGE_TIME, EXT, GROUP_ID, LAST_MSG, LAST_MSG_TYPE, LIST_DIGEST, LIST_KEY, LISTED_AT, MEMBER_AT,
+        MEMBER_HASHES, MEMBER_RANK, MEMBER_SINCE, MEMBERS_VERSION, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME,
     },
 };
 
@@ -93,7 +93,8 @@ pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
         (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
     let ext = ext.map_err(|_| StoreError::MalformedItem(EXT))?;
-    Ok(Row { register, placeholder, ext, membership: membership(item)?, ..Row::default() })
+    let change_time = time(item, CHANGE_TIME)?;
+    Ok(Row { register, change_time, placeholder, ext, membership: membership(item)?, ..Row::default() })
 }
 
 fn membership(item: &impl Attributes) -> Result<Option<Membership>, StoreError> {
@@ -128,6 +129,7 @@ pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
     Ok(Head {
         register,
         edits: Edits::default(),
+        change_time: time(item, CHANGE_TIME)?,
         listed_at: time(item, LISTED_AT)?,
         list_digest: digest(item, LIST_DIGEST)?,
         list_key: digest(item, LIST_KEY)?,

@@ -4,6 +4,8 @@
 //! Every write of a message, recall, delete or ext is one conditional `UpdateItem` of one item, and says exactly what
 //! [`session_model::Row`] says. All methods are safe to repeat.
 
+mod changes;
+mod clock_check;
 mod connect;
 mod error;
 mod group;
@@ -24,8 +26,9 @@ mod update;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use session_model::{Account, GroupId};
+use session_model::{Account, GroupId, Timestamp};
 
+pub use clock_check::ClockCheck;
 pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
 pub use error::StoreError;
 pub use group::{Group, LeftOut};
@@ -63,10 +66,10 @@ impl Store {
         Sessions { store: self, user }
     }
 
-    /// A group.
+    /// A group, at `now`.
     #[must_use]
-    pub fn group<'a>(&'a self, id: &'a GroupId) -> Group<'a> {
-        Group { store: self, id }
+    pub fn group<'a>(&'a self, id: &'a GroupId, now: Timestamp) -> Group<'a> {
+        Group { store: self, id, now }
     }
 
     /// The table of copies that could not be taken.

@@ -1,29 +1,27 @@
 //! One page of a user's list.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::cmp::Reverse;
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
 use aws_smithy_types::body::SdkBody;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
-    GroupId, ListQuery, MemberAt, Page, RecentSession, RecentSessionList, Row, SessionId, Timestamp,
+    GroupId, ListQuery, MemberAt, Memberships, Page, RecentSession, RecentSessionList, Row, SessionId,
+    Timestamp,
 };
 
 use crate::{
     Sessions, StoreError,
-    heads::PER_REQUEST,
+    heads::{HEADS_AT_ONCE, PER_REQUEST},
     item::{Item, n, s},
     raw::{KeepAnswer, QueryAnswer},
     table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
-/// How many requests for heads run at once. Bounds the memory of a list: what they answer is dropped but for the newest.
-const HEADS_AT_ONCE: usize = 4;
-
 /// One answer of a query, and the key it goes on from.
-struct Rows {
-    rows: Vec<(SessionId, Row)>,
-    next: Option<Item>,
+pub(crate) struct Rows {
+    pub(crate) rows: Vec<(SessionId, Row)>,
+    pub(crate) next: Option<Item>,
 }
 
 /// What `byUpdateTime` holds of a page.
@@ -57,9 +55,6 @@ impl OwnRows {
             || text_bytes() > Page::MAX_TEXT_BYTES
     }
 }
-
-/// The groups the user is a member of, with his row of each.
-type Memberships = BTreeMap<GroupId, Row>;
 
 impl Sessions<'_> {
     /// One page, newest first, as it stands at `now`. The user's own rows and his memberships are read in parallel, both
@@ -136,7 +131,7 @@ impl Sessions<'_> {
     }
 
     /// All groups the user is a member of.
-    async fn memberships(&self) -> Result<Memberships, StoreError> {
+    pub(crate) async fn memberships(&self) -> Result<Memberships, StoreError> {
         let mut memberships = Memberships::new();
         let mut start = None;
         loop {
@@ -195,7 +190,7 @@ impl Sessions<'_> {
         newest.await
     }
 
-    fn query(&self, index: &str) -> QueryFluentBuilder {
+    pub(crate) fn query(&self, index: &str) -> QueryFluentBuilder {
         self.store
             .client
             .query()
@@ -206,7 +201,11 @@ impl Sessions<'_> {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
     }
 
-    async fn send_query(&self, query: QueryFluentBuilder, start: Option<Item>) -> Result<Rows, StoreError> {
+    pub(crate) async fn send_query(
+        &self,
+        query: QueryFluentBuilder,
+        start: Option<Item>,
+    ) -> Result<Rows, StoreError> {
         let answer = KeepAnswer::default();
         query.set_exclusive_start_key(start).customize().interceptor(answer.clone()).send().await?;
         let answer = answer.take();

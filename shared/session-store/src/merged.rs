@@ -21,6 +21,7 @@ pub(crate) trait Holds {
     fn register(&self) -> Option<&Register>;
     fn edits(&self) -> &Edits;
     fn update_time(&self) -> Option<Timestamp>;
+    fn change_time(&self) -> Option<Timestamp>;
     /// Whether it expires while it shows nothing.
     fn may_expire(&self) -> bool;
 }
@@ -36,6 +37,10 @@ impl Holds for Row {
 
     fn update_time(&self) -> Option<Timestamp> {
         Self::update_time(self)
+    }
+
+    fn change_time(&self) -> Option<Timestamp> {
+        self.change_time
     }
 
     fn may_expire(&self) -> bool {
@@ -54,6 +59,10 @@ impl Holds for Head {
 
     fn update_time(&self) -> Option<Timestamp> {
         self.register.as_ref().and_then(Register::update_time)
+    }
+
+    fn change_time(&self) -> Option<Timestamp> {
+        self.change_time
     }
 
     fn may_expire(&self) -> bool {
@@ -94,6 +103,9 @@ pub(crate) fn replacement<T: Holds>(before: &Held<T>, after: &T, expires_at: u64
         Some(edits) => update.set("edits = :edits").with(":edits", s(edits)),
         None => update.remove("edits"),
     };
+    if let Some(now) = after.change_time().filter(|_| after.change_time() != before.value.change_time()) {
+        update = update.stamped(now);
+    }
     as_read(update, before)
 }
 

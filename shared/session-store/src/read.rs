@@ -1,8 +1,16 @@
-//! Reading one item.
+//! Reading items by their keys.
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use std::{collections::HashMap, time::Duration};
+
+use aws_sdk_dynamodb::types::{
+    KeysAndAttributes, ReturnConsumedCapacity, builders::KeysAndAttributesBuilder,
+};
+use tokio::time::sleep;
 
 use crate::{Store, StoreError, item::Item};
+
+/// How often keys that DynamoDB leaves unprocessed are asked for again.
+const MAX_TRIES: u32 = 6;
 
 impl Store {
     /// An item, read strongly; none when it is absent.
@@ -11,5 +19,36 @@ impl Store {
         let output = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
         self.meter.add_read(output.consumed_capacity());
         Ok(output.item)
+    }
+
+    /// Up to 100 items of a table, those that are there.
+    pub(crate) async fn batch(
+        &self,
+        table: &str,
+        wanted: KeysAndAttributesBuilder,
+    ) -> Result<Vec<Item>, StoreError> {
+        let not_made = |_| StoreError::Failed("request not made".into());
+        let mut wanted: KeysAndAttributes = wanted.build().map_err(not_made)?;
+        let mut items = Vec::with_capacity(wanted.keys.len());
+        for tried in 0..MAX_TRIES {
+            if tried > 0 {
+                sleep(Duration::from_millis(25 << tried)).await;
+            }
+            let output = self
+                .client
+                .batch_get_item()
+                .request_items(table, wanted)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await?;
+            self.meter.add_reads(output.consumed_capacity());
+            items.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            match output.unprocessed_keys.and_then(|mut tables| tables.remove(table)) {
+                // It carries what was asked beside the keys.
+                Some(left) if !left.keys.is_empty() => wanted = left,
+                _ => return Ok(items),
+            }
+        }
+        Err(StoreError::Throttled("keys left unprocessed".into()))
     }
 }

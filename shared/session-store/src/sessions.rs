@@ -1,8 +1,8 @@
 //! One user's sessions: get, set ext, delete, record.
 
 use session_model::{
-    Account, Edit, Entry, Ext, GroupId, Membership, MessageItem, Position, RecentSession, Row, SessionId,
-    Timestamp, Written, record,
+    Account, Edit, Entry, Ext, GroupId, LastMsg, Membership, MessageItem, Position, RecentSession, Row,
+    SessionId, Timestamp, Written, record, shows_by_itself,
 };
 
 use crate::{
@@ -48,6 +48,7 @@ impl Sessions<'_> {
         let update = Update::default()
             .set("updateTime = if_not_exists(updateTime, :now)")
             .remove("expiresAt")
+            .stamped(now)
             .with(":now", n(now));
         let update = match ext.text() {
             Some(text) => update.set("ext = :ext").with(":ext", s(text)),
@@ -71,12 +72,13 @@ impl Sessions<'_> {
     pub async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
         let expires_at = expires_at(now, TOMBSTONE_DAYS);
         if let Some(group) = id.group() {
-            return self.delete_group(&group, expires_at).await;
+            return self.delete_group(&group, expires_at, now).await;
         }
         let update = Update::default()
             .set("expiresAt = :e")
             .remove(SHOWN)
             .only_if("attribute_exists(updateTime)")
+            .stamped(now)
             .with(":e", n(expires_at));
         self.update(id, update, Give::Nothing).await.map(|_| ())
     }
@@ -85,31 +87,31 @@ impl Sessions<'_> {
     /// failed condition is a success: the row already says that, or something newer.
     pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
         let item = RowItem { sessions: self, id, now };
-        let written = item.update(Update::record(entry)).await?;
-        record(&item, written, |held| held.value.record(entry.clone())).await?;
+        let written = item.update(Update::record(entry, stamp_of_row(entry, now))).await?;
+        record(&item, written, |held| held.value.record(entry.clone(), now)).await?;
         Ok(())
     }
 
     /// Merges an edit of a message of a p2p session.
     pub async fn edit(&self, id: &SessionId, edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
         let item = RowItem { sessions: self, id, now };
-        Ok(session_model::edit(&item, |held| held.value.edit(edit)).await?)
+        Ok(session_model::edit(&item, |held| held.value.edit(edit, now)).await?)
     }
 
     /// The tombstone stands at what the user sees: the head's position, unless he does not see the head or his own is
     /// greater. It expires only when nothing is known of his membership: what it hides from a member does not, and a late copy must
     /// not make a member of who has left.
-    async fn delete_group(&self, group: &GroupId, expires_at: u64) -> Result<(), StoreError> {
+    async fn delete_group(&self, group: &GroupId, expires_at: u64, now: Timestamp) -> Result<(), StoreError> {
         let id = group.session_id();
         for _ in 0..MAX_TRIES {
             let (row, head) = tokio::try_join!(self.row(id), self.store.head(group, true))?;
             let row = row.unwrap_or_default();
             let seen = head.as_ref().and_then(|head| head.position_seen_by(group, self.user, &row));
-            if seen.is_none() && row.update_time().is_none() {
+            if row.clone().into_group_session(group, self.user, head.clone()).is_none() {
                 return Ok(());
             }
             let read = row.register.as_ref().map(|held| &held.position);
-            let update = tombstone(read, seen.max(read), row.membership, expires_at);
+            let update = tombstone(read, seen.max(read), row.membership, expires_at).stamped(now);
             if let Updated::Done(_) = self.update(id, update, Give::Nothing).await? {
                 return Ok(());
             }
@@ -130,6 +132,15 @@ impl Sessions<'_> {
     async fn update(&self, id: &SessionId, update: Update, give: Give) -> Result<Updated, StoreError> {
         self.store.update(&self.store.sessions_table, self.key(id), update, give).await
     }
+}
+
+/// The stamp of what is recorded on a user's row: none where its `updateTime` shows it.
+pub(crate) fn stamp_of_row(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+    let update_time = match &entry.last_msg {
+        LastMsg::Message(_) => entry.position.time,
+        LastMsg::Recall { at, .. } => *at,
+    };
+    (!shows_by_itself(update_time, now)).then_some(now)
 }
 
 /// A user's row of a p2p session.

@@ -12,11 +12,16 @@ pub const SESSION_ID: &str = "sessionId";
 
 /// Local secondary index by [`UPDATE_TIME`], projection ALL. Sparse: a deleted session has no `updateTime`.
 pub const BY_UPDATE_TIME: &str = "byUpdateTime";
+/// Local secondary index by [`CHANGE_TIME`], projection KEYS_ONLY. Sparse: rows that were never stamped are not in it, and a message on time
+/// does not touch it.
+pub const BY_CHANGE_TIME: &str = "byChangeTime";
 /// Local secondary index by [`MEMBER_SINCE`], projection ALL. Sparse: only rows of groups the user is a member of.
 pub const BY_MEMBERSHIP: &str = "byMembership";
 
 /// N, ms: when the session last changed; absent on a deleted one.
 pub const UPDATE_TIME: &str = "updateTime";
+/// N, ms: when the row, or the head, last changed in a way that its `updateTime` does not show.
+pub const CHANGE_TIME: &str = "changeTime";
 /// N, ms: since when the user is a member of the group.
 pub const MEMBER_SINCE: &str = "memberSince";
 /// N, ms: the time of the newest position the row knows.

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use session_model::{Entry, LastMsg, LastMsgType};
+use session_model::{Entry, LastMsg, LastMsgType, Timestamp};
 
 use crate::{
     Store, StoreError,
@@ -62,8 +62,8 @@ impl Update {
     }
 
     /// The merge rule: what a copy of the feed says, if that supersedes what the item holds, and no edits are known. The same for
-    /// a user's row and for a group's head; a head never expires.
-    pub(crate) fn record(entry: &Entry) -> Self {
+    /// a user's row and for a group's head; a head never expires. Stamped where that is wanted.
+    pub(crate) fn record(entry: &Entry, stamp: Option<Timestamp>) -> Self {
         let (text, last_msg_type, update_time, condition) = match &entry.last_msg {
             LastMsg::Message(text) => (text, LastMsgType::Message, entry.position.time, OLDER.to_owned()),
             LastMsg::Recall { at, notice } => (
@@ -86,10 +86,19 @@ impl Update {
             .with(":u", n(update_time))
             .with(":t", n(entry.position.time))
             .with(":id", s(entry.position.id.as_str()));
+        let update = match stamp {
+            Some(now) => update.stamped(now),
+            None => update,
+        };
         match last_msg_type {
             LastMsgType::Message => update,
             LastMsgType::Recall => update.with(":message", n(LastMsgType::Message.as_number())),
         }
+    }
+
+    /// Says when the item changed, for devices that keep a copy.
+    pub(crate) fn stamped(self, now: Timestamp) -> Self {
+        self.set("changeTime = :changed").with(":changed", n(now))
     }
 
     fn expression(&self) -> String {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    copies::{message, recall, with},
+    copies::{message, on_time, recall, with},
     scenarios,
     test::{Answer, Test},
 };
@@ -23,7 +23,7 @@ pub(super) async fn units(t: &Test, answer: &Answer) -> (f64, f64) {
 async fn recording_p2p(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let recorded = async |copy: &Value| {
-        let answer = t.post(copy).await;
+        let answer = t.post(&on_time(copy.clone())).await;
         assert_eq!(answer.status, 200);
         units(&t, &answer).await
     };
@@ -40,7 +40,7 @@ async fn a_page_of_a_hundred(t: Test) {
     let bob = t.user("bob");
     for number in 0..100 {
         let friend = t.known_user(&format!("friend-{number:02}"));
-        t.deliver([&with(message(&friend, &bob, number), "body", "x".repeat(475))]).await;
+        t.deliver([&on_time(with(message(&friend, &bob, number), "body", "x".repeat(475)))]).await;
     }
     let item = t.item(&bob, "p2p|friend-50").await.unwrap();
     let bytes: usize = item.as_object().unwrap().iter().map(|(name, value)| name.len() + size(value)).sum();
@@ -57,11 +57,15 @@ fn size(value: &Value) -> usize {
 
 async fn get_set_ext_and_delete(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    t.deliver([&message(&alice, &bob, 1)]).await;
+    t.deliver([&on_time(message(&alice, &bob, 1))]).await;
     let id = alice.session_id();
     assert_eq!(units(&t, &bob.try_get(&id).await).await, (1.0, 0.0), "get");
-    assert_eq!(units(&t, &bob.patch(&id, &json!({"ext": "x"})).await).await, (0.0, 2.0), "set ext");
-    assert_eq!(units(&t, &bob.try_delete(&id).await).await, (0.0, 2.0), "delete");
+    assert_eq!(
+        units(&t, &bob.patch(&id, &json!({"ext": "x"})).await).await,
+        (0.0, 3.0),
+        "set ext, the first stamp"
+    );
+    assert_eq!(units(&t, &bob.try_delete(&id).await).await, (0.0, 4.0), "delete, stamped before");
     assert_eq!(units(&t, &bob.try_delete(&id).await).await, (0.0, 1.0), "delete again");
     assert_eq!(units(&t, &bob.try_get(&id).await).await, (1.0, 0.0), "get of a deleted session");
 }

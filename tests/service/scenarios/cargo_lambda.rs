@@ -89,6 +89,11 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     assert_eq!(watch.invoke("update-group-members").await, (200, json!({})));
     let (status, list) = watch.invoke("query-my-session-list").await;
     assert_eq!((status, crate::test::ids(&list)), (200, vec!["p2p|alice".to_owned()]));
+    assert_eq!(
+        watch.invoke("query-my-session-changes").await.0,
+        410,
+        "its token is of the beginning of 2026"
+    );
     assert_eq!(watch.invoke("query-my-session").await, (200, list["sessionList"][0].clone()));
     let (status, session) = watch.invoke("update-my-session").await;
     assert_eq!((status, &session["ext"]), (200, &"pinned".into()));

@@ -76,7 +76,11 @@ async fn a_deleted_session_expires_in_31_days(t: Test) {
     let in_31_days = session_local::clock::since_epoch().as_secs() + 31 * 24 * 60 * 60;
     assert!((in_31_days - 60..=in_31_days).contains(&expires_at), "{expires_at}");
     let names: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(names, ["expiresAt", "msgId", "msgTime", "sessionId", "userId"], "nothing else is kept");
+    assert_eq!(
+        names,
+        ["changeTime", "expiresAt", "msgId", "msgTime", "sessionId", "userId"],
+        "nothing else is kept"
+    );
 }
 
 async fn a_batch_deletes_up_to_a_hundred(t: Test) {

@@ -65,12 +65,16 @@ async fn the_template_s_tables_are_the_store_s(_: Test) {
         |partition: &str, sort: &str| vec![(partition.into(), "HASH".into()), (sort.into(), "RANGE".into())];
     assert_eq!(keys(&sessions.create), pair(table::USER_ID, table::SESSION_ID));
     let indexes = sessions.create["LocalSecondaryIndexes"].as_array().unwrap();
-    let sorts = [(table::BY_UPDATE_TIME, table::UPDATE_TIME), (table::BY_MEMBERSHIP, table::MEMBER_SINCE)];
+    let sorts = [
+        (table::BY_UPDATE_TIME, table::UPDATE_TIME, "ALL"),
+        (table::BY_CHANGE_TIME, table::CHANGE_TIME, "KEYS_ONLY"),
+        (table::BY_MEMBERSHIP, table::MEMBER_SINCE, "ALL"),
+    ];
     assert_eq!(indexes.len(), sorts.len());
-    for (index, (name, sort)) in indexes.iter().zip(sorts) {
+    for (index, (name, sort, projection)) in indexes.iter().zip(sorts) {
         assert_eq!(index["IndexName"], name);
         assert_eq!(keys(index), pair(table::USER_ID, sort));
-        assert_eq!(index["Projection"], json!({"ProjectionType": "ALL"}));
+        assert_eq!(index["Projection"], json!({"ProjectionType": projection}));
     }
     assert_eq!(sessions.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
     assert_eq!(keys(&tables["GroupsTable"].create), [(table::GROUP_ID.to_owned(), "HASH".to_owned())]);

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    copies::{T0, edit, group_edit, group_message, group_recall, listing, message, recall, with, without},
+    copies::{
+        T0, edit, group_edit, group_message, group_recall, listing, message, on_time, recall, with, without,
+    },
     scenarios,
     test::{Answer, Test, User, super_team, team},
 };
@@ -211,26 +213,26 @@ async fn an_ext_set_before_an_early_edit_stays(t: Test) {
 async fn what_edits_cost(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let units = async |copy: Value| {
-        let answer: Answer = t.post(&copy).await;
+        let answer: Answer = t.post(&on_time(copy.clone())).await;
         assert_eq!(answer.body, json!({}), "{copy}");
         super::capacity::units(&t, &answer).await
     };
     // Both sides each time. A read of what is not there costs as much as any.
-    assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, (2.0, 2.0), "pending, on a new row");
+    let both = |read: f64, write: f64| (2.0 * read, 2.0 * write);
+    assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, both(1.0, 1.0), "pending, on a new row");
+    let first = units(message(&alice, &bob, 1)).await;
+    assert_eq!(first, both(0.0, 1.0 + 2.0), "refused, and the merged write of a row that shows nothing yet");
+    let pending = units(edit(&alice, &bob, 3, 6, "x")).await;
+    assert_eq!(pending, both(1.0, 2.0), "pending, on a row that shows something");
+    assert_eq!(units(message(&alice, &bob, 2)).await, both(0.0, 1.0 + 3.0), "refused, and the merged write");
     assert_eq!(
-        units(message(&alice, &bob, 1)).await,
-        (0.0, 2.0 + 4.0),
-        "refused, and the merged write of a row that shows nothing yet"
+        units(edit(&alice, &bob, 2, 7, "y")).await,
+        both(1.0, 3.0),
+        "of the held message: the first stamp"
     );
-    assert_eq!(
-        units(edit(&alice, &bob, 3, 6, "x")).await,
-        (2.0, 4.0),
-        "pending, on a row that shows something"
-    );
-    assert_eq!(units(message(&alice, &bob, 2)).await, (0.0, 2.0 + 6.0), "refused, and the merged write");
-    assert_eq!(units(edit(&alice, &bob, 2, 7, "y")).await, (2.0, 4.0), "of the held message");
-    assert_eq!(units(edit(&alice, &bob, 2, 7, "y")).await, (2.0, 0.0), "again");
-    assert_eq!(units(message(&alice, &bob, 1)).await, (0.0, 2.0), "a message that is not newer");
+    assert_eq!(units(edit(&alice, &bob, 2, 8, "z")).await, both(1.0, 4.0), "stamped before");
+    assert_eq!(units(edit(&alice, &bob, 2, 8, "z")).await, both(1.0, 0.0), "again");
+    assert_eq!(units(message(&alice, &bob, 1)).await, both(0.0, 1.0), "a message that is not newer");
     let group = super_team();
     assert_eq!(units(group_edit(&alice, &group, 2, 5, "x")).await, (1.0, 1.0), "pending, on a new head");
     assert_eq!(units(group_message(&alice, &group, 2)).await, (0.0, 1.0 + 1.0));

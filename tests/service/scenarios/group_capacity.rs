@@ -63,12 +63,13 @@ async fn changes_of_members(t: Test) {
     let joins = listing(notification(&alice, &team, 2, 0, &[&bob]), &[&alice, &bob]);
     assert_eq!(
         written(&t, &joins).await,
-        1.0 + 2.0 + 1.0 + 1.0,
+        1.0 + 3.0 + 1.0 + 1.0,
         "refused, Bob's new row, the list, the message"
     );
     let leaves = listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob]);
     let list = 1.0 + 1.0 + 1.0;
-    let row = 2.0 + 2.0;
+    // Each write of his row moves its stamp.
+    let row = 3.0 + 3.0;
     assert_eq!(
         written(&t, &leaves).await,
         list + row + 1.0,
@@ -82,17 +83,17 @@ async fn changes_of_members(t: Test) {
             json!({"groupId": super_team, "time": T0 + at, "add": accounts(add), "remove": accounts(remove)});
         units(&t, &t.try_update_members(Method::PATCH, &super_team, &body).await).await
     };
-    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 2.0), "a join");
-    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 1.0), "again");
+    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 3.0), "a join");
+    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 4.0), "again: the stamp moves in both indexes");
     assert_eq!(
         patch(2, &[], &[&bob]).await,
-        (0.0, 2.0 + 2.0 + 1.0),
+        (0.0, 3.0 + 3.0 + 1.0),
         "a leave: membership, empty session, head"
     );
     let notice = notification(&alice, &super_team, 3, 401, &[&bob]);
     assert_eq!(
         written(&t, &notice).await,
-        3.0 + 2.0 + 1.0,
+        5.0 + 3.0 + 1.0,
         "a join of a row that shows something, the sender's new row, and the message"
     );
 }
@@ -109,7 +110,7 @@ async fn a_thousand_removals_in_one_call(t: Test) {
         let leave = json!({"groupId": super_team, "time": T0 + 1, "remove": accounts});
         let answer = t.try_update_members(Method::PATCH, &super_team, &leave).await;
         if answer.status == 200 {
-            assert_eq!(units(&t, &answer).await, (0.0, 1_000.0 * (2.0 + 2.0) + 1.0));
+            assert_eq!(units(&t, &answer).await, (0.0, 1_000.0 * (3.0 + 3.0) + 1.0));
             return;
         }
         answer.is_problem(503, "no answer in time");
@@ -122,11 +123,11 @@ async fn reading_and_deleting_sessions_of_groups(t: Test) {
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
     assert_eq!(units(&t, &bob.try_get(&team).await).await, (1.5, 0.0), "get");
-    assert_eq!(units(&t, &bob.patch(&team, &json!({"ext": "x"})).await).await, (0.5, 3.0), "set ext");
-    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 3.0), "delete");
+    assert_eq!(units(&t, &bob.patch(&team, &json!({"ext": "x"})).await).await, (0.5, 5.0), "set ext");
+    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 5.0), "delete");
     // A row that shows nothing of its own.
     t.deliver([&group_message(&alice, &team, 2)]).await;
-    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 2.0), "delete without a text");
+    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 4.0), "delete without a text");
 }
 
 /// The own rows of the groups cost their share of 4 KB a unit; the heads half a unit each.

@@ -21,7 +21,8 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
     copies::{
-        T0, edit, event_of, group_edit, group_message, group_recall, listing, message, notification, recall,
+        T0, edit, event_of, group_edit, group_message, group_recall, listing, message, notification, now,
+        recall,
     },
     scenarios,
     test::{Test, User, super_team, team},
@@ -125,14 +126,14 @@ impl GroupItems for ReferenceGroup<'_> {
     async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
         let mut heads = self.items.heads.lock().unwrap();
         let head = heads.entry(self.group.clone()).or_default();
-        Ok(if write.apply(head) { Written::Done } else { Written::Refused(head.clone()) })
+        Ok(if write.apply(head, now()) { Written::Done } else { Written::Refused(head.clone()) })
     }
 
     async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
         let mut rows = self.items.rows.lock().unwrap();
         let written = writes.into_iter().map(|(user, write)| {
             let row = rows.entry((user.to_string(), self.group.session_id().clone())).or_default();
-            let answer = if write.apply(row) { Written::Done } else { Written::Refused(row.clone()) };
+            let answer = if write.apply(row, now()) { Written::Done } else { Written::Refused(row.clone()) };
             (user, answer)
         });
         Ok(written.collect())
@@ -153,17 +154,17 @@ impl Reference {
             Posted::Copy(copy) => match event_of(copy).effect {
                 Effect::P2p { rows, entry } => {
                     for (user, id) in rows {
-                        self.on_row(user.as_str(), &id, |row| _ = row.record(entry.clone()));
+                        self.on_row(user.as_str(), &id, |row| _ = row.record(entry.clone(), now()));
                     }
                 }
                 Effect::Group { group, event } => self.hear_in(&group, &event),
                 Effect::EditP2p { rows, edit } => {
                     for (user, id) in rows {
-                        self.on_row(user.as_str(), &id, |row| _ = row.edit(&edit));
+                        self.on_row(user.as_str(), &id, |row| _ = row.edit(&edit, now()));
                     }
                 }
                 Effect::EditGroup { group, edit } => {
-                    self.heads.lock().unwrap().entry(group).or_default().edit(&edit);
+                    self.heads.lock().unwrap().entry(group).or_default().edit(&edit, now());
                 }
             },
             Posted::Patch(id, body) => {
@@ -184,7 +185,7 @@ impl Reference {
 
     fn delete(&self, user: &str, id: &SessionId) {
         self.on_row(user, id, |row| {
-            let Some(group) = id.group() else { return row.delete() };
+            let Some(group) = id.group() else { return row.delete(now()) };
             let heads = self.heads.lock().unwrap();
             let head = heads.get(&group);
             let seen =

@@ -10,7 +10,9 @@ use session_model::{Effect, Head, LastMsg, Register, Row, Timestamp};
 use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
-    copies::{edit, event_of, group_edit, group_message, group_recall, message, recall, with, without},
+    copies::{
+        edit, event_of, group_edit, group_message, group_recall, message, now, on_time, recall, with, without,
+    },
     scenarios,
     test::{Test, User, super_team},
 };
@@ -42,7 +44,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
-    histories(60, |history| Handle::current().block_on(agree(&t, history)));
+    // Late, and on time.
+    histories(40, |history| Handle::current().block_on(agree(&t, history, false)));
+    histories(40, |history| Handle::current().block_on(agree(&t, history, true)));
 }
 
 async fn heads_agree_with_the_rule_after_every_step(t: Test) {
@@ -62,8 +66,8 @@ fn histories(cases: u32, agree: impl Fn(&[Step]) -> Result<(), String>) {
 }
 
 /// The copies that a step of the feed is, of two users or of a group.
-fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>) -> Option<Value> {
-    Some(match step {
+fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time: bool) -> Option<Value> {
+    let copy = match step {
         Step::Message { at, id } => {
             let copy = group.map_or_else(|| message(from, to, *at), |group| group_message(from, group, *at));
             with(copy, "msgidServer", *id)
@@ -79,7 +83,8 @@ fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>) -> Option<V
             with(with(without(copy, "text"), "msgId", *id), field, *text)
         }
         Step::Delete | Step::SetExt(_) => return None,
-    })
+    };
+    Some(if is_on_time { on_time(copy) } else { copy })
 }
 
 /// What the feed says of a group, in its head.
@@ -87,17 +92,18 @@ async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
     let (alice, group) = (t.user("alice"), super_team());
     let mut head = Head::default();
     for (number, step) in history.iter().enumerate() {
-        let Some(copy) = copy_of(step, &alice, &alice, Some(&group)) else { continue };
+        let Some(copy) = copy_of(step, &alice, &alice, Some(&group), false) else { continue };
         t.deliver([&copy]).await;
         match event_of(&copy).effect {
-            Effect::Group { event, .. } => drop(head.record(event.entry.expect("an entry"))),
-            Effect::EditGroup { edit, .. } => drop(head.edit(&edit)),
+            Effect::Group { event, .. } => drop(head.record(event.entry.expect("an entry"), now())),
+            Effect::EditGroup { edit, .. } => drop(head.edit(&edit, now())),
             other => return Err(format!("{other:?} is not of a group")),
         }
         let mut expected = expected_register(head.register.as_ref());
         expected.extend(head.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
         let time = head.register.as_ref().and_then(Register::update_time);
         expected.extend(time.map(|time| ("updateTime".to_owned(), time.to_string().into())));
+        expected.extend(head.change_time.map(|_| ("changeTime".to_owned(), true.into())));
         let stored = t.head(&group).await;
         if stored_item(stored.as_ref()) != Value::Object(expected) {
             return Err(format!("step {number}, {step:?}: {stored:?}, but the rule says {head:?}"));
@@ -106,23 +112,23 @@ async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
     Ok(())
 }
 
-async fn agree(t: &Test, history: &[Step]) -> Result<(), String> {
+async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), String> {
     let (alice, bob) = t.alice_and_bob();
     let mut row = Row::default();
     for (number, step) in history.iter().enumerate() {
         match step {
             Step::Message { .. } | Step::Recall { .. } | Step::Edit { .. } => {
-                let copy = copy_of(step, &alice, &bob, None).expect("a copy");
+                let copy = copy_of(step, &alice, &bob, None, is_on_time).expect("a copy");
                 t.deliver([&copy]).await;
                 match event_of(&copy).effect {
-                    Effect::P2p { entry, .. } => drop(row.record(entry)),
-                    Effect::EditP2p { edit, .. } => drop(row.edit(&edit)),
+                    Effect::P2p { entry, .. } => drop(row.record(entry, now())),
+                    Effect::EditP2p { edit, .. } => drop(row.edit(&edit, now())),
                     other => return Err(format!("{other:?} is not of two users")),
                 }
             }
             Step::Delete => {
                 bob.delete(&alice).await;
-                row.delete();
+                row.delete(now());
             }
             Step::SetExt(text) => {
                 let session = bob.set_ext(&alice, text).await;
@@ -150,13 +156,14 @@ async fn shown(user: &User, other: &User) -> Value {
     if answer.status == 404 { Value::Null } else { answer.ok() }
 }
 
-/// The item's attributes but its keys, in plain JSON; whether it expires, not when.
+/// The item's attributes but its keys, in plain JSON; whether it expires and whether it is stamped, not
+/// when.
 fn stored_item(item: Option<&Value>) -> Value {
     let mut plain = Map::new();
     for (name, value) in item.and_then(Value::as_object).into_iter().flatten() {
         match name.as_str() {
             "userId" | "sessionId" | "groupId" => {}
-            "expiresAt" => drop(plain.insert(name.clone(), true.into())),
+            "expiresAt" | "changeTime" => drop(plain.insert(name.clone(), true.into())),
             _ => drop(plain.insert(name.clone(), value["S"].as_str().or(value["N"].as_str()).into())),
         }
     }
@@ -167,6 +174,7 @@ fn stored_item(item: Option<&Value>) -> Value {
 fn expected_item(row: &Row, exists: bool) -> Value {
     let mut item = expected_register(row.register.as_ref());
     item.extend(row.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
+    item.extend(row.change_time.map(|_| ("changeTime".to_owned(), true.into())));
     match row.update_time() {
         Some(time) => drop(item.insert("updateTime".into(), time.to_string().into())),
         None if exists => drop(item.insert("expiresAt".into(), true.into())),

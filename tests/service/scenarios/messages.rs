@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    copies::{T0, message, shown_message, with},
+    copies::{T0, message, on_time, shown_message, with},
     scenarios,
     test::Test,
 };
@@ -90,7 +90,7 @@ async fn a_blocked_message_shows_on_the_sender_s_side_alone(t: Test) {
 
 async fn a_message_to_oneself_shows_once(t: Test) {
     let alice = t.user("alice");
-    let answer = t.post(&message(&alice, &alice, 1)).await;
+    let answer = t.post(&on_time(message(&alice, &alice, 1))).await;
     assert_eq!(alice.listed().await, [alice.session_id()]);
     assert_eq!(t.app.logs.of(&answer.request_id).await["writeUnits"], 2.0, "one write");
 }

@@ -2,6 +2,7 @@
 
 mod capacity;
 mod cargo_lambda;
+mod changes;
 mod commands;
 mod deletes;
 mod deployed;
@@ -37,6 +38,7 @@ fn everywhere() -> Vec<Scenario> {
         messages::SCENARIOS,
         recalls::SCENARIOS,
         edits::SCENARIOS,
+        changes::SCENARIOS,
         feed::SCENARIOS,
         deletes::SCENARIOS,
         exts::SCENARIOS,
@@ -60,6 +62,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         &everywhere()[..],
         messages::ON_ONE_MACHINE,
         edits::ON_ONE_MACHINE,
+        changes::ON_ONE_MACHINE,
         feed::ON_ONE_MACHINE,
         feed_faults::ON_ONE_MACHINE,
         groups::ON_ONE_MACHINE,
@@ -83,6 +86,8 @@ pub(crate) fn once() -> Vec<Scenario> {
         readme::SCENARIOS,
         policies::SCENARIOS,
         capacity::EMBEDDED_ONLY,
+        changes::EMBEDDED_ONLY,
+        changes::ONCE,
         group_capacity::EMBEDDED_ONLY,
     ]
     .concat()

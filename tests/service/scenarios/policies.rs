@@ -60,7 +60,8 @@ async fn everything(t: &Test) {
     t.patch_members(&group, 4, &[&bob], &[&alice]).await;
     t.put_members(&group, 5, &[&alice, &bob]).await;
     for id in [alice.session_id(), group] {
-        bob.list("").await;
+        let token = bob.list("").await["syncToken"].take();
+        bob.try_changes(&format!("since={}", token.as_str().unwrap())).await.ok();
         bob.try_get(&id).await.ok();
         bob.patch(&id, &json!({"ext": "x"})).await.ok();
         bob.try_delete(&id).await.ok();

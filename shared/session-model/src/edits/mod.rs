@@ -73,6 +73,17 @@ pub struct Edit {
     pub(crate) texts: BTreeMap<Field, Text>,
 }
 
+/// What an edit changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// What is shown.
+    Shown,
+    /// What waits for its message.
+    Pending,
+    /// Nothing.
+    Nothing,
+}
+
 /// The edits that a row or head knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Edits {
@@ -112,16 +123,16 @@ impl Edits {
         self.tidy(Some(register.position.time));
     }
 
-    /// Takes an edit; answers whether that changed the register or what is known.
-    pub(crate) fn take(&mut self, register: Option<&mut Register>, edit: &Edit) -> bool {
+    /// Takes an edit.
+    pub(crate) fn take(&mut self, register: Option<&mut Register>, edit: &Edit) -> Taken {
         let Edit { id, time, texts } = edit;
         match register {
             Some(held) if held.position.id == *id => match &mut held.last_msg {
                 Some(LastMsg::Message(text)) if *time >= held.position.time => {
                     let texts = texts.iter().map(|(field, new)| (*field, *time, new.clone()));
-                    self.show(text, texts)
+                    if self.show(text, texts) { Taken::Shown } else { Taken::Nothing }
                 }
-                _ => false,
+                _ => Taken::Nothing,
             },
             held => {
                 let before = self.pending.clone();
@@ -132,7 +143,7 @@ impl Edits {
                     *known = new.max(std::mem::take(known));
                 }
                 self.tidy(held.map(|held| held.position.time));
-                self.pending != before
+                if self.pending == before { Taken::Nothing } else { Taken::Pending }
             }
         }
     }

@@ -10,6 +10,9 @@ fn ms(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
+/// When all of it is heard.
+const NOW: Timestamp = Timestamp::from_millis(1);
+
 fn id(number: u64) -> MessageId {
     (*number.to_string()).into()
 }
@@ -50,9 +53,9 @@ fn recall(of: u64, at: u64) -> Entry {
 
 fn hear(row: &mut Row, told: &Told) {
     match told {
-        Told::Message(number) => drop(row.record(message(*number))),
-        Told::Recall { of, at } => drop(row.record(recall(*of, *at))),
-        Told::Edit(edit) => drop(row.edit(edit)),
+        Told::Message(number) => drop(row.record(message(*number), NOW)),
+        Told::Recall { of, at } => drop(row.record(recall(*of, *at), NOW)),
+        Told::Edit(edit) => drop(row.edit(edit, NOW)),
         Told::Delete(message) => {
             let tombstone = Register::tombstone(position(*message));
             if row.register.as_ref().is_none_or(|held| tombstone.supersedes(held)) {
@@ -162,8 +165,8 @@ fn an_edit_neither_moves_nor_revives_a_session() {
     let update_time = row.update_time();
     hear(&mut row, &changed);
     assert_eq!(row.update_time(), update_time);
-    row.delete();
-    assert!(!row.edit(&edit(1, 60, Field::Body, "again")) && row.update_time().is_none());
+    row.delete(NOW);
+    assert!(!row.edit(&edit(1, 60, Field::Body, "again"), NOW) && row.update_time().is_none());
     let row = after(&[Told::Recall { of: 1, at: 14 }, changed.clone(), Told::Message(1)]);
     assert_eq!(shown(&row).unwrap().1, "recall of 1 at 14");
     assert_eq!(shown(&after(&[changed])), None);
@@ -173,16 +176,16 @@ fn an_edit_neither_moves_nor_revives_a_session() {
 fn the_eight_messages_edited_last_wait_and_the_ninth_does_not() {
     let mut row = Row::default();
     for number in 20..30 {
-        row.edit(&edit(number, 100 + number, Field::Body, "x"));
-        row.edit(&edit(number, 50, Field::Ext, "older than its message may be"));
+        row.edit(&edit(number, 100 + number, Field::Body, "x"), NOW);
+        row.edit(&edit(number, 50, Field::Ext, "older than its message may be"), NOW);
     }
     let waiting: Vec<_> = row.edits.pending.keys().cloned().collect();
     assert_eq!(waiting, (22..30).map(id).collect::<Vec<_>>());
-    assert!(!row.edit(&edit(21, 121, Field::Body, "x")), "the ninth");
-    assert!(row.edit(&edit(21, 131, Field::Body, "x")) && !row.edits.pending.contains_key(&id(22)));
+    assert!(!row.edit(&edit(21, 121, Field::Body, "x"), NOW), "the ninth");
+    assert!(row.edit(&edit(21, 131, Field::Body, "x"), NOW) && !row.edits.pending.contains_key(&id(22)));
     let mut equal = Row::default();
     for number in [20, 29, 21, 28, 22, 27, 23, 26, 24, 25] {
-        equal.edit(&edit(number, 100, Field::Body, "x"));
+        equal.edit(&edit(number, 100, Field::Body, "x"), NOW);
     }
     assert_eq!(equal.edits.pending.keys().cloned().collect::<Vec<_>>(), (22..30).map(id).collect::<Vec<_>>());
 }
@@ -192,19 +195,19 @@ fn what_waits_fits_in_64_kb_but_the_one_edited_last_always_stays() {
     let mut row = Row::default();
     let long = "x".repeat(19_000);
     for number in 20..25 {
-        row.edit(&edit(number, 100 + number, Field::Body, &long));
+        row.edit(&edit(number, 100 + number, Field::Body, &long), NOW);
     }
     assert_eq!(row.edits.pending.keys().cloned().collect::<Vec<_>>(), (22..25).map(id).collect::<Vec<_>>());
     assert!(row.edits.to_stored().unwrap().len() < MAX_PENDING_BYTES);
     // Escaped, it is longer than all that fits.
-    row.edit(&edit(30, 500, Field::Body, &"\u{1}".repeat(20_000)));
+    row.edit(&edit(30, 500, Field::Body, &"\u{1}".repeat(20_000)), NOW);
     assert_eq!(row.edits.pending.keys().cloned().collect::<Vec<_>>(), [id(30)]);
 }
 
 #[test]
 fn what_is_no_edits_is_refused() {
     for text in
-        ["", "[]", r#"{"held": 1}"#, r#"{"held": {"type": 5}}"#, r#"{"pending": {"7": {"body": ["x"]}}}"#]
+        ["", "5", r#"{"held": 1}"#, r#"{"held": {"type": 5}}"#, r#"{"pending": {"7": {"body": ["x"]}}}"#]
     {
         assert_eq!(Edits::from_stored(text), Err(InvalidEdits), "{text}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{GroupId, ListDigest, MemberAt, MemberHash, Membership, Rank};
-use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, Row, Timestamp};
+use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, Row, Timestamp, edits::Taken};
 
 /// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -12,6 +12,8 @@ pub struct Head {
     pub register: Option<Register>,
     /// What is known of edits, beside the register. Read only where it is merged.
     pub edits: Edits,
+    /// The newest change.
+    pub change_time: Option<Timestamp>,
     /// The time of the newest whole list. Without one, everybody whose row says so is a member.
     pub listed_at: Option<Timestamp>,
     /// The digest of the newest whole list.
@@ -25,14 +27,22 @@ pub struct Head {
 }
 
 impl Head {
-    /// Merges what a copy of the feed says; answers whether that changed the head.
-    pub fn record(&mut self, entry: Entry) -> bool {
-        self.edits.merge(&mut self.register, entry.into())
+    /// Merges what a copy of the feed says, at `now`; answers whether that changed the head.
+    pub fn record(&mut self, entry: Entry, now: Timestamp) -> bool {
+        let applies = self.edits.merge(&mut self.register, entry.into());
+        if applies {
+            self.change_time = Some(now);
+        }
+        applies
     }
 
-    /// Merges an edit; answers whether that changed the head.
-    pub fn edit(&mut self, edit: &Edit) -> bool {
-        self.edits.take(self.register.as_mut(), edit)
+    /// Merges an edit, at `now`; answers whether that changed the head.
+    pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
+        let taken = self.edits.take(self.register.as_mut(), edit);
+        if taken == Taken::Shown {
+            self.change_time = Some(now);
+        }
+        taken != Taken::Nothing
     }
 
     /// The place of the stored list among all lists; lower than every list where there is none.

@@ -74,17 +74,18 @@ impl HeadWrite {
         }
     }
 
-    /// Applies the write; answers whether its condition held.
-    pub fn apply(&self, head: &mut Head) -> bool {
+    /// Applies the write at `now`; answers whether its condition held.
+    pub fn apply(&self, head: &mut Head, now: Timestamp) -> bool {
         if !self.holds(head) {
             return false;
         }
+        head.change_time = Some(now);
         match self.clone() {
             Self::RecordListed { entry, time, .. } => {
-                head.record(entry);
+                head.record(entry, now);
                 head.listed_at = Some(time);
             }
-            Self::Record(entry) => drop(head.record(entry)),
+            Self::Record(entry) => drop(head.record(entry, now)),
             Self::RaiseListedAt { time, .. } => head.listed_at = Some(time),
             Self::StoreList { time, digest, hashes, exact, .. } => {
                 head.member_hashes = hashes;
@@ -140,14 +141,15 @@ pub enum RowWrite {
 }
 
 impl RowWrite {
-    /// Applies the write; answers whether its condition held.
-    pub fn apply(&self, row: &mut Row) -> bool {
+    /// Applies the write at `now`; answers whether its condition held.
+    pub fn apply(&self, row: &mut Row, now: Timestamp) -> bool {
         match self {
             Self::Become(at) => {
                 let applies = row.membership.is_none_or(|held| held.at <= *at);
                 if applies {
                     let since = row.membership.and_then(|held| held.since).unwrap_or(at.time);
                     row.membership = Some(Membership { at: *at, since: Some(since) });
+                    row.change_time = Some(now);
                 }
                 applies
             }
@@ -156,11 +158,12 @@ impl RowWrite {
                 let applies = row.membership.is_none_or(|held| held.at <= at);
                 if applies {
                     row.membership = Some(Membership { at, since: None });
+                    row.change_time = Some(now);
                 }
                 applies
             }
-            Self::Record(entry) => row.record(entry.clone()),
-            Self::RecordEmpty(time) => row.record_empty(*time),
+            Self::Record(entry) => row.record(entry.clone(), now),
+            Self::RecordEmpty(time) => row.record_empty(*time, now),
         }
     }
 }
@@ -168,12 +171,13 @@ impl RowWrite {
 impl Row {
     /// An empty session at `time`, if that is newer than what is held. It stands as a tombstone with a placeholder: a
     /// position that holds no message, shown from that time on.
-    fn record_empty(&mut self, time: Timestamp) -> bool {
+    fn record_empty(&mut self, time: Timestamp, now: Timestamp) -> bool {
         let empty = Register::tombstone(Position { time, id: MessageId::NONE });
         let applies = self.register.as_ref().is_none_or(|held| empty.position > held.position);
         if applies {
             self.register = Some(empty);
             self.placeholder = Some(time);
+            self.change_time = Some(now);
         }
         applies
     }

@@ -13,6 +13,7 @@ pub(crate) struct Item {
     pub(crate) last_msg: Option<JsonText>,
     pub(crate) update_time: Option<Timestamp>,
     pub(crate) edits: Option<String>,
+    pub(crate) change_time: Option<Timestamp>,
     pub(crate) ext: Option<String>,
     pub(crate) expires: bool,
 }
@@ -54,6 +55,7 @@ impl Item {
             placeholder: self.update_time.filter(|_| last_msg.is_none()),
             register: position.map(|position| Register { position, last_msg }),
             edits: self.edits.as_deref().map(|text| Edits::from_stored(text).unwrap()).unwrap_or_default(),
+            change_time: self.change_time,
             ext: self.ext.as_deref().unwrap_or_default().parse::<Ext>().unwrap(),
             membership: None,
         }
@@ -105,13 +107,15 @@ impl Item {
             Step::Delete => {
                 if self.update_time.is_some() {
                     let Self { msg_time, msg_id, edits, .. } = self.clone();
-                    *self = Self { msg_time, msg_id, edits, expires: true, ..Self::default() };
+                    let change_time = Some(Timestamp::from_millis(NOW));
+                    *self = Self { msg_time, msg_id, edits, change_time, expires: true, ..Self::default() };
                 }
                 Answer::Done
             }
             Step::SetExt(ext) => {
                 self.ext = Some((*ext).to_owned());
                 self.update_time.get_or_insert(Timestamp::from_millis(NOW));
+                self.change_time = Some(Timestamp::from_millis(NOW));
                 self.expires = false;
                 Answer::Done
             }
@@ -142,5 +146,8 @@ impl Item {
             self.expires |= expired;
         }
         self.edits = after.edits.to_stored();
+        if after.change_time != read.change_time {
+            self.change_time = after.change_time;
+        }
     }
 }

@@ -31,9 +31,9 @@ impl Operation {
     /// The whole of it, at once.
     pub(crate) fn apply(&self, row: &mut Row) {
         match self {
-            Self::Record(entry) => drop(row.record(entry.clone())),
-            Self::Edit(edit) => drop(row.edit(edit)),
-            Self::Delete => row.delete(),
+            Self::Record(entry) => drop(row.record(entry.clone(), ms(NOW))),
+            Self::Edit(edit) => drop(row.edit(edit, ms(NOW))),
+            Self::Delete => row.delete(ms(NOW)),
             Self::SetExt(text) => row.set_ext(text.parse().unwrap(), ms(NOW)),
         }
     }
@@ -42,9 +42,9 @@ impl Operation {
         match self {
             Self::Record(entry) => {
                 let blind = item.step(Step::Blind(entry.clone())).await;
-                record(item, blind, |held| held.1.record(entry.clone())).await.map(|_| ())
+                record(item, blind, |held| held.1.record(entry.clone(), ms(NOW))).await.map(|_| ())
             }
-            Self::Edit(told) => edit(item, |held| held.1.edit(told)).await,
+            Self::Edit(told) => edit(item, |held| held.1.edit(told, ms(NOW))).await,
             Self::Delete => {
                 item.step(Step::Delete).await;
                 Ok(())

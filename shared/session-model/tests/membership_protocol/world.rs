@@ -8,9 +8,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use session_model::{Account, GroupItems, Head, HeadWrite, Row, RowWrite, Written};
+use session_model::{Account, GroupItems, Head, HeadWrite, LATE_MS, Row, RowWrite, Timestamp, Written};
 
 use crate::events::Event;
+
+/// When all writes are made: so late that no message shows by its own time.
+const NOW: Timestamp = Timestamp::from_millis(LATE_MS + 1_000);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
@@ -106,6 +109,7 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Applies a write. Whatever it changes, it stamps; the stamps are taken away, so that each is seen anew.
     pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Answer {
         match write {
             Write::Head(write) => {
@@ -121,24 +125,31 @@ impl World {
                 {
                     write = HeadWrite::Record(entry.clone());
                     // Taken for refused, so that the list follows.
-                    write.apply(&mut self.head);
+                    write.apply(&mut self.head, NOW);
+                    self.head.change_time = None;
                     return Answer::Head(before);
                 }
-                let holds = write.apply(&mut self.head);
+                let holds = write.apply(&mut self.head, NOW);
                 if broken == Broken::LeaveKeepsTheVersion && matches!(write, HeadWrite::RemoveMembers { .. })
                 {
                     self.head.members_version = before.members_version;
                 }
+                let stamp = self.head.change_time.take();
+                assert_eq!(stamp.is_some(), holds, "{write:?}");
                 if holds { Answer::Done } else { Answer::Head(before) }
             }
             Write::Row(user, write) => {
                 let row = self.rows.entry(user.clone()).or_default();
                 if broken == Broken::ListsAdmitWhoLeftLater && matches!(write, RowWrite::Become(_)) {
                     row.membership = None;
-                    write.apply(row);
+                    write.apply(row, NOW);
+                    row.change_time = None;
                     return Answer::Done;
                 }
-                if write.apply(row) { Answer::Done } else { Answer::Row(row.clone()) }
+                let holds = write.apply(row, NOW);
+                let stamp = row.change_time.take();
+                assert_eq!(stamp, holds.then_some(NOW), "{write:?}");
+                if holds { Answer::Done } else { Answer::Row(row.clone()) }
             }
         }
     }

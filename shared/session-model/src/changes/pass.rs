@@ -1,0 +1,90 @@
+//! A pass: from which changes on it tells, and how far it has come.
+
+use super::{LATE_MS, WINDOW_MS};
+use crate::{GroupId, Head, Row, SessionId, Timestamp};
+
+/// One pass over what has changed. It is told page by page: first the rows that are stamped, in the order of their stamps, then those
+/// that their `updateTime` shows, the newest first, then the groups by id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// P: the pass tells what has changed since then.
+    pub(crate) since: Timestamp,
+    /// When it started, and how far it has come; none between passes.
+    pub(crate) under_way: Option<(Timestamp, Phase)>,
+}
+
+/// What was told last.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Of the stamped rows.
+    Changed(Option<ChangeKey>),
+    /// Of the rows that their `updateTime` shows.
+    Updated(Option<ChangeKey>),
+    /// Of the groups.
+    Groups(Option<GroupId>),
+}
+
+/// The place of a row in an index by time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeKey {
+    /// When.
+    pub time: Timestamp,
+    /// Of which session.
+    pub session_id: SessionId,
+}
+
+impl Pass {
+    /// The pass that follows a full list, or another pass, which started at `now`.
+    #[must_use]
+    pub fn after(now: Timestamp) -> Self {
+        Self { since: now.earlier_by(WINDOW_MS), under_way: None }
+    }
+
+    /// Since when it tells what has changed.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// When it started, and how far it has come by `now`.
+    #[must_use]
+    pub fn place(&self, now: Timestamp) -> (Timestamp, Phase) {
+        self.under_way.clone().unwrap_or((now, Phase::Changed(None)))
+    }
+
+    /// The stamps of the rows that are told first. They end at the pass's start and the skew of clocks, so that a pass ends also while
+    /// writes go on; what is stamped later is told by the next one.
+    #[must_use]
+    pub fn stamps(&self, started: Timestamp) -> (Timestamp, Timestamp) {
+        const SKEW_MS: u64 = 60 * 1000;
+        (self.since, started.later_by(SKEW_MS))
+    }
+
+    /// The least `updateTime` of the rows that are told next.
+    #[must_use]
+    pub fn least_update_time(&self) -> Timestamp {
+        self.since.earlier_by(LATE_MS)
+    }
+
+    /// Whether a stamped row is told for itself: those of members are told with their groups.
+    #[must_use]
+    pub fn takes_stamped(&self, row: &Row) -> bool {
+        !row.is_member()
+    }
+
+    /// Whether a row is told for its `updateTime`: unless its stamp told it, or its group will.
+    #[must_use]
+    pub fn takes_updated(&self, row: &Row, started: Timestamp) -> bool {
+        let (from, to) = self.stamps(started);
+        let is_told = row.change_time.is_some_and(|stamp| (from..=to).contains(&stamp));
+        !row.is_member() && !is_told
+    }
+
+    /// Whether the session of a group is told, by its member's row and its head.
+    #[must_use]
+    pub fn takes_group(&self, row: &Row, head: Option<&Head>) -> bool {
+        row.change_time >= Some(self.since)
+            || row.update_time() >= Some(self.least_update_time())
+            || head.is_some_and(|head| head.change_time >= Some(self.since))
+    }
+}

@@ -1,0 +1,289 @@
+//! Reading a pass, page by page.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
+
+use super::{ChangeKey, Pass, Phase};
+use crate::{Account, GroupId, Head, Limit, Page, RecentSession, Row, SessionId, Timestamp};
+
+/// How many rows one request reads at most: bounds the memory of a page.
+const ROWS_AT_ONCE: usize = 50;
+/// How many heads are read at once.
+const HEADS_AT_ONCE: usize = 400;
+
+/// The groups a user is a member of, with his row of each.
+pub type Memberships = BTreeMap<GroupId, Row>;
+
+/// Places of stamped rows, in the order of their stamps.
+#[derive(Clone, Debug, Default)]
+pub struct Keys {
+    /// The places.
+    pub keys: Vec<ChangeKey>,
+    /// Whether there are more in the range.
+    pub more: bool,
+}
+
+/// Rows by `updateTime`, the newest first.
+#[derive(Clone, Debug, Default)]
+pub struct UpdatedRows {
+    /// The rows, each of which shows a session.
+    pub rows: Vec<(SessionId, Row)>,
+    /// Whether there are more in the range.
+    pub more: bool,
+}
+
+/// What a pass begins with.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// The first stamped rows.
+    pub keys: Keys,
+    /// The first rows by `updateTime`.
+    pub updated: UpdatedRows,
+    /// All groups the user is a member of.
+    pub memberships: Memberships,
+}
+
+/// One user's rows, and the heads of groups.
+pub trait ChangeReads: Sync {
+    /// Why something cannot be read.
+    type Error: Send;
+
+    /// What a pass begins with; it may be read at once, in any order.
+    fn start(
+        &self,
+        stamps: (Timestamp, Timestamp),
+        least_update_time: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Start, Self::Error>> + Send;
+
+    /// Where rows are whose stamps lie in this range, both ends inclusive, behind a place. Read strongly.
+    fn keys(
+        &self,
+        stamps: (Timestamp, Timestamp),
+        after: Option<&ChangeKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Keys, Self::Error>> + Send;
+
+    /// Rows by their ids, those that are there. Read strongly.
+    fn rows(
+        &self,
+        ids: Vec<SessionId>,
+    ) -> impl Future<Output = Result<HashMap<SessionId, Row>, Self::Error>> + Send;
+
+    /// Rows with at least this `updateTime`, behind a place. Read strongly.
+    fn updated(
+        &self,
+        least_update_time: Timestamp,
+        after: Option<&ChangeKey>,
+        limit: usize,
+    ) -> impl Future<Output = Result<UpdatedRows, Self::Error>> + Send;
+
+    /// All groups the user is a member of. Read strongly.
+    fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
+
+    /// The heads of groups, those that are there. Read eventually.
+    fn heads(
+        &self,
+        groups: Vec<GroupId>,
+    ) -> impl Future<Output = Result<HashMap<GroupId, Head>, Self::Error>> + Send;
+}
+
+/// How a page is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct PageOf {
+    /// How many sessions it tells at most.
+    pub limit: Limit,
+    /// Whether sessions carry their last message.
+    pub need_last_msg: bool,
+}
+
+/// One page of a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangesPage {
+    /// Sessions as they are now.
+    pub updated: Vec<RecentSession>,
+    /// Sessions that there are no more, also some that the device never had.
+    pub deleted: Vec<SessionId>,
+    /// Whether the pass goes on.
+    pub has_more: bool,
+    /// Where it goes on, or the next one.
+    pub next: Pass,
+}
+
+/// Reads one page of a pass that is at `pass`.
+pub async fn read_changes<R: ChangeReads>(
+    reads: &R,
+    user: &Account,
+    pass: &Pass,
+    of: PageOf,
+    now: Timestamp,
+) -> Result<ChangesPage, R::Error> {
+    let (started, mut phase) = pass.place(now);
+    let reader = Reader { reads, user, pass, started, at_once: of.limit.get().min(ROWS_AT_ONCE) };
+    let mut page = Filling { of, updated: Vec::new(), deleted: Vec::new(), text_bytes: 0 };
+    let mut start = match pass.under_way {
+        Some(_) => None,
+        None => Some(reads.start(pass.stamps(started), pass.least_update_time(), reader.at_once).await?),
+    };
+    loop {
+        let (stopped, next) = match phase {
+            Phase::Changed(after) => {
+                let first = start.as_mut().map(|start| mem::take(&mut start.keys));
+                (reader.changed(after, first, &mut page).await?, Phase::Updated(None))
+            }
+            Phase::Updated(after) => {
+                let first = start.as_mut().map(|start| mem::take(&mut start.updated));
+                (reader.updated(after, first, &mut page).await?, Phase::Groups(None))
+            }
+            Phase::Groups(after) => {
+                let memberships = match start.take() {
+                    Some(start) => start.memberships,
+                    None => reads.memberships().await?,
+                };
+                match reader.groups(after, memberships, &mut page).await? {
+                    Some(stopped) => (Some(stopped), Phase::Groups(None)),
+                    None => return Ok(page.finish(false, Pass::after(started))),
+                }
+            }
+        };
+        if let Some(stopped) = stopped {
+            let under_way = Some((started, stopped));
+            return Ok(page.finish(true, Pass { since: pass.since, under_way }));
+        }
+        phase = next;
+    }
+}
+
+struct Reader<'a, R> {
+    reads: &'a R,
+    user: &'a Account,
+    pass: &'a Pass,
+    started: Timestamp,
+    at_once: usize,
+}
+
+impl<R: ChangeReads> Reader<'_, R> {
+    /// Tells the stamped rows. Answers where it stopped when the page was full.
+    async fn changed(
+        &self,
+        mut after: Option<ChangeKey>,
+        mut first: Option<Keys>,
+        page: &mut Filling,
+    ) -> Result<Option<Phase>, R::Error> {
+        let stamps = self.pass.stamps(self.started);
+        loop {
+            let keys = match first.take() {
+                Some(keys) => keys,
+                None => self.reads.keys(stamps, after.as_ref(), self.at_once).await?,
+            };
+            let ids: Vec<_> = keys.keys.iter().map(|key| key.session_id.clone()).collect();
+            let mut rows = if ids.is_empty() { HashMap::new() } else { self.reads.rows(ids).await? };
+            for key in keys.keys {
+                // A row that is gone has expired: it showed nothing.
+                let row = rows.remove(&key.session_id).unwrap_or_default();
+                if self.pass.takes_stamped(&row) {
+                    let session = row.into_session(key.session_id.clone());
+                    if !page.push(&key.session_id, session) {
+                        return Ok(Some(Phase::Changed(after)));
+                    }
+                }
+                after = Some(key);
+            }
+            if !keys.more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Tells the rows that their `updateTime` shows, likewise.
+    async fn updated(
+        &self,
+        mut after: Option<ChangeKey>,
+        mut first: Option<UpdatedRows>,
+        page: &mut Filling,
+    ) -> Result<Option<Phase>, R::Error> {
+        let least = self.pass.least_update_time();
+        loop {
+            let UpdatedRows { rows, more } = match first.take() {
+                Some(rows) => rows,
+                None => self.reads.updated(least, after.as_ref(), self.at_once).await?,
+            };
+            for (session_id, row) in rows {
+                let time = row.update_time().unwrap_or_default();
+                if self.pass.takes_updated(&row, self.started) {
+                    let session = row.into_session(session_id.clone());
+                    if !page.push(&session_id, session) {
+                        return Ok(Some(Phase::Updated(after)));
+                    }
+                }
+                after = Some(ChangeKey { time, session_id });
+            }
+            if !more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Tells the groups, likewise.
+    async fn groups(
+        &self,
+        mut after: Option<GroupId>,
+        mut memberships: Memberships,
+        page: &mut Filling,
+    ) -> Result<Option<Phase>, R::Error> {
+        if let Some(after) = &after {
+            memberships.retain(|group, _| group > after);
+        }
+        let mut memberships = memberships.into_iter().peekable();
+        while memberships.peek().is_some() {
+            let chunk: Vec<_> = memberships.by_ref().take(HEADS_AT_ONCE).collect();
+            let ids = chunk.iter().map(|(group, _)| group.clone()).collect();
+            let mut heads = self.reads.heads(ids).await?;
+            for (group, row) in chunk {
+                let head = heads.remove(&group);
+                if self.pass.takes_group(&row, head.as_ref()) {
+                    let session = row.into_group_session(&group, self.user, head);
+                    if !page.push(group.session_id(), session) {
+                        return Ok(Some(Phase::Groups(after)));
+                    }
+                }
+                after = Some(group);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A page being filled until it has its limit or its text has its length.
+struct Filling {
+    of: PageOf,
+    updated: Vec<RecentSession>,
+    deleted: Vec<SessionId>,
+    text_bytes: usize,
+}
+
+impl Filling {
+    /// Tells a session, or that there is none; answers whether it fitted.
+    fn push(&mut self, id: &SessionId, mut session: Option<RecentSession>) -> bool {
+        if let Some(session) = session.as_mut().filter(|_| !self.of.need_last_msg) {
+            session.last_msg = None;
+        }
+        let told = self.updated.len() + self.deleted.len();
+        let text_bytes = self.text_bytes + Page::text_bytes(id, session.as_ref());
+        if told == self.of.limit.get() || (told > 0 && text_bytes > Page::MAX_TEXT_BYTES) {
+            return false;
+        }
+        self.text_bytes = text_bytes;
+        match session {
+            Some(session) => self.updated.push(session),
+            None => self.deleted.push(id.clone()),
+        }
+        true
+    }
+
+    fn finish(self, has_more: bool, next: Pass) -> ChangesPage {
+        ChangesPage { updated: self.updated, deleted: self.deleted, has_more, next }
+    }
+}

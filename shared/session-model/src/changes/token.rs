@@ -1,0 +1,211 @@
+//! Sync tokens: where a device's next call goes on.
+
+use std::{fmt, str::FromStr};
+
+use base64_simd::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use super::{ChangeKey, Pass, Phase};
+use crate::{Account, InvalidValue, SessionId, Timestamp};
+
+/// How far back a token reaches: 30 days. Tombstones stay a day longer.
+const MAX_AGE_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// Where a device goes on: a pass, bound to an account and to an epoch. Opaque to callers. It carries positions only, so a forged one
+/// cannot leave the caller's own list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncToken {
+    account: [u8; 8],
+    epoch: u32,
+    pass: Pass,
+}
+
+/// Why a token does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRefusal {
+    /// It reaches back too far, or is of another account or epoch: the list is to be pulled anew.
+    Expired,
+}
+
+/// A token as a caller gives it: read, and not yet taken for anybody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenToken(SyncToken);
+
+impl SyncToken {
+    /// The token for a pass of this account. Whoever restores tables raises the epoch, which ends all tokens.
+    #[must_use]
+    pub fn new(account: &Account, epoch: u32, pass: Pass) -> Self {
+        Self { account: hash(account), epoch, pass }
+    }
+}
+
+impl WrittenToken {
+    /// The pass that the token is for, if it is this account's and reaches back to it at `now`.
+    pub fn pass(self, account: &Account, epoch: u32, now: Timestamp) -> Result<Pass, TokenRefusal> {
+        let SyncToken { account: owner, epoch: of, pass } = self.0;
+        if owner == hash(account) && of == epoch && pass.since >= now.earlier_by(MAX_AGE_MS) {
+            Ok(pass)
+        } else {
+            Err(TokenRefusal::Expired)
+        }
+    }
+}
+
+fn hash(account: &Account) -> [u8; 8] {
+    let mut hash = [0; 8];
+    hash.copy_from_slice(&Sha256::digest(account.as_str())[..8]);
+    hash
+}
+
+/// Base64url of the account's hash and, separated by NUL, the epoch, P, and of a pass under way its start, its phase, and the time and
+/// the id of what was told last, as far as there are any.
+impl fmt::Display for SyncToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pass { since, under_way } = &self.pass;
+        let mut plain = format!("{}\0{since}", self.epoch);
+        if let Some((started, phase)) = under_way {
+            let key = |key: &Option<ChangeKey>| {
+                key.as_ref().map_or(String::new(), |key| format!("\0{}\0{}", key.time, key.session_id))
+            };
+            plain += &match phase {
+                Phase::Changed(after) => format!("\0{started}\0c{}", key(after)),
+                Phase::Updated(after) => format!("\0{started}\0u{}", key(after)),
+                Phase::Groups(after) => {
+                    let after = after.as_ref().map_or(String::new(), |group| format!("\0{group}"));
+                    format!("\0{started}\0g{after}")
+                }
+            };
+        }
+        f.write_str(&URL_SAFE_NO_PAD.encode_to_string([&self.account[..], plain.as_bytes()].concat()))
+    }
+}
+
+impl FromStr for WrittenToken {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let parse = || {
+            let bytes = URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
+            let (account, plain) = bytes.split_first_chunk::<8>()?;
+            let parts: Vec<&str> = str::from_utf8(plain).ok()?.split('\0').collect();
+            let key = |time: &str, id: &str| {
+                let session_id: SessionId = id.parse().ok()?;
+                Some(Some(ChangeKey { time: time.parse().ok()?, session_id }))
+            };
+            let (since, under_way) = match parts[..] {
+                [_, since] => (since, None),
+                [_, since, started, "c"] => (since, Some((started, Phase::Changed(None)))),
+                [_, since, started, "c", time, id] => {
+                    (since, Some((started, Phase::Changed(key(time, id)?))))
+                }
+                [_, since, started, "u"] => (since, Some((started, Phase::Updated(None)))),
+                [_, since, started, "u", time, id] => {
+                    (since, Some((started, Phase::Updated(key(time, id)?))))
+                }
+                [_, since, started, "g"] => (since, Some((started, Phase::Groups(None)))),
+                [_, since, started, "g", group] => {
+                    (since, Some((started, Phase::Groups(Some(group.parse().ok()?)))))
+                }
+                _ => return None,
+            };
+            let under_way = match under_way {
+                Some((started, phase)) => Some((started.parse().ok()?, phase)),
+                None => None,
+            };
+            let pass = Pass { since: since.parse().ok()?, under_way };
+            Some(Self(SyncToken { account: *account, epoch: parts[0].parse().ok()?, pass }))
+        };
+        parse().ok_or_else(|| InvalidValue::new("must be a syncToken as a list or an earlier page gave it"))
+    }
+}
+
+impl Serialize for SyncToken {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn alice() -> Account {
+        "alice".parse().unwrap()
+    }
+
+    #[test]
+    fn a_token_is_its_account_s_and_reaches_back_thirty_days() {
+        let now = ms(1_700_000_000_000);
+        let taken = |account: &str, epoch, now: Timestamp| {
+            let written: WrittenToken =
+                SyncToken::new(&alice(), 3, Pass::after(ms(1_700_000_000_000))).to_string().parse().unwrap();
+            written.pass(&account.parse().unwrap(), epoch, now)
+        };
+        assert_eq!(taken("alice", 3, now), Ok(Pass::after(now)));
+        assert_eq!(taken("bob", 3, now), Err(TokenRefusal::Expired));
+        assert_eq!(taken("alice", 4, now), Err(TokenRefusal::Expired));
+        let month = now.later_by(MAX_AGE_MS);
+        assert!(taken("alice", 3, month.earlier_by(super::super::WINDOW_MS)).is_ok());
+        assert_eq!(taken("alice", 3, month), Err(TokenRefusal::Expired));
+    }
+
+    #[test]
+    fn what_was_never_given_is_refused() {
+        let encoded =
+            |plain: &str| URL_SAFE_NO_PAD.encode_to_string([b"8 bytes ", plain.as_bytes()].concat());
+        for text in [
+            String::new(),
+            "?".into(),
+            URL_SAFE_NO_PAD.encode_to_string("short"),
+            encoded(""),
+            encoded("1"),
+            encoded("x\05"),
+            encoded("-1\05"),
+            encoded("1\05\0"),
+            encoded("1\05\06\0x"),
+            encoded("1\05\06\0c\07"),
+            encoded("1\05\06\0c\07\0alice"),
+            encoded("1\05\06\0g\0p2p|alice"),
+            encoded("1\05\06\0g\0team|1\0"),
+        ] {
+            assert!(text.parse::<WrittenToken>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_token_are_inverse(
+            since in 0..=Timestamp::MAX.as_millis(),
+            epoch in any::<u32>(),
+            started in proptest::option::of(0..=Timestamp::MAX.as_millis()),
+            phase in 0..3u8,
+            time in 0..=Timestamp::MAX.as_millis(),
+            id in proptest::option::of("(team|super_team)\\|[^/|\\p{Cc}]{1,40}"),
+        ) {
+            let key = id.as_ref().map(|id| ChangeKey { time: ms(time), session_id: id.parse().unwrap() });
+            let phase = match phase {
+                0 => Phase::Changed(key),
+                1 => Phase::Updated(key),
+                _ => Phase::Groups(id.map(|id| id.parse().unwrap())),
+            };
+            let under_way = started.map(|started| (ms(started), phase));
+            let token = SyncToken::new(&alice(), epoch, Pass { since: ms(since), under_way });
+            prop_assert_eq!(token.to_string().parse(), Ok(WrittenToken(token)));
+        }
+
+        #[test]
+        fn any_text_is_refused_or_a_token(text in "[A-Za-z0-9_-]{0,60}") {
+            if let Ok(token) = text.parse::<WrittenToken>() {
+                let again: Result<WrittenToken, _> = token.0.to_string().parse();
+                prop_assert_eq!(again, Ok(token));
+            }
+        }
+    }
+}

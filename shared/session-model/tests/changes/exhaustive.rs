@@ -1,0 +1,294 @@
+//! Small histories: one or two operations around a pass, in every interleaving, then a pass at rest.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
+
+use session_model::{MemberAt, PageOf, Pass, Rank, RowWrite, Timestamp, read_changes};
+
+use crate::{
+    random::at_once,
+    world::{Broken, Copy, Found, From, Read, Source, World, at, group, p2p, user},
+    writes::{Operation, START, Write, message},
+};
+
+/// When the pass is that operations surround, how long a write may take, how far clocks are off, and how late a head is read; in half
+/// minutes.
+const PASS: i64 = 2_000;
+const DELAY: i64 = 8;
+const SKEW: i64 = 1;
+const LAG: i64 = 2;
+
+/// A pass's reads, answered so far, and the next one.
+struct Script {
+    answers: Mutex<(usize, Vec<Found>)>,
+    next: Mutex<Option<Read>>,
+    memberships_first: bool,
+}
+
+impl Source for Script {
+    async fn find(&self, read: Read) -> Found {
+        let known = {
+            let mut answers = self.answers.lock().unwrap();
+            answers.0 += 1;
+            answers.1.get(answers.0 - 1).cloned()
+        };
+        match known {
+            Some(found) => found,
+            None => {
+                *self.next.lock().unwrap() = Some(read);
+                poll_fn(|_| Poll::Pending).await
+            }
+        }
+    }
+
+    fn memberships_first(&self) -> bool {
+        self.memberships_first
+    }
+}
+
+/// Reads a whole pass at page size 1 and applies its pages, as a device does.
+pub(crate) async fn pass<S: Source>(source: &S, copy: &mut Copy, mut pass: Pass, now: Timestamp) -> Pass {
+    let of = PageOf { limit: "1".parse().unwrap(), need_last_msg: true };
+    loop {
+        let page = read_changes(&From(source), &user(), &pass, of, now).await.unwrap();
+        assert!(!page.has_more || page.next != pass, "the token moves");
+        for session in page.updated {
+            copy.insert(session.session_id.clone(), session);
+        }
+        for id in page.deleted {
+            copy.remove(&id);
+        }
+        pass = page.next;
+        if !page.has_more {
+            return pass;
+        }
+    }
+}
+
+enum Step {
+    Read(Read),
+    Done(Copy, Pass),
+}
+
+/// An operation around the pass: when its call read the clock, and its writes.
+struct Call {
+    began: i64,
+    writes: Vec<Write>,
+}
+
+struct History<'a> {
+    calls: &'a [Call],
+    /// Where the device was.
+    copy: Copy,
+    since: Pass,
+    reader: Reader,
+    broken: Broken,
+    count: usize,
+}
+
+impl History<'_> {
+    fn step(&self, answers: &[Found]) -> Step {
+        let script = Script {
+            answers: Mutex::new((0, answers.to_vec())),
+            next: Mutex::default(),
+            memberships_first: self.reader.memberships_first,
+        };
+        let mut copy = self.copy.clone();
+        let outcome = {
+            let read = pin!(pass(&script, &mut copy, self.since.clone(), at(self.reader.clock)));
+            read.poll(&mut Context::from_waker(Waker::noop()))
+        };
+        match outcome {
+            Poll::Ready(next) => Step::Done(copy, next),
+            Poll::Pending => Step::Read(script.next.lock().unwrap().clone().unwrap()),
+        }
+    }
+
+    /// Every order of the reader's steps and the writes that may be done while it reads.
+    fn explore(&mut self, world: &World, done: &[usize], answers: &[Found]) -> Result<(), String> {
+        for (index, call) in self.calls.iter().enumerate() {
+            let may_be_done_now = call.began <= PASS;
+            if done[index] < call.writes.len() && may_be_done_now {
+                let (mut world, mut done) = (world.clone(), done.to_vec());
+                world.apply(&call.writes[done[index]], moment(call), self.broken);
+                done[index] += 1;
+                self.explore(&world, &done, answers)?;
+            }
+        }
+        // What began so long ago is done before the reader's next step.
+        let overdue =
+            |(index, call): (usize, &Call)| done[index] < call.writes.len() && call.began + DELAY < PASS;
+        if self.calls.iter().enumerate().any(overdue) {
+            return Ok(());
+        }
+        match self.step(answers) {
+            Step::Read(read) => {
+                let lag = if self.reader.stale { LAG } else { 0 };
+                #[expect(clippy::cast_precision_loss, reason = "half minutes")]
+                let found = world.read(&read, PASS as f64, lag as f64, self.broken);
+                self.explore(world, done, &[answers, &[found]].concat())
+            }
+            Step::Done(copy, next) => self.at_rest(world.clone(), done, &copy, &next),
+        }
+    }
+
+    /// The rest of the writes, and another pass: right after them, whether they were done at once or late, or long after.
+    fn at_rest(&mut self, mut world: World, done: &[usize], copy: &Copy, next: &Pass) -> Result<(), String> {
+        for (call, done) in self.calls.iter().zip(done) {
+            for write in &call.writes[*done..] {
+                world.apply(write, moment(call), self.broken);
+            }
+        }
+        let begun = self.calls.iter().map(|call| call.began).max().unwrap_or(PASS).max(PASS);
+        let last = begun.max(PASS) + DELAY;
+        let next = match self.broken {
+            Broken::PositionAtTheEnd => Pass::after(at(last + SKEW)),
+            Broken::ShortWindow => Pass::after(at(self.reader.clock + 4)),
+            _ => next.clone(),
+        };
+        for (moment, skew) in [(begun, -SKEW), (last + LAG, SKEW), (last + LAG, -SKEW), (last + 120, SKEW)] {
+            self.count += 1;
+            let mut copy = copy.clone();
+            let reader = AtRest { world: &world, broken: self.broken };
+            at_once(pass(&reader, &mut copy, next.clone(), at(moment + skew)));
+            if copy != world.shown() {
+                return Err(format!("at {moment} it shows {copy:?}, not {:?}", world.shown()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The moment at which a call's writes of the head count as done: as late as they may be, since a head is read late.
+#[expect(clippy::cast_precision_loss, reason = "half minutes")]
+fn moment(call: &Call) -> f64 {
+    (call.began + DELAY).min(PASS) as f64
+}
+
+struct AtRest<'a> {
+    world: &'a World,
+    broken: Broken,
+}
+
+impl Source for AtRest<'_> {
+    async fn find(&self, read: Read) -> Found {
+        self.world.read(&read, f64::MAX, 0.0, self.broken)
+    }
+
+    fn memberships_first(&self) -> bool {
+        false
+    }
+}
+
+/// What there was long before: nothing; a group of others; a group that the user has left lately; sessions that show; a session that
+/// is deleted, and a group of which the user deleted an older message.
+fn starts() -> [World; 5] {
+    let long_ago = START;
+    let mut others = World::default();
+    others.head.record(message(START, "head"), long_ago);
+    let mut left_lately = World::default();
+    RowWrite::Leave(at(PASS + 10)).apply(left_lately.row(group().session_id()), long_ago);
+    let mut live = others.clone();
+    live.row(&p2p()).record(message(START, "start"), long_ago);
+    let joined = RowWrite::Become(MemberAt { time: START, rank: Rank::Join });
+    joined.apply(live.row(group().session_id()), long_ago);
+    let mut deleted = live.clone();
+    deleted.row(&p2p()).delete(long_ago);
+    for write in Operation::DeleteGroup.writes(long_ago, START) {
+        deleted.apply(&write, 0.0, Broken::Nothing);
+    }
+    // The tombstone is newer than what late notices tell, and the head newer than the tombstone.
+    let tombstone = message(at(PASS - 2), "deleted");
+    let row = deleted.row(group().session_id());
+    row.register = Some(session_model::Register::tombstone(tombstone.position));
+    deleted.head.record(message(at(PASS), "newer"), long_ago);
+    deleted.head_before.clear();
+    [World::default(), others, left_lately, live, deleted]
+}
+
+/// The number of histories, or the first that does not converge.
+pub(crate) fn explore(broken: Broken) -> Result<usize, String> {
+    let mut count = 0;
+    let starts = starts();
+    for (number, world) in starts.iter().enumerate() {
+        for operation in Operation::ALL {
+            count +=
+                single(world, operation, broken).map_err(|fault| format!("from start {number}, {fault}"))?;
+        }
+    }
+    for (number, world) in starts.iter().enumerate() {
+        for first in Operation::ALL {
+            for second in Operation::ALL {
+                let two = pair(world, first, second, broken);
+                count += two.map_err(|fault| format!("from start {number}, {fault}"))?;
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// One operation, begun after the pass, during it, or as long before as a write may take, with every skew; of something that happened
+/// then, just on time, just late, and long ago.
+fn single(world: &World, operation: Operation, broken: Broken) -> Result<usize, String> {
+    let mut count = 0;
+    for began in [PASS + 2, PASS, PASS - 2, PASS - DELAY, PASS - DELAY - 1] {
+        for skew in [SKEW, -SKEW] {
+            for late in [0, 8, 9, 40] {
+                let now = began + skew;
+                let calls = [Call { began, writes: operation.writes(at(now), at(now - late)) }];
+                let told = || format!("{operation:?} begun {began}, skew {skew}, {late} late");
+                let explored = around_a_pass(world, &calls, &Reader::ALL, broken);
+                count += explored.map_err(|fault| format!("{}: {fault}", told()))?;
+            }
+        }
+    }
+    Ok(count)
+}
+
+/// Two operations under way during the pass, their clocks off in different directions.
+fn pair(world: &World, first: Operation, second: Operation, broken: Broken) -> Result<usize, String> {
+    let mut count = 0;
+    for (skew, late) in [(SKEW, 0), (-SKEW, 9)] {
+        let call = |operation: Operation, began: i64, skew: i64| Call {
+            began,
+            writes: operation.writes(at(began + skew), at(began + skew - late)),
+        };
+        let calls = [call(first, PASS - DELAY, skew), call(second, PASS - 2, -skew)];
+        let explored = around_a_pass(world, &calls, &Reader::ALL[1..3], broken);
+        count += explored
+            .map_err(|fault| format!("{first:?} and {second:?}, skew {skew}, {late} late: {fault}"))?;
+    }
+    Ok(count)
+}
+
+/// How a pass reads: by which clock, in which order at its start, and heads as they are or as they were.
+#[derive(Clone, Copy)]
+struct Reader {
+    clock: i64,
+    memberships_first: bool,
+    stale: bool,
+}
+
+impl Reader {
+    const ALL: [Self; 4] = [
+        Self { clock: PASS + SKEW, memberships_first: false, stale: false },
+        Self { clock: PASS + SKEW, memberships_first: true, stale: true },
+        Self { clock: PASS - SKEW, memberships_first: false, stale: true },
+        Self { clock: PASS - SKEW, memberships_first: true, stale: false },
+    ];
+}
+
+fn around_a_pass(world: &World, calls: &[Call], readers: &[Reader], broken: Broken) -> Result<usize, String> {
+    let mut count = 0;
+    for reader in readers {
+        let since = Pass::after(at(PASS - 60));
+        let mut history = History { calls, copy: world.shown(), since, reader: *reader, broken, count: 0 };
+        history.explore(world, &vec![0; calls.len()], &[])?;
+        count += history.count;
+    }
+    Ok(count)
+}

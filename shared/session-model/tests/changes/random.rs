@@ -1,0 +1,142 @@
+//! Long random histories: clocks off, writes done late, heads read late, passes at any moment, some of them left off for good.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Poll, Waker},
+};
+
+use session_model::{Pass, Timestamp};
+
+use crate::{
+    exhaustive::pass,
+    world::{Broken, Copy, Found, Read, Source, World},
+    writes::{Operation, Write},
+};
+
+/// Numbers that are the same at every run (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a fraction")]
+    fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn pick<T: Copied>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.next() % from.len() as u64).unwrap()]
+    }
+}
+
+trait Copied: std::marker::Copy {}
+impl<T: std::marker::Copy> Copied for T {}
+
+const SKEW: f64 = 0.5;
+const DELAY: f64 = 4.0;
+const LAG: f64 = 1.0;
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds of this century")]
+fn ms(minutes: f64) -> Timestamp {
+    Timestamp::from_millis((minutes * 60_000.0).round() as u64)
+}
+
+/// The world while it goes on: each read takes its time, in which writes are done.
+struct Running(Mutex<State>);
+
+struct State {
+    world: World,
+    pending: Vec<(f64, Write)>,
+    moment: f64,
+    dice: Dice,
+}
+
+impl State {
+    fn advance(&mut self, to: f64) {
+        while self.pending.first().is_some_and(|(done, _)| *done <= to) {
+            let (done, write) = self.pending.remove(0);
+            self.world.apply(&write, done, Broken::Nothing);
+        }
+        self.moment = self.moment.max(to);
+    }
+}
+
+impl Source for Running {
+    async fn find(&self, read: Read) -> Found {
+        let mut state = self.0.lock().unwrap();
+        let to = state.moment + state.dice.pick(&[0.0, 0.0, 0.1, 0.5]);
+        state.advance(to);
+        let lag = state.dice.between(0.0, LAG);
+        state.world.read(&read, state.moment, lag, Broken::Nothing)
+    }
+
+    fn memberships_first(&self) -> bool {
+        self.0.lock().unwrap().dice.next().is_multiple_of(2)
+    }
+}
+
+/// One history.
+pub(crate) fn run(seed: u64) -> Result<(), String> {
+    const BASE: f64 = 1_000.0;
+    let mut dice = Dice(seed);
+    let mut pending = Vec::new();
+    for _ in 0..8 + dice.next() % 22 {
+        let began = BASE + dice.between(0.0, 40.0);
+        let now = began + dice.between(-SKEW, SKEW);
+        let event = now - dice.pick(&[0.0, 0.0, 1.0, 2.0, 4.0, 5.0, 9.0, 20.0]);
+        let operation = dice.pick(&Operation::ALL);
+        let mut done = began;
+        for write in operation.writes(ms(now), ms(event)) {
+            done = dice.between(done, began + DELAY);
+            pending.push((done, write));
+        }
+    }
+    pending.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rest = pending.last().map_or(BASE, |(done, _)| *done);
+    let mut passes: Vec<f64> = (0..1 + dice.next() % 6).map(|_| BASE + dice.between(0.0, 45.0)).collect();
+    passes.sort_by(f64::total_cmp);
+    let running = Running(Mutex::new(State { world: World::default(), pending, moment: BASE, dice }));
+    let (mut copy, mut position) = (Copy::new(), Pass::after(ms(BASE - 30.0)));
+    for moment in passes {
+        let now = running.clock_at(moment);
+        let mut applied = copy.clone();
+        let next = at_once(pass(&running, &mut applied, position.clone(), now));
+        // A device that is switched off goes on from the token that it has stored, with what it had applied by then.
+        let is_interrupted = running.0.lock().unwrap().dice.next().is_multiple_of(8);
+        copy = applied;
+        if !is_interrupted {
+            position = next;
+        }
+    }
+    let rest = rest.max(running.0.lock().unwrap().moment) + LAG;
+    let now = running.clock_at(rest);
+    at_once(pass(&running, &mut copy, position, now));
+    let state = running.0.lock().unwrap();
+    let shown = state.world.shown();
+    if copy == shown { Ok(()) } else { Err(format!("it shows {copy:?}, not {shown:?}")) }
+}
+
+impl Running {
+    /// Goes on to a moment; answers what a reader's clock shows then.
+    fn clock_at(&self, moment: f64) -> Timestamp {
+        let mut state = self.0.lock().unwrap();
+        state.advance(moment);
+        let skew = state.dice.between(-SKEW, SKEW);
+        ms(state.moment + skew)
+    }
+}
+
+pub(crate) fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => unreachable!(),
+    }
+}

@@ -1,0 +1,226 @@
+//! What writers do, one item at a time, each with the clock of its call.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use session_model::{
+    AccountCase, Edit, Effect, Entry, Ext, Head, HeadWrite, LastMsg, MemberAt, MemberList, MessageCopy,
+    Position, Rank, Register, RowWrite, SessionId, Timestamp,
+};
+
+use crate::world::{World, group, p2p, user};
+
+/// A kind of write that is stamped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Record,
+    Edit,
+    Delete,
+    SetExt,
+    Tombstone,
+    Join,
+    Leave,
+    Empty,
+    HeadMessage,
+    HeadEdit,
+    HeadMembers,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Record,
+        Self::Edit,
+        Self::Delete,
+        Self::SetExt,
+        Self::Tombstone,
+        Self::Join,
+        Self::Leave,
+        Self::Empty,
+        Self::HeadMessage,
+        Self::HeadEdit,
+        Self::HeadMembers,
+    ];
+}
+
+/// A write of one item at the clock of its call.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    now: Timestamp,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Record(Entry),
+    Edit(Edit),
+    Delete,
+    SetExt(SessionId, &'static str),
+    Tombstone,
+    Row(RowWrite),
+    HeadRecord(Entry),
+    HeadEdit(Edit),
+    StoreList { time: Timestamp, with_the_user: bool },
+    RemoveMembers(Timestamp),
+}
+
+impl Write {
+    pub(crate) fn kind(&self) -> Kind {
+        match &self.what {
+            What::Record(_) | What::Row(RowWrite::Record(_)) => Kind::Record,
+            What::Edit(_) => Kind::Edit,
+            What::Delete => Kind::Delete,
+            What::SetExt(..) => Kind::SetExt,
+            What::Tombstone => Kind::Tombstone,
+            What::Row(RowWrite::Become(_)) => Kind::Join,
+            What::Row(RowWrite::Leave(_)) => Kind::Leave,
+            What::Row(RowWrite::RecordEmpty(_)) => Kind::Empty,
+            What::HeadRecord(_) => Kind::HeadMessage,
+            What::HeadEdit(_) => Kind::HeadEdit,
+            What::StoreList { .. } | What::RemoveMembers(_) => Kind::HeadMembers,
+        }
+    }
+
+    /// The row that it may write.
+    pub(crate) fn row(&self) -> &'static SessionId {
+        use std::sync::LazyLock;
+        static P2P: LazyLock<SessionId> = LazyLock::new(p2p);
+        static GROUP: LazyLock<SessionId> = LazyLock::new(|| group().session_id().clone());
+        match &self.what {
+            What::Record(_) | What::Edit(_) | What::Delete => &P2P,
+            What::SetExt(id, _) if *id == *P2P => &P2P,
+            _ => &GROUP,
+        }
+    }
+
+    pub(crate) fn apply(&self, world: &mut World) {
+        let now = self.now;
+        let row = self.row();
+        match &self.what {
+            What::Record(entry) => drop(world.row(row).record(entry.clone(), now)),
+            What::Edit(edit) => drop(world.row(row).edit(edit, now)),
+            What::Delete => world.row(row).delete(now),
+            What::SetExt(_, text) => world.row(row).set_ext(text.parse().unwrap(), now),
+            What::Tombstone => tombstone(world, now),
+            What::Row(write) => drop(write.apply(world.row(row), now)),
+            What::HeadRecord(entry) => drop(HeadWrite::Record(entry.clone()).apply(&mut world.head, now)),
+            What::HeadEdit(edit) => drop(world.head.edit(edit, now)),
+            What::StoreList { time, with_the_user } => {
+                let members: BTreeSet<_> =
+                    with_the_user.then(user).into_iter().chain(["x".parse().unwrap()]).collect();
+                let list = MemberList::new(&group(), *time, &members);
+                HeadWrite::store_list(&list, &world.head.clone(), &BTreeSet::new())
+                    .apply(&mut world.head, now);
+            }
+            What::RemoveMembers(time) => {
+                let hashes = BTreeSet::from([group().member_hash(&user())]);
+                HeadWrite::RemoveMembers { time: *time, hashes }.apply(&mut world.head, now);
+            }
+        }
+    }
+}
+
+/// The delete of a group's session: as the store does it, from what was read.
+fn tombstone(world: &mut World, now: Timestamp) {
+    let id = group().session_id().clone();
+    let head: Head = world.head.clone();
+    let row = world.row(&id);
+    let seen = head.position_seen_by(&group(), &user(), row).cloned();
+    if row.update_time().is_none() && seen.is_none() {
+        return;
+    }
+    let own = row.register.take().map(|held| held.position);
+    row.register = own.max(seen).map(Register::tombstone);
+    row.placeholder = None;
+    row.ext = Ext::default();
+    row.change_time = Some(now);
+}
+
+/// Something that happens: writes in their order. `now` is the clock of the call; `event` is when it happened, as a copy tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Message,
+    Recall,
+    Edit,
+    Delete,
+    SetExt,
+    SetExtOfGroup,
+    DeleteGroup,
+    GroupMessage,
+    GroupEdit,
+    Join,
+    LeaveByNotice,
+    LeaveByPatch,
+    ListWithUser,
+    ListWithoutUser,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 14] = [
+        Self::Message,
+        Self::Recall,
+        Self::Edit,
+        Self::Delete,
+        Self::SetExt,
+        Self::SetExtOfGroup,
+        Self::DeleteGroup,
+        Self::GroupMessage,
+        Self::GroupEdit,
+        Self::Join,
+        Self::LeaveByNotice,
+        Self::LeaveByPatch,
+        Self::ListWithUser,
+        Self::ListWithoutUser,
+    ];
+
+    pub(crate) fn writes(self, now: Timestamp, event: Timestamp) -> Vec<Write> {
+        let id = |name: &str| format!("{name}{event}");
+        let group_id = group().session_id().clone();
+        let become_at = |rank| What::Row(RowWrite::Become(MemberAt { time: event, rank }));
+        let leaves =
+            |kept| vec![What::Row(RowWrite::Leave(event)), What::Row(kept), What::RemoveMembers(event)];
+        let list = |with_the_user| What::StoreList { time: event, with_the_user };
+        let whats = match self {
+            Self::Message => vec![What::Record(message(event, &id("m")))],
+            // Of the message that every history starts with, or that came before.
+            Self::Recall => vec![What::Record(recall(START, "start", event))],
+            Self::Edit => vec![What::Edit(edit("start", event))],
+            Self::Delete => vec![What::Delete],
+            Self::SetExt => vec![What::SetExt(p2p(), "x")],
+            Self::SetExtOfGroup => vec![What::SetExt(group_id, "x")],
+            Self::DeleteGroup => vec![What::Tombstone],
+            Self::GroupMessage => vec![What::HeadRecord(message(event, &id("g")))],
+            Self::GroupEdit => vec![What::HeadEdit(edit("head", event))],
+            Self::Join => vec![become_at(Rank::Join)],
+            Self::LeaveByNotice => leaves(RowWrite::Record(message(event, &id("n")))),
+            Self::LeaveByPatch => leaves(RowWrite::RecordEmpty(event)),
+            Self::ListWithUser => vec![become_at(Rank::List), list(true)],
+            Self::ListWithoutUser => vec![list(false)],
+        };
+        whats.into_iter().map(|what| Write { now, what }).collect()
+    }
+}
+
+/// When what every history starts with was sent: long ago.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_800 * 30_000);
+
+pub(crate) fn message(time: Timestamp, id: &str) -> Entry {
+    let text = json!({ "body": id }).to_string();
+    Entry { position: Position { time, id: id.into() }, last_msg: LastMsg::Message(text.into()) }
+}
+
+pub(crate) fn recall(time: Timestamp, id: &str, at: Timestamp) -> Entry {
+    let last_msg = LastMsg::Recall { at, notice: format!("recalled at {at}").into() };
+    Entry { position: Position { time, id: id.into() }, last_msg }
+}
+
+fn edit(id: &str, time: Timestamp) -> Edit {
+    // Times of a copy lie after 2000; these are minutes after 1970.
+    let year_2000 = 946_684_800_000;
+    let copy = json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": year_2000 + time.as_millis(),
+                      "text": format!("edited at {time}")});
+    let copy = copy.to_string();
+    let now = Timestamp::from_millis(year_2000 * 2);
+    let event = MessageCopy::parse(&copy).unwrap().event(now, AccountCase::Keep).unwrap();
+    let Effect::EditP2p { edit, .. } = event.effect else { panic!("not an edit") };
+    edit
+}

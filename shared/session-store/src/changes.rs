@@ -1,0 +1,114 @@
+//! One page of what has changed in a user's list.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use session_model::{
+    ChangeKey, ChangeReads, ChangesPage, GroupId, Head, Keys, Memberships, PageOf, Pass, Row, SessionId,
+    Start, Timestamp, UpdatedRows, read_changes,
+};
+
+use crate::{
+    Sessions, StoreError,
+    heads::{HEADS_AT_ONCE, PER_REQUEST},
+    item::{self, Attributes, Item, n},
+    list::Rows,
+    table::{BY_CHANGE_TIME, BY_UPDATE_TIME, CHANGE_TIME, UPDATE_TIME},
+};
+
+impl Sessions<'_> {
+    /// One page of a pass over what has changed, read at `now`: see `session_model::changes`. What a pass begins with is read in parallel.
+    pub async fn changes(&self, pass: &Pass, of: PageOf, now: Timestamp) -> Result<ChangesPage, StoreError> {
+        read_changes(self, self.user, pass, of, now).await
+    }
+
+    /// The place of a row in an index by time, as a key to go on from.
+    fn place(&self, attribute: &str, key: &ChangeKey) -> Item {
+        let mut place = self.key(&key.session_id);
+        place.insert(attribute.to_owned(), n(key.time));
+        place
+    }
+}
+
+impl ChangeReads for Sessions<'_> {
+    type Error = StoreError;
+
+    async fn start(
+        &self,
+        stamps: (Timestamp, Timestamp),
+        least_update_time: Timestamp,
+        limit: usize,
+    ) -> Result<Start, StoreError> {
+        let (keys, updated, memberships) = tokio::try_join!(
+            self.keys(stamps, None, limit),
+            self.updated(least_update_time, None, limit),
+            Sessions::memberships(self),
+        )?;
+        Ok(Start { keys, updated, memberships })
+    }
+
+    async fn keys(
+        &self,
+        (from, to): (Timestamp, Timestamp),
+        after: Option<&ChangeKey>,
+        limit: usize,
+    ) -> Result<Keys, StoreError> {
+        let request = self
+            .query(BY_CHANGE_TIME)
+            .key_condition_expression("userId = :user AND changeTime BETWEEN :from AND :to")
+            .expression_attribute_values(":from", n(from))
+            .expression_attribute_values(":to", n(to))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let start = after.map(|key| self.place(CHANGE_TIME, key));
+        let output = request.set_exclusive_start_key(start).send().await?;
+        self.store.meter.add_read(output.consumed_capacity());
+        let more = output.last_evaluated_key.is_some();
+        let key = |item: Item| {
+            let time = item.number(CHANGE_TIME)?.ok_or(StoreError::MalformedItem(CHANGE_TIME))?;
+            Ok(ChangeKey { time: Timestamp::from_millis(time), session_id: item::session_id(&item)? })
+        };
+        let keys =
+            output.items.unwrap_or_default().into_iter().map(key).collect::<Result<_, StoreError>>()?;
+        Ok(Keys { keys, more })
+    }
+
+    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Row>, StoreError> {
+        let keys = ids.iter().map(|id| self.key(id)).collect();
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+        let mut rows = HashMap::with_capacity(ids.len());
+        let items = self.store.batch(&self.store.sessions_table, wanted).await?;
+        for mut item in items {
+            rows.insert(item::session_id(&item)?, item::row(&mut item)?);
+        }
+        Ok(rows)
+    }
+
+    async fn updated(
+        &self,
+        least_update_time: Timestamp,
+        after: Option<&ChangeKey>,
+        limit: usize,
+    ) -> Result<UpdatedRows, StoreError> {
+        let request = self
+            .query(BY_UPDATE_TIME)
+            .key_condition_expression("userId = :user AND updateTime >= :least")
+            .expression_attribute_values(":least", n(least_update_time))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let start = after.map(|key| self.place(UPDATE_TIME, key));
+        let Rows { rows, next } = self.send_query(request, start).await?;
+        Ok(UpdatedRows { rows, more: next.is_some() })
+    }
+
+    async fn memberships(&self) -> Result<Memberships, StoreError> {
+        Sessions::memberships(self).await
+    }
+
+    async fn heads(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, Head>, StoreError> {
+        let chunks: Vec<Vec<GroupId>> = groups.chunks(PER_REQUEST).map(<[_]>::to_vec).collect();
+        let read = |chunk: Vec<GroupId>| async move { self.store.heads(&chunk).await };
+        let heads = stream::iter(chunks.into_iter().map(read)).buffer_unordered(HEADS_AT_ONCE);
+        heads.try_concat().await
+    }
+}

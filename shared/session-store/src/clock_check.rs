@@ -1,0 +1,156 @@
+//! Whether our clock and DynamoDB's agree.
+//!
+//! Changes of lists are told by clocks, which may differ a little. The SDK would hide a wrong one: it signs requests by the server's
+//! `Date`. So that date is compared with the own clock when a connection is opened, and now and then.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{interceptors::Intercept, runtime_components::RuntimeComponents},
+};
+use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
+use session_model::Timestamp;
+
+/// How much clocks may differ: 20 seconds. `session_model::WINDOW_MS` allows for it.
+const MAX_SKEW_MS: i64 = 20_000;
+/// How often the clock is checked.
+const EVERY_MS: u64 = 60_000;
+
+/// Compares our clock with DynamoDB's.
+#[derive(Clone, Debug)]
+pub struct ClockCheck {
+    now: fn() -> Timestamp,
+    tell: fn(i64),
+    next_ms: Arc<AtomicU64>,
+}
+
+impl ClockCheck {
+    /// A check of the clock `now`, that tells by how many milliseconds it is ahead when that is too much.
+    #[must_use]
+    pub fn new(now: fn() -> Timestamp, tell: fn(i64)) -> Self {
+        Self { now, tell, next_ms: Arc::default() }
+    }
+
+    /// Whether it is time to check, at `now`.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let (now, next) = (now.as_millis(), self.next_ms.load(Ordering::Relaxed));
+        if now < next {
+            return false;
+        }
+        self.next_ms.store(now + EVERY_MS, Ordering::Relaxed);
+        true
+    }
+}
+
+/// By how many milliseconds our clock is ahead of a `Date`, which tells whole seconds.
+fn ahead_ms(now: Timestamp, date: &str) -> Option<i64> {
+    let date = DateTime::from_str(date, Format::HttpDate).ok()?.to_millis().ok()?;
+    Some(i64::try_from(now.as_millis()).ok()? - date)
+}
+
+impl Intercept for ClockCheck {
+    fn name(&self) -> &'static str {
+        "ClockCheck"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let now = (self.now)();
+        if let Some(ahead) = context.response().headers().get("date").and_then(|date| ahead_ms(now, date))
+            && self.is_due(now)
+            && ahead.abs() > MAX_SKEW_MS
+        {
+            (self.tell)(ahead);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicI64;
+
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
+    use aws_sdk_dynamodb::{Client, Config, config::Credentials};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::spawn,
+    };
+
+    use super::*;
+
+    const DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
+    const DATE_MS: u64 = 1_700_000_000_000;
+
+    #[test]
+    fn a_date_is_compared_in_whole_seconds() {
+        assert_eq!(ahead_ms(Timestamp::from_millis(DATE_MS + 1_500), DATE), Some(1_500));
+        assert_eq!(ahead_ms(Timestamp::from_millis(DATE_MS - 30_000), DATE), Some(-30_000));
+        assert_eq!(ahead_ms(Timestamp::from_millis(DATE_MS), "yesterday"), None);
+    }
+
+    #[test]
+    fn it_is_checked_once_a_minute() {
+        let check = ClockCheck::new(Timestamp::default, |_| {});
+        let due = [0, 1, 59_999, 60_000, 60_001, 200_000].map(|ms| check.is_due(Timestamp::from_millis(ms)));
+        assert_eq!(due, [true, false, false, true, false, true]);
+    }
+
+    /// Answers every request so, at a time of its own.
+    async fn dynamodb() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                spawn(async move {
+                    let mut request = [0; 4_096];
+                    while connection.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        let answer =
+                            format!("HTTP/1.1 200 OK\r\nDate: {DATE}\r\nContent-Length: 2\r\n\r\n{{}}");
+                        let _ = connection.write_all(answer.as_bytes()).await;
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    async fn told(now: fn() -> Timestamp, tell: fn(i64)) {
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("a", "b", None, None, "test"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url(dynamodb().await)
+            .interceptor(ClockCheck::new(now, tell));
+        let client = Client::from_conf(config.build());
+        for _ in 0..3 {
+            client.list_tables().send().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_off_is_told_once() {
+        static COUNT: AtomicI64 = AtomicI64::new(0);
+        static AHEAD: AtomicI64 = AtomicI64::new(0);
+        let tell = |ahead| {
+            COUNT.fetch_add(1, Ordering::Relaxed);
+            AHEAD.store(ahead, Ordering::Relaxed);
+        };
+        told(|| Timestamp::from_millis(DATE_MS + 25_000), tell).await;
+        assert_eq!((COUNT.load(Ordering::Relaxed), AHEAD.load(Ordering::Relaxed)), (1, 25_000));
+        told(|| Timestamp::from_millis(DATE_MS + 19_000), tell).await;
+        assert_eq!(COUNT.load(Ordering::Relaxed), 1, "within what clocks may differ");
+    }
+}

@@ -1,0 +1,102 @@
+//! A device that keeps its own copy of the list, as an app would.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::test::User;
+
+/// A device of one user.
+pub(crate) struct Device {
+    user: User,
+    /// How many entries it asks for at once.
+    limit: usize,
+    /// What it shows, by session.
+    pub(crate) sessions: BTreeMap<String, Value>,
+    /// Where its next call goes on.
+    pub(crate) token: String,
+}
+
+impl Device {
+    /// A device that has just pulled the whole list.
+    pub(crate) async fn new(user: &User, limit: usize) -> Self {
+        let mut device = Self { user: user.clone(), limit, sessions: BTreeMap::new(), token: String::new() };
+        device.sessions = device.full_list().await;
+        let first = user.list("limit=1").await;
+        first["syncToken"].as_str().expect("a list without bounds has a token").clone_into(&mut device.token);
+        device
+    }
+
+    /// What a fresh full list shows.
+    pub(crate) async fn full_list(&self) -> BTreeMap<String, Value> {
+        let mut sessions = BTreeMap::new();
+        let mut query = "limit=100".to_owned();
+        loop {
+            let page = self.user.list(&query).await;
+            sessions.extend(by_id(&page["sessionList"]));
+            match page["nextCursor"].as_str() {
+                Some(cursor) => query = format!("limit=100&cursor={cursor}"),
+                None => return sessions,
+            }
+        }
+    }
+
+    /// One page of changes from a token on.
+    pub(crate) async fn page(&self, token: &str) -> Value {
+        self.user.try_changes(&format!("since={token}&limit={}", self.limit)).await.ok()
+    }
+
+    /// Applies a page: `updated` is an upsert, `deleted` a removal, also of what it never had.
+    pub(crate) fn apply(&mut self, page: &Value) {
+        self.sessions.extend(by_id(&page["updated"]));
+        for id in page["deleted"].as_array().expect("a list") {
+            self.sessions.remove(id.as_str().expect("an id"));
+        }
+        page["syncToken"].as_str().expect("a token").clone_into(&mut self.token);
+    }
+
+    /// One whole pass; answers how many pages it took.
+    pub(crate) async fn pull(&mut self) -> usize {
+        for pages in 1.. {
+            let page = self.page(&self.token).await;
+            let told = page["updated"].as_array().map_or(0, Vec::len)
+                + page["deleted"].as_array().map_or(0, Vec::len);
+            assert!(told <= self.limit, "{told} entries");
+            assert_ne!(page["syncToken"], self.token.as_str(), "the token moves");
+            self.apply(&page);
+            if page["hasMore"] == false {
+                return pages;
+            }
+        }
+        unreachable!()
+    }
+
+    /// Pulls, and says what is not as in a fresh full list.
+    pub(crate) async fn check(&mut self) -> Result<(), String> {
+        self.pull().await;
+        let list = self.full_list().await;
+        if self.sessions == list {
+            Ok(())
+        } else {
+            Err(format!("it shows {:?}, not {list:?}", self.sessions))
+        }
+    }
+
+    /// Pulls; then it shows what a fresh full list shows.
+    #[track_caller]
+    pub(crate) fn is_right(&mut self, when: &str) -> impl Future<Output = ()> {
+        let at = std::panic::Location::caller();
+        async move {
+            if let Err(wrong) = self.check().await {
+                panic!("{when} ({at}): {wrong}");
+            }
+        }
+    }
+}
+
+fn by_id(sessions: &Value) -> Vec<(String, Value)> {
+    let sessions = sessions.as_array().expect("a list").iter();
+    sessions
+        .map(|session| (session["sessionId"].as_str().expect("an id").to_owned(), session.clone()))
+        .collect()
+}
