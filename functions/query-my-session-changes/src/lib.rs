@@ -14,7 +14,7 @@ pub struct QueryMySessionChanges {
 
 impl Operation for QueryMySessionChanges {
     const NAME: &'static str = "queryMySessionChanges";
-    const CONNECTIONS: usize = 3;
+    const CONNECTIONS: usize = 2;
 
     fn configure(environment: &mut Environment) -> Self {
         Self { sync_epoch: environment.parsed("SYNC_EPOCH").unwrap_or_default() }

@@ -35,8 +35,11 @@ const TOLERANCE: f64 = 0.03;
 const CLOCK: &str = "+0 x0.02";
 /// From how many calls the instructions of one are taken.
 const CALLS: u64 = 50;
+/// What is counted.
+const COUNTED: [Operation; 5] =
+    [Operation::List, Operation::ListOfOne, Operation::Changes, Operation::Get, Operation::RecordP2p];
 /// The users that the store holds.
-const SESSIONS: [u64; 1] = [events::USUAL];
+const SESSIONS: [u64; 2] = [1, events::USUAL];
 
 #[derive(Parser)]
 #[command(about = "Counts instructions and holds them to the budget")]
@@ -66,7 +69,7 @@ async fn run(options: &Options) -> Result<bool> {
     let executables = executables::build("deploy-test").await?;
     let store = Store::start(&SESSIONS, &[]).await?;
     let mut counted = BTreeMap::new();
-    for operation in [Operation::List, Operation::Get, Operation::RecordP2p] {
+    for operation in COUNTED {
         let executable = executables.get(operation.function()).context("not built")?;
         eprintln!("counting {}", operation.name());
         let first = instructions(&store, executable, operation, 1).await?;
@@ -136,7 +139,7 @@ async fn instructions(store: &Store, executable: &Path, operation: Operation, ca
 }
 
 fn summary_file(operation: Operation, calls: u64) -> PathBuf {
-    workspace().join(format!("target/callgrind-{}-{calls}.log", operation.function()))
+    workspace().join(format!("target/callgrind-{}-{calls}.log", operation.name().replace(' ', "-")))
 }
 
 async fn asks(api: &mut RuntimeApi) -> Result<()> {

@@ -6,6 +6,7 @@ use session_local::{
     clock,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign, team_message, text_message},
 };
+use session_model::{Pass, SyncToken, Timestamp};
 
 /// What a third of all sessions have as their ext.
 pub(crate) const EXT: &str = r#"{"pinned":true,"muted":false}"#;
@@ -51,6 +52,8 @@ pub(crate) fn message(from: &str, number: u64) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Operation {
     List,
+    ListOfOne,
+    Changes,
     Get,
     SetExt,
     RecordP2p,
@@ -58,12 +61,21 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::List, Self::Get, Self::SetExt, Self::RecordP2p, Self::RecordGroup];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::List,
+        Self::ListOfOne,
+        Self::Changes,
+        Self::Get,
+        Self::SetExt,
+        Self::RecordP2p,
+        Self::RecordGroup,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::List => "list of 100",
+            Self::ListOfOne => "list of 1",
+            Self::Changes => "changes, none",
             Self::Get => "get",
             Self::SetExt => "set ext",
             Self::RecordP2p => "record p2p",
@@ -74,7 +86,8 @@ impl Operation {
     /// The function whose operation it is.
     pub(crate) fn function(self) -> &'static str {
         match self {
-            Self::List => "query-my-session-list",
+            Self::List | Self::ListOfOne => "query-my-session-list",
+            Self::Changes => "query-my-session-changes",
             Self::Get => "query-my-session",
             Self::SetExt => "update-my-session",
             Self::RecordP2p | Self::RecordGroup => "record-message",
@@ -86,6 +99,8 @@ impl Operation {
         let now = clock::now_ms();
         match self {
             Self::List => list(&user(USUAL), 0),
+            Self::ListOfOne => list(&user(1), 0),
+            Self::Changes => changes(&user(1)),
             Self::Get => on_session("GET", None),
             Self::SetExt => on_session("PATCH", Some(json!({ "ext": EXT }))),
             Self::RecordP2p => recorded(&text_message("writer", "reader", TEXT, now)),
@@ -98,6 +113,14 @@ impl Operation {
         let body = body(answer)?;
         match self {
             Self::List => check_list(&body, USUAL, USUAL),
+            Self::ListOfOne => check_list(&body, 1, 1),
+            Self::Changes => {
+                ensure!(
+                    body["updated"] == json!([]) && body["deleted"] == json!([]),
+                    "something changed: {body}"
+                );
+                Ok(())
+            }
             Self::Get | Self::SetExt => {
                 ensure!(body["sessionId"] == session_id(), "another session: {body}");
                 ensure!(
@@ -132,10 +155,21 @@ pub(crate) fn list(user: &str, max_timestamp: u64) -> String {
     event.to_string()
 }
 
+/// A pull of a user's changes of the last minutes.
+fn changes(user: &str) -> String {
+    let pass = Pass::after(Timestamp::from_millis(clock::now_ms()));
+    let token = user.parse().map(|account| SyncToken::new(&account, 0, pass).to_string());
+    let query = format!("since={}&limit=100", token.unwrap_or_default());
+    let path = "/v1/sessions/changes";
+    let mut event = event("GET", path, path, Some(user), json!({}));
+    event["rawQueryString"] = query.into();
+    event.to_string()
+}
+
 /// Says what is wrong with a page of the user with `count` sessions that begins below `newest`.
 pub(crate) fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
     let sessions = body["sessionList"].as_array().context("no sessionList")?;
-    ensure!(sessions.len() == 100, "{} sessions", sessions.len());
+    ensure!(sessions.len() as u64 == count.min(100), "{} sessions", sessions.len());
     ensure!(body["hasMore"] == (newest > 100), "hasMore is {}", body["hasMore"]);
     for (place, session) in (0..).zip(sessions) {
         let number = newest - 1 - place;

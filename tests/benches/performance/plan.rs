@@ -49,11 +49,11 @@ pub(crate) struct Size {
 
 impl Size {
     pub(crate) fn quick() -> Self {
-        Self { users: vec![100, 10_000], groups: vec![0, 30, 500], cold: 10, rounds: 3 }
+        Self { users: vec![1, 100, 10_000], groups: vec![0, 30, 500], cold: 10, rounds: 3 }
     }
 
     pub(crate) fn full() -> Self {
-        Self { users: vec![100, 10_000, 1_000_000], groups: vec![0, 30, 500], cold: 30, rounds: 15 }
+        Self { users: vec![1, 100, 10_000, 1_000_000], groups: vec![0, 30, 500], cold: 30, rounds: 15 }
     }
 }
 
@@ -242,7 +242,7 @@ async fn growth(lab: &Lab, ours: &Candidate, size: &Size, figures: &mut Figures)
     let Some(executable) = ours.executables.get(&Operation::List) else { return Ok(()) };
     let (mut function, _) = Function::start(lab, executable).await?;
     let mut rows: Vec<(String, String, Warm)> = Vec::new();
-    for &count in &size.users {
+    for &count in size.users.iter().filter(|count| **count >= 100) {
         let user = events::user(count);
         rows.push((format!("{count} sessions, the newest"), events::list(&user, 0), Warm::default()));
         if count > 100 {
@@ -337,7 +337,7 @@ impl Bare {
             Operation::List => Some(format!("list CALLS {user} none")),
             Operation::Get => Some(format!("get CALLS {user} {}", events::session_id())),
             Operation::SetExt => Some(format!("update CALLS {user} p2p|bare")),
-            Operation::RecordP2p | Operation::RecordGroup => None,
+            Operation::ListOfOne | Operation::Changes | Operation::RecordP2p | Operation::RecordGroup => None,
         }
     }
 

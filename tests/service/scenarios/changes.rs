@@ -306,7 +306,7 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
                 say(recall(&friends[friend], &bob, at, at + 3), on_time).await;
             }
             Step::Edit { friend, at, later } => {
-                say(edit(&friends[friend], &bob, at, at + later, "v"), false).await
+                say(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
             }
             Step::Delete { session } => drop(bob.try_delete(&sessions[session]).await.ok()),
             Step::SetExt { session, text } => {

@@ -63,20 +63,17 @@ fn hash(account: &Account) -> [u8; 8] {
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Pass { since, under_way } = &self.pass;
-        let mut plain = format!("{}\0{since}", self.epoch);
+        let mut parts = vec![self.epoch.to_string(), since.to_string()];
         if let Some((started, phase)) = under_way {
-            let key = |key: &Option<ChangeKey>| {
-                key.as_ref().map_or(String::new(), |key| format!("\0{}\0{}", key.time, key.session_id))
+            let key = |key: &ChangeKey| vec![key.time.to_string(), key.session_id.to_string()];
+            let (name, after) = match phase {
+                Phase::Changed(after) => ("c", after.as_ref().map(key)),
+                Phase::Updated(after) => ("u", after.as_ref().map(key)),
+                Phase::Groups(after) => ("g", after.as_ref().map(|group| vec![group.to_string()])),
             };
-            plain += &match phase {
-                Phase::Changed(after) => format!("\0{started}\0c{}", key(after)),
-                Phase::Updated(after) => format!("\0{started}\0u{}", key(after)),
-                Phase::Groups(after) => {
-                    let after = after.as_ref().map_or(String::new(), |group| format!("\0{group}"));
-                    format!("\0{started}\0g{after}")
-                }
-            };
+            parts.extend([started.to_string(), name.to_owned()].into_iter().chain(after.unwrap_or_default()));
         }
+        let plain = parts.join("\0");
         f.write_str(&URL_SAFE_NO_PAD.encode_to_string([&self.account[..], plain.as_bytes()].concat()))
     }
 }
@@ -158,22 +155,23 @@ mod tests {
 
     #[test]
     fn what_was_never_given_is_refused() {
-        let encoded =
-            |plain: &str| URL_SAFE_NO_PAD.encode_to_string([b"8 bytes ", plain.as_bytes()].concat());
+        let encoded = |parts: &[&str]| {
+            URL_SAFE_NO_PAD.encode_to_string([b"8 bytes ", parts.join("\0").as_bytes()].concat())
+        };
         for text in [
             String::new(),
             "?".into(),
             URL_SAFE_NO_PAD.encode_to_string("short"),
-            encoded(""),
-            encoded("1"),
-            encoded("x\05"),
-            encoded("-1\05"),
-            encoded("1\05\0"),
-            encoded("1\05\06\0x"),
-            encoded("1\05\06\0c\07"),
-            encoded("1\05\06\0c\07\0alice"),
-            encoded("1\05\06\0g\0p2p|alice"),
-            encoded("1\05\06\0g\0team|1\0"),
+            encoded(&[]),
+            encoded(&["1"]),
+            encoded(&["x", "5"]),
+            encoded(&["-1", "5"]),
+            encoded(&["1", "5", ""]),
+            encoded(&["1", "5", "6", "x"]),
+            encoded(&["1", "5", "6", "c", "7"]),
+            encoded(&["1", "5", "6", "c", "7", "alice"]),
+            encoded(&["1", "5", "6", "g", "p2p|alice"]),
+            encoded(&["1", "5", "6", "g", "team|1", ""]),
         ] {
             assert!(text.parse::<WrittenToken>().is_err(), "{text:?}");
         }

@@ -36,13 +36,11 @@ impl Source for Script {
             answers.0 += 1;
             answers.1.get(answers.0 - 1).cloned()
         };
-        match known {
-            Some(found) => found,
-            None => {
-                *self.next.lock().unwrap() = Some(read);
-                poll_fn(|_| Poll::Pending).await
-            }
+        if let Some(found) = known {
+            return found;
         }
+        *self.next.lock().unwrap() = Some(read);
+        poll_fn(|_| Poll::Pending).await
     }
 
     fn memberships_first(&self) -> bool {

@@ -101,7 +101,7 @@ pub(crate) fn run(seed: u64) -> Result<(), String> {
     }
     pending.sort_by(|a, b| a.0.total_cmp(&b.0));
     let rest = pending.last().map_or(BASE, |(done, _)| *done);
-    let mut passes: Vec<f64> = (0..1 + dice.next() % 6).map(|_| BASE + dice.between(0.0, 45.0)).collect();
+    let mut passes: Vec<f64> = (0..=dice.next() % 6).map(|_| BASE + dice.between(0.0, 45.0)).collect();
     passes.sort_by(f64::total_cmp);
     let running = Running(Mutex::new(State { world: World::default(), pending, moment: BASE, dice }));
     let (mut copy, mut position) = (Copy::new(), Pass::after(ms(BASE - 30.0)));
