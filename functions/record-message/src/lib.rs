@@ -9,8 +9,8 @@
 //! - it comes from more than 5 minutes ahead: 503, and kept. It may come again, and a feed that gives up loses nothing;
 //! - the database is busy or silent: 503.
 //!
-//! The feed takes 200 and 500 for delivered and repeats what is answered otherwise, so nothing is answered 200 and lost, and
-//! nothing that repeating cannot mend is answered 5xx.
+//! The feed takes 200 and 500 for delivered and repeats what is answered otherwise. So nothing is answered 200 and lost, and nothing
+//! that is wrong with a copy is answered 5xx: only what is wrong with the service, until that is mended.
 
 use std::borrow::Cow;
 
@@ -71,10 +71,9 @@ impl Operation for RecordMessage {
         };
         if let (Some(Outcome::Kept), Some(why)) = (note.outcome, &note.reason) {
             let kept = call.store().kept_copies(&self.kept_copies).keep(body, why, call.now()).await;
-            kept.map_err(|error| match error {
-                KeepError::TooLong => Problem::too_large_to_keep(),
-                KeepError::Store(error) => error.into(),
-            })?;
+            if let Err(error) = kept {
+                return Err(not_kept(call, note, error));
+            }
         }
         call.note(note);
         match fate {
@@ -82,6 +81,21 @@ impl Operation for RecordMessage {
             Fate::Ignored(why) => Ok(Reply::json(&json!({ "ignored": why }))),
             Fate::Kept(why) => Ok(Reply::json(&json!({ "kept": why }))),
             Fate::Early => Err(Problem::unavailable(EARLY)),
+        }
+    }
+}
+
+/// Why a copy that cannot be taken is not kept either.
+fn not_kept(call: &Call<'_>, note: Note, error: KeepError) -> Problem {
+    match error {
+        KeepError::TooLong => {
+            let reason = note.reason.map(|why| format!("too long to be kept: {why}"));
+            call.note(Note { outcome: Some(Outcome::Refused), reason, ..note });
+            Problem::too_large_to_keep()
+        }
+        KeepError::Store(error) => {
+            call.note(Note { msg_id: note.msg_id, ..Note::default() });
+            error.into()
         }
     }
 }
@@ -120,7 +134,7 @@ async fn apply(call: &Call<'_>, effect: &Effect) -> Result<Fate, StoreError> {
         }
         Effect::EditGroup { group, edit } => vec![call.store().group(group, call.now()).edit(edit).await],
         Effect::Group { group, event } => match call.store().group(group, call.now()).apply(event).await {
-            Ok(left_out) => left_out.into_iter().map(|(_, error)| Err(error)).collect(),
+            Ok(left_out) => left_out.into_iter().map(|left_out| Err(left_out.error)).collect(),
             Err(error) => vec![Err(error)],
         },
     };

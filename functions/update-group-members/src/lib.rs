@@ -43,7 +43,7 @@ impl Operation for UpdateGroupMembers {
     }
 }
 
-/// Whose membership could not be written, while all others' was: his partition is full, or his row is damaged.
+/// What could not be written, while all else was: a user's partition is full, or an item is damaged.
 #[derive(Debug, Serialize)]
 struct Outcome {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -52,17 +52,23 @@ struct Outcome {
 
 #[derive(Debug, Serialize)]
 struct Failure {
-    account: String,
+    /// Whose row; none is the group's own item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     code: u16,
     detail: &'static str,
 }
 
 impl Outcome {
     fn new(left_out: Vec<LeftOut>) -> Self {
-        let failure = |(account, error): LeftOut| Failure {
-            account: account.to_string(),
+        let failure = |LeftOut { account, error }| Failure {
+            detail: if account.is_some() {
+                "the account's own row cannot be written"
+            } else {
+                "the group's own item cannot be written"
+            },
+            account: account.map(|account| account.to_string()),
             code: Problem::from(error).code(),
-            detail: "the account's own row cannot be written",
         };
         Self { failed: left_out.into_iter().map(failure).collect() }
     }

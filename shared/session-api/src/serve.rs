@@ -193,7 +193,7 @@ impl<O: Operation> Ready<O> {
         }
         result.map_err(|problem| {
             // Whoever finds the address may call it; only a call that is signed somehow tells that the feed has a problem.
-            if problem.status() == 413 || (problem.status() == 403 && call.header("CheckSum").is_some()) {
+            if [403, 413].contains(&problem.status()) && call.header("CheckSum").is_some() {
                 call.note(Note { outcome: Some(Outcome::Refused), ..Note::default() });
             }
             problem.repeatable()

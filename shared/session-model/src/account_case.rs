@@ -6,7 +6,8 @@ use crate::{Account, GroupId, InvalidValue, SessionId};
 
 /// Whether accounts and team ids are taken as they are written, or with their ASCII letters in lower case. Accounts are compared
 /// bytewise; Yunxin stores them in lower case, and the app's tokens may not. The rule is for whatever a caller writes: the
-/// token's claim, paths, bodies, copies. What the service wrote itself, as a cursor, has it behind it.
+/// token's claim, paths, bodies, copies. Cursors and sync tokens, which the service wrote itself, are
+/// taken as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccountCase {
     /// As they are written.

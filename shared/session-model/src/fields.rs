@@ -58,7 +58,7 @@ impl Fields {
         self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").of(name))
     }
 
-    /// A required time, as a text or a number, one that a clock can have said by `now`.
+    /// A required time, as a text or a number: not before 2000, and not more than 5 minutes after `now`.
     pub fn time(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
         let text = match self.value(name) {
             None => return Err(InvalidValue::new("is required").of(name)),

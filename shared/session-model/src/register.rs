@@ -53,6 +53,17 @@ pub struct Register {
     pub last_msg: Option<LastMsg>,
 }
 
+impl Entry {
+    /// The `updateTime` of a session that shows this: the time of the message, or of the recall.
+    #[must_use]
+    pub fn update_time(&self) -> Timestamp {
+        match self.last_msg {
+            LastMsg::Message(_) => self.position.time,
+            LastMsg::Recall { at, .. } => at,
+        }
+    }
+}
+
 impl Register {
     /// A deleted session at this position.
     #[must_use]

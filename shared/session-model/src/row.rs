@@ -24,15 +24,15 @@ pub struct Row {
 
 impl Row {
     /// Merges what a copy of the feed says, at `now`; answers whether that changed the row.
-    pub fn record(&mut self, entry: Entry, now: Timestamp) -> bool {
-        let applies = self.edits.merge(&mut self.register, entry.into());
-        if applies {
-            self.placeholder = None;
-            if !self.update_time().is_some_and(|time| shows_by_itself(time, now)) {
-                self.change_time = Some(now);
-            }
+    pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
+        if !self.edits.merge(&mut self.register, entry.clone().into()) {
+            return self.edits.forget(entry);
         }
-        applies
+        self.placeholder = None;
+        if !shows_by_itself(entry.update_time(), now) {
+            self.change_time = Some(now);
+        }
+        true
     }
 
     /// Merges an edit, at `now`; answers whether that changed the row.
@@ -115,14 +115,16 @@ mod tests {
     #[test]
     fn only_what_is_newer_than_the_tombstone_revives_a_deleted_session() {
         let mut row = Row::default();
-        row.record(message(10), NOW);
+        row.record(&message(10), NOW);
         row.delete(NOW);
         assert_eq!(shown(&row), None);
         assert!(
-            !row.record(message(10), NOW) && !row.record(message(9), NOW) && !row.record(recall(10, 50), NOW)
+            !row.record(&message(10), NOW)
+                && !row.record(&message(9), NOW)
+                && !row.record(&recall(10, 50), NOW)
         );
         assert_eq!(shown(&row), None);
-        assert!(row.record(recall(11, 50), NOW));
+        assert!(row.record(&recall(11, 50), NOW));
         assert_eq!(shown(&row), Some(50));
     }
 
@@ -131,24 +133,24 @@ mod tests {
         let mut row = Row::default();
         row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
         assert_eq!(shown(&row), Some(100));
-        row.record(message(10), NOW);
+        row.record(&message(10), NOW);
         assert_eq!(shown(&row), Some(10), "a placeholder gives way to a late message");
-        row.record(recall(10, 50), NOW);
-        row.record(message(11), NOW);
+        row.record(&recall(10, 50), NOW);
+        row.record(&message(11), NOW);
         assert_eq!(shown(&row), Some(11), "so does a notice to a newer message");
     }
 
     #[test]
     fn an_ext_does_not_move_a_live_session_and_goes_with_a_deleted_one() {
         let mut row = Row::default();
-        row.record(message(10), NOW);
+        row.record(&message(10), NOW);
         row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
         assert_eq!((shown(&row), row.ext.text()), (Some(10), Some("mine")));
         row.delete(NOW);
         assert_eq!(row.ext.text(), None);
         row.set_ext("again".parse().unwrap(), Timestamp::from_millis(200));
         assert_eq!(shown(&row), Some(200));
-        assert!(!row.record(message(10), NOW), "the tombstone still holds under the placeholder");
+        assert!(!row.record(&message(10), NOW), "the tombstone still holds under the placeholder");
     }
 
     #[test]
@@ -157,16 +159,16 @@ mod tests {
         let at = Timestamp::from_millis;
         let stamped = |change: &dyn Fn(&mut Row)| {
             let mut row = Row::default();
-            row.record(message(10), NOW);
+            row.record(&message(10), NOW);
             assert_eq!(row.change_time, None, "a message on time shows by itself");
             change(&mut row);
             row.change_time
         };
-        assert_eq!(stamped(&|row| _ = row.record(message(11), at(11 + LATE))), None, "just on time");
-        assert_eq!(stamped(&|row| _ = row.record(message(11), at(12 + LATE))), Some(at(12 + LATE)), "late");
-        assert_eq!(stamped(&|row| _ = row.record(recall(10, 20), at(20))), None);
-        assert_eq!(stamped(&|row| _ = row.record(recall(10, 20), at(21 + LATE))), Some(at(21 + LATE)));
-        assert_eq!(stamped(&|row| _ = row.record(message(9), at(12 + LATE))), None, "nothing changes");
+        assert_eq!(stamped(&|row| _ = row.record(&message(11), at(11 + LATE))), None, "just on time");
+        assert_eq!(stamped(&|row| _ = row.record(&message(11), at(12 + LATE))), Some(at(12 + LATE)), "late");
+        assert_eq!(stamped(&|row| _ = row.record(&recall(10, 20), at(20))), None);
+        assert_eq!(stamped(&|row| _ = row.record(&recall(10, 20), at(21 + LATE))), Some(at(21 + LATE)));
+        assert_eq!(stamped(&|row| _ = row.record(&message(9), at(12 + LATE))), None, "nothing changes");
         assert_eq!(stamped(&|row| row.delete(at(20))), Some(at(20)));
         assert_eq!(stamped(&|row| row.set_ext("x".parse().unwrap(), at(20))), Some(at(20)));
     }
@@ -178,7 +180,7 @@ mod tests {
             let mut merged = None;
             for register in history {
                 let Some(last_msg) = register.last_msg.clone() else { continue };
-                row.record(Entry { position: register.position.clone(), last_msg }, NOW);
+                row.record(&Entry { position: register.position.clone(), last_msg }, NOW);
                 merged = Some(Register::merge(merged, register));
             }
             prop_assert_eq!(row, Row { register: merged, ..Row::default() });

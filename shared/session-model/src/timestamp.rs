@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::InvalidValue;
+use crate::{InvalidValue, json_object::is_digits};
 
 /// A point in time: milliseconds since 1970-01-01T00:00Z, from 0 to 2^53 - 1 (what a JSON number holds exactly).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         // Digits alone: `u64::from_str` would also take a sign.
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = is_digits(text);
         match text.parse::<u64>() {
             Ok(millis) if digits && millis <= Self::MAX.0 => Ok(Self(millis)),
             _ => Err(InvalidValue::new(

@@ -58,7 +58,8 @@ impl ChangeReads for Sessions<'_> {
             .query(BY_CHANGE_TIME)
             .key_condition_expression("userId = :user AND changeTime BETWEEN :from AND :to")
             .expression_attribute_values(":from", n(from))
-            .expression_attribute_values(":to", n(to))
+            // Not to start from a key that lies on the bound itself, which DynamoDB may refuse.
+            .expression_attribute_values(":to", n(to.later_by(1)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let start = after.map(|key| self.place(CHANGE_TIME, key));
         let output = request.set_exclusive_start_key(start).send().await?;
@@ -68,9 +69,11 @@ impl ChangeReads for Sessions<'_> {
             let time = item.number(CHANGE_TIME)?.ok_or(StoreError::MalformedItem(CHANGE_TIME))?;
             Ok(ChangeKey { time: Timestamp::from_millis(time), session_id: item::session_id(&item)? })
         };
-        let keys =
-            output.items.unwrap_or_default().into_iter().map(key).collect::<Result<_, StoreError>>()?;
-        Ok(Keys { keys, more })
+        let items = output.items.unwrap_or_default().into_iter();
+        let mut keys = items.map(key).collect::<Result<Vec<_>, StoreError>>()?;
+        let found = keys.len();
+        keys.retain(|key| key.time <= to);
+        Ok(Keys { more: more && keys.len() == found, keys })
     }
 
     async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Row>, StoreError> {
@@ -93,12 +96,14 @@ impl ChangeReads for Sessions<'_> {
         let request = self
             .query(BY_UPDATE_TIME)
             .key_condition_expression("userId = :user AND updateTime >= :least")
-            .expression_attribute_values(":least", n(least_update_time))
+            .expression_attribute_values(":least", n(least_update_time.earlier_by(1)))
             .scan_index_forward(false)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let start = after.map(|key| self.place(UPDATE_TIME, key));
-        let Rows { rows, next } = self.send_query(request, start).await?;
-        Ok(UpdatedRows { rows, more: next.is_some() })
+        let Rows { mut rows, next } = self.send_query(request, start).await?;
+        let found = rows.len();
+        rows.retain(|(_, row)| row.update_time() >= Some(least_update_time));
+        Ok(UpdatedRows { more: next.is_some() && rows.len() == found, rows })
     }
 
     async fn memberships(&self) -> Result<Memberships, StoreError> {

@@ -26,24 +26,25 @@ const EVERY_MS: u64 = 60_000;
 pub struct ClockCheck {
     now: fn() -> Timestamp,
     tell: fn(i64),
-    next_ms: Arc<AtomicU64>,
+    last_ms: Arc<AtomicU64>,
 }
 
 impl ClockCheck {
     /// A check of the clock `now`, that tells by how many milliseconds it is ahead when that is too much.
     #[must_use]
     pub fn new(now: fn() -> Timestamp, tell: fn(i64)) -> Self {
-        Self { now, tell, next_ms: Arc::default() }
+        Self { now, tell, last_ms: Arc::default() }
     }
 
     /// Whether it is time to check, at `now`.
     fn is_due(&self, now: Timestamp) -> bool {
-        let (now, next) = (now.as_millis(), self.next_ms.load(Ordering::Relaxed));
-        if now < next {
-            return false;
+        let now = now.as_millis();
+        // It is the clock in question that tells the time, and it may step back.
+        let is_due = now.abs_diff(self.last_ms.load(Ordering::Relaxed)) >= EVERY_MS;
+        if is_due {
+            self.last_ms.store(now, Ordering::Relaxed);
         }
-        self.next_ms.store(now + EVERY_MS, Ordering::Relaxed);
-        true
+        is_due
     }
 }
 
@@ -102,8 +103,9 @@ mod tests {
     #[test]
     fn it_is_checked_once_a_minute() {
         let check = ClockCheck::new(Timestamp::default, |_| {});
-        let due = [0, 1, 59_999, 60_000, 60_001, 200_000].map(|ms| check.is_due(Timestamp::from_millis(ms)));
-        assert_eq!(due, [true, false, false, true, false, true]);
+        let times = [500_000, 500_001, 559_999, 560_000, 560_001, 700_000, 300_000];
+        let due = times.map(|ms| check.is_due(Timestamp::from_millis(ms)));
+        assert_eq!(due, [true, false, false, true, false, true, true], "also when it has stepped back");
     }
 
     /// Answers every request so, at a time of its own.

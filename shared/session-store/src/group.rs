@@ -32,13 +32,19 @@ pub struct Group<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// A user whose row of a group cannot be written, and why.
-pub type LeftOut = (Account, StoreError);
+/// An item that an event is about and that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Whose row of the group it is; none is the group's head.
+    pub account: Option<Account>,
+    /// Why.
+    pub error: StoreError,
+}
 
 impl Group<'_> {
     /// Applies what happens in the group. A message that says nothing new of the members is one write.
     ///
-    /// Whose row cannot be written, now or later (see [`StoreError::is_of_one_item`]), does not hold up the others: he is left
+    /// An item that cannot be written, now or later (see [`StoreError::is_of_one_item`]), does not hold up the others: it is left
     /// out and told.
     pub async fn apply(&self, event: &GroupEvent) -> Result<Vec<LeftOut>, StoreError> {
         let items = Items { group: self, left_out: Mutex::default() };
@@ -73,28 +79,32 @@ struct Items<'a> {
 }
 
 impl Items<'_> {
-    async fn write_row(&self, user: Account, write: RowWrite) -> Result<(Account, Written<Row>), StoreError> {
-        let written = match self.group.write_row(&user, &write).await {
-            Err(error) if error.is_of_one_item() => {
-                let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-                if !left_out.iter().any(|(account, _)| *account == user) {
-                    left_out.push((user.clone(), error));
-                }
-                Written::Done
-            }
-            written => written?,
+    /// What came of a write. An item that will never be written counts as done, and is told in the end.
+    fn or_left_out<T>(
+        &self,
+        account: Option<&Account>,
+        written: Result<Written<T>, StoreError>,
+    ) -> Result<Written<T>, StoreError> {
+        let error = match written {
+            Err(error) if error.is_of_one_item() => error,
+            written => return written,
         };
+        let mut left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if !left_out.iter().any(|known| known.account.as_ref() == account) {
+            left_out.push(LeftOut { account: account.cloned(), error });
+        }
+        Ok(Written::Done)
+    }
+
+    async fn write_row(&self, user: Account, write: RowWrite) -> Result<(Account, Written<Row>), StoreError> {
+        let written = self.or_left_out(Some(&user), self.group.write_row(&user, &write).await)?;
         Ok((user, written))
     }
-}
 
-impl GroupItems for Items<'_> {
-    type Error = StoreError;
-
-    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, StoreError> {
-        let item = HeadItem { group: self.group, write: Some(&write) };
-        let written = item.update(head_update(&write, self.group.now)).await?;
-        let written = match &write {
+    async fn merge_head(&self, write: &HeadWrite) -> Result<Written<Head>, StoreError> {
+        let item = HeadItem { group: self.group, write: Some(write) };
+        let written = item.update(head_update(write, self.group.now)).await?;
+        let written = match write {
             // What they show may depend on edits.
             HeadWrite::Record(_) | HeadWrite::RecordListed { .. } => {
                 record(&item, written, |held| write.apply(&mut held.value, self.group.now)).await?
@@ -106,13 +116,21 @@ impl GroupItems for Items<'_> {
             Written::Refused(held) => Written::Refused(held.value),
         })
     }
+}
+
+impl GroupItems for Items<'_> {
+    type Error = StoreError;
+
+    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, StoreError> {
+        self.or_left_out(None, self.merge_head(&write).await)
+    }
 
     async fn write_rows(
         &self,
         writes: Vec<(Account, RowWrite)>,
     ) -> Result<Vec<(Account, Written<Row>)>, StoreError> {
         let writes = writes.into_iter().map(|(user, write)| self.write_row(user, write));
-        // All of them also when one fails: what is written need not be written by the repeat.
+        // All of them also when one fails: one user does not hold up the others.
         let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
         written.into_iter().collect()
     }
@@ -142,7 +160,7 @@ impl MessageItem for HeadItem<'_> {
     async fn read(&self) -> Result<Held<Head>, StoreError> {
         let Group { store, id, .. } = *self.group;
         let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
-        merged::head(store.read(&store.groups_table, key).await?.unwrap_or_default())
+        merged::head(store.read(&store.groups_table, key, true, None).await?.unwrap_or_default())
     }
 
     async fn replace(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use session_model::{GroupId, Head};
 
 use crate::{
@@ -23,18 +23,9 @@ impl Store {
     /// The head of a group; none before its first message or change of members. Read eventually, or strongly where a write
     /// depends on it.
     pub(crate) async fn head(&self, group: &GroupId, strongly: bool) -> Result<Option<Head>, StoreError> {
-        let output = self
-            .client
-            .get_item()
-            .table_name(&*self.groups_table)
-            .key(GROUP_ID, s(group.as_str()))
-            .projection_expression(SHOWN)
-            .consistent_read(strongly)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await?;
-        self.meter.add_read(output.consumed_capacity());
-        output.item.map(|mut item| item::head(&mut item)).transpose()
+        let key = Item::from([(GROUP_ID.to_owned(), s(group.as_str()))]);
+        let item = self.read(&self.groups_table, key, strongly, Some(SHOWN)).await?;
+        item.map(|mut item| item::head(&mut item)).transpose()
     }
 
     /// The heads of up to [`PER_REQUEST`] groups, those that exist. Read eventually: half a unit each.

@@ -13,10 +13,24 @@ use crate::{Store, StoreError, item::Item};
 const MAX_TRIES: u32 = 6;
 
 impl Store {
-    /// An item, read strongly; none when it is absent.
-    pub(crate) async fn read(&self, table: &str, key: Item) -> Result<Option<Item>, StoreError> {
-        let request = self.client.get_item().table_name(table).set_key(Some(key)).consistent_read(true);
-        let output = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
+    /// An item, or those attributes of it; none when it is absent.
+    pub(crate) async fn read(
+        &self,
+        table: &str,
+        key: Item,
+        strongly: bool,
+        attributes: Option<&str>,
+    ) -> Result<Option<Item>, StoreError> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(table)
+            .set_key(Some(key))
+            .set_projection_expression(attributes.map(str::to_owned))
+            .consistent_read(strongly)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await?;
         self.meter.add_read(output.consumed_capacity());
         Ok(output.item)
     }

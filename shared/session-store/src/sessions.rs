@@ -1,8 +1,8 @@
 //! One user's sessions: get, set ext, delete, record.
 
 use session_model::{
-    Account, Edit, Entry, Ext, GroupId, LastMsg, Membership, MessageItem, Position, RecentSession, Row,
-    SessionId, Timestamp, Written, record, shows_by_itself,
+    Account, Edit, Entry, Ext, GroupId, Membership, MessageItem, Position, RecentSession, Row, SessionId,
+    Timestamp, Written, record, shows_by_itself,
 };
 
 use crate::{
@@ -88,7 +88,7 @@ impl Sessions<'_> {
     pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
         let item = RowItem { sessions: self, id, now };
         let written = item.update(Update::record(entry, stamp_of_row(entry, now))).await?;
-        record(&item, written, |held| held.value.record(entry.clone(), now)).await?;
+        record(&item, written, |held| held.value.record(entry, now)).await?;
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Sessions<'_> {
 
     /// Everything the user's row of the session holds, also under a deleted one, but for edits. Read strongly.
     async fn row(&self, id: &SessionId) -> Result<Option<Row>, StoreError> {
-        let item = self.store.read(&self.store.sessions_table, self.key(id)).await?;
+        let item = self.store.read(&self.store.sessions_table, self.key(id), true, None).await?;
         item.map(|mut item| item::row(&mut item)).transpose()
     }
 
@@ -136,11 +136,7 @@ impl Sessions<'_> {
 
 /// The stamp of what is recorded on a user's row: none where its `updateTime` shows it.
 pub(crate) fn stamp_of_row(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
-    let update_time = match &entry.last_msg {
-        LastMsg::Message(_) => entry.position.time,
-        LastMsg::Recall { at, .. } => *at,
-    };
-    (!shows_by_itself(update_time, now)).then_some(now)
+    (!shows_by_itself(entry.update_time(), now)).then_some(now)
 }
 
 /// A user's row of a p2p session.
@@ -165,7 +161,8 @@ impl MessageItem for RowItem<'_> {
 
     async fn read(&self) -> Result<Held<Row>, StoreError> {
         let store = self.sessions.store;
-        merged::row(store.read(&store.sessions_table, self.sessions.key(self.id)).await?.unwrap_or_default())
+        let item = store.read(&store.sessions_table, self.sessions.key(self.id), true, None).await?;
+        merged::row(item.unwrap_or_default())
     }
 
     async fn replace(&self, before: &Held<Row>, after: &Held<Row>) -> Result<Written<Held<Row>>, StoreError> {

@@ -3,7 +3,7 @@
 //! `Sessions` holds a row per user and session, `Groups` one item per group, its head, `KeptCopies` the signed copies that could
 //! not be taken.
 
-use session_model::Timestamp;
+use session_model::{SyncToken, Timestamp};
 
 /// Partition key, S: the user whose row it is.
 pub const USER_ID: &str = "userId";
@@ -68,6 +68,8 @@ pub const RECEIVED_AT: &str = "receivedAt";
 
 /// How long a deleted session's position stays as a tombstone: longer than any copy is on its way, and than a device stays away.
 pub(crate) const TOMBSTONE_DAYS: u64 = 31;
+/// A sync token never meets a tombstone that is gone.
+const _: () = assert!(TOMBSTONE_DAYS > SyncToken::MAX_AGE_DAYS);
 /// How long a copy is kept.
 pub(crate) const KEPT_DAYS: u64 = 30;
 

@@ -64,12 +64,11 @@ impl Update {
     /// The merge rule: what a copy of the feed says, if that supersedes what the item holds, and no edits are known. The same for
     /// a user's row and for a group's head; a head never expires. Stamped where that is wanted.
     pub(crate) fn record(entry: &Entry, stamp: Option<Timestamp>) -> Self {
-        let (text, last_msg_type, update_time, condition) = match &entry.last_msg {
-            LastMsg::Message(text) => (text, LastMsgType::Message, entry.position.time, OLDER.to_owned()),
-            LastMsg::Recall { at, notice } => (
+        let (text, last_msg_type, condition) = match &entry.last_msg {
+            LastMsg::Message(text) => (text, LastMsgType::Message, OLDER.to_owned()),
+            LastMsg::Recall { notice, .. } => (
                 notice,
                 LastMsgType::Recall,
-                *at,
                 format!(
                     "{OLDER} OR (msgTime = :t AND msgId = :id AND \
                      (lastMsgType = :message OR (lastMsgType = :type AND updateTime < :u)))"
@@ -83,7 +82,7 @@ impl Update {
             .only_if("attribute_not_exists(edits)")
             .with(":m", s(text.plain()))
             .with(":type", n(last_msg_type.as_number()))
-            .with(":u", n(update_time))
+            .with(":u", n(entry.update_time()))
             .with(":t", n(entry.position.time))
             .with(":id", s(entry.position.id.as_str()));
         let update = match stamp {

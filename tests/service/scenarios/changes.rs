@@ -1,20 +1,15 @@
 //! What has changed: a device's copy that stays right.
 
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
-use serde_json::{Value, json};
-use session_local::clock;
-use tokio::{runtime::Handle, task::block_in_place};
+use serde_json::json;
 
 use crate::{
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, on_time, recall,
+        with,
     },
     device::Device,
     scenarios,
-    test::{Answer, Test, User, super_team, team},
+    test::{Test, User, super_team, team},
 };
 
 scenarios![
@@ -29,10 +24,7 @@ scenarios![
     sessions_may_come_without_their_messages,
     a_page_ends_before_its_text_is_too_long,
     a_session_called_changes_is_none,
-    random_histories_reach_devices,
 ];
-scenarios![ON_ONE_MACHINE: what_changes_cost, what_happens_on_time_costs_what_it_did];
-scenarios![EMBEDDED_ONLY: what_an_idle_pull_costs];
 scenarios![ONCE: another_epoch_ends_all_tokens];
 
 async fn two_devices_of_one_user_agree(t: Test) {
@@ -236,7 +228,7 @@ async fn a_page_ends_before_its_text_is_too_long(t: Test) {
     for number in 0..90 {
         // Quotes are escaped twice.
         let copy = message(&t.user("friend"), &bob, number);
-        t.deliver([&crate::copies::with(copy, "body", "\"".repeat(19_000))]).await;
+        t.deliver([&with(copy, "body", "\"".repeat(19_000))]).await;
     }
     assert_eq!(device.pull().await, 2);
     assert_eq!(device.sessions, device.full_list().await);
@@ -246,151 +238,4 @@ async fn a_session_called_changes_is_none(t: Test) {
     let bob = t.user("bob");
     bob.try_changes("").await.is_problem(400, "since is required");
     bob.try_delete("changes").await.is_problem(400, "sessionId must be one of");
-}
-
-/// Something that happens to Bob's list, or a pull of one of his devices.
-#[derive(Clone, Debug)]
-enum Step {
-    Message { friend: usize, at: u64, on_time: bool },
-    Recall { friend: usize, at: u64, on_time: bool },
-    Edit { friend: usize, at: u64, later: u64 },
-    Delete { session: usize },
-    SetExt { session: usize, text: &'static str },
-    GroupMessage { at: u64, listed: Option<bool>, on_time: bool },
-    Members { at: u64, joins: bool },
-    Page { device: usize },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let (friend, session) = (0..2_usize, 0..3_usize);
-    prop_oneof![
-        3 => (friend.clone(), 0..6u64, any::<bool>())
-            .prop_map(|(friend, at, on_time)| Step::Message { friend, at, on_time }),
-        1 => (friend.clone(), 0..6u64, any::<bool>())
-            .prop_map(|(friend, at, on_time)| Step::Recall { friend, at, on_time }),
-        2 => (friend, 0..6u64, 1..4u64).prop_map(|(friend, at, later)| Step::Edit { friend, at, later }),
-        2 => session.clone().prop_map(|session| Step::Delete { session }),
-        1 => (session, prop::sample::select(vec!["", "x", "y"]))
-            .prop_map(|(session, text)| Step::SetExt { session, text }),
-        3 => (0..6u64, proptest::option::of(any::<bool>()), any::<bool>())
-            .prop_map(|(at, listed, on_time)| Step::GroupMessage { at: at * 3, listed, on_time }),
-        1 => (0..6u64, any::<bool>()).prop_map(|(at, joins)| Step::Members { at: at * 3 + 1, joins }),
-        4 => (0..2_usize).prop_map(|device| Step::Page { device }),
-    ]
-}
-
-async fn random_histories_reach_devices(t: Test) {
-    let mut runner = TestRunner::new(Config { cases: 30, failure_persistence: None, ..Config::default() });
-    let outcome = block_in_place(|| {
-        runner.run(&prop::collection::vec(step(), 1..30), |history| {
-            Handle::current().block_on(reaches_devices(&t, &history)).map_err(TestCaseError::fail)
-        })
-    });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
-}
-
-async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
-    let bob = t.user("bob");
-    let (friends, group) = ([t.user("alice"), t.user("carol")], team());
-    let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
-    let mut devices = [Device::new(&bob, 1).await, Device::new(&bob, 100).await];
-    let say = async |copy: Value, is_on_time: bool| {
-        t.deliver([&if is_on_time { on_time(copy) } else { copy }]).await;
-    };
-    for step in history {
-        match *step {
-            Step::Message { friend, at, on_time } => say(message(&friends[friend], &bob, at), on_time).await,
-            Step::Recall { friend, at, on_time } => {
-                say(recall(&friends[friend], &bob, at, at + 3), on_time).await;
-            }
-            Step::Edit { friend, at, later } => {
-                say(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
-            }
-            Step::Delete { session } => drop(bob.try_delete(&sessions[session]).await.ok()),
-            Step::SetExt { session, text } => {
-                bob.patch(&sessions[session], &json!({ "ext": text })).await.ok();
-            }
-            Step::GroupMessage { at, listed, on_time } => {
-                let copy = group_message(&friends[0], &group, at);
-                let members: &[&User] =
-                    if listed == Some(true) { &[&bob, &friends[0]] } else { &[&friends[0]] };
-                say(if listed.is_some() { listing(copy, members) } else { copy }, on_time).await;
-            }
-            Step::Members { at, joins: true } => t.patch_members(&group, at, &[&bob], &[]).await,
-            Step::Members { at, joins: false } => t.patch_members(&group, at, &[], &[&bob]).await,
-            Step::Page { device } => {
-                let page = devices[device].page(&devices[device].token).await;
-                devices[device].apply(&page);
-            }
-        }
-    }
-    for device in &mut devices {
-        // A pass under way ends; the next one tells what it missed.
-        device.pull().await;
-        device.check().await?;
-    }
-    Ok(())
-}
-
-async fn units(t: &Test, answer: Answer) -> (f64, f64) {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    super::capacity::units(t, &answer).await
-}
-
-async fn what_changes_cost(t: Test) {
-    let (alice, bob) = t.alice_and_bob();
-    let id = alice.session_id();
-    let written = async |copy: Value| units(&t, t.post(&copy).await).await.1;
-    assert_eq!(written(message(&alice, &bob, 2)).await, 2.0 * 3.0, "late, two new rows");
-    assert_eq!(written(message(&alice, &bob, 3)).await, 2.0 * 5.0, "late, two known rows");
-    assert_eq!(written(recall(&alice, &bob, 3, 9)).await, 2.0 * 5.0, "a late recall");
-    assert_eq!(written(message(&alice, &bob, 1)).await, 2.0, "not newer");
-    assert_eq!(
-        units(&t, bob.patch(&id, &json!({"ext": "x"})).await).await,
-        (0.0, 4.0),
-        "set ext, stamped before"
-    );
-    assert_eq!(units(&t, bob.try_delete(&id).await).await, (0.0, 4.0), "delete, stamped before");
-    let (carol, dave) = (t.user("carol"), t.user("dave"));
-    t.deliver([&on_time(message(&carol, &dave, 1))]).await;
-    assert_eq!(
-        units(&t, dave.patch(&carol.session_id(), &json!({"ext": "x"})).await).await,
-        (0.0, 3.0),
-        "set ext, the first stamp"
-    );
-    t.deliver([&on_time(message(&dave, &carol, 2))]).await;
-    assert_eq!(
-        units(&t, carol.try_delete(&dave.session_id()).await).await,
-        (0.0, 3.0),
-        "delete, the first stamp"
-    );
-}
-
-async fn what_happens_on_time_costs_what_it_did(t: Test) {
-    let (alice, bob) = t.alice_and_bob();
-    let written = async |copy: Value| units(&t, t.post(&on_time(copy)).await).await;
-    assert_eq!(written(message(&alice, &bob, 2)).await, (0.0, 2.0 * 2.0), "two new rows");
-    assert_eq!(written(message(&alice, &bob, 3)).await, (0.0, 2.0 * 3.0), "two known rows");
-    bob.set_ext(&alice, "x").await;
-    assert_eq!(written(message(&alice, &bob, 4)).await, (0.0, 2.0 * 3.0), "after a stamp, too");
-    assert_eq!(written(recall(&alice, &bob, 4, 9)).await, (0.0, 2.0 * 3.0), "a recall");
-    let item = t.item(&bob, &alice.session_id()).await.unwrap();
-    assert!(item["changeTime"].is_object(), "the stamp stays");
-    let other = t.item(&alice, &bob.session_id()).await.unwrap();
-    assert_eq!(other.get("changeTime"), None, "and there is none where nothing was late");
-}
-
-async fn what_an_idle_pull_costs(t: Test) {
-    let (alice, bob) = t.alice_and_bob();
-    let device = Device::new(&bob, 100).await;
-    let idle = async || units(&t, bob.try_changes(&format!("since={}", device.token)).await).await;
-    assert_eq!(idle().await, (3.0, 0.0), "three empty queries");
-    t.deliver([&on_time(message(&alice, &bob, 1))]).await;
-    assert_eq!(idle().await, (3.0, 0.0), "a row on time is in one of them");
-    t.deliver([&message(&t.user("carol"), &bob, 1)]).await;
-    assert_eq!(idle().await, (4.0, 0.0), "a stamped row is read");
-    t.patch_members(&super_team(), clock::now_ms() - T0 - 3_600_000, &[&bob], &[]).await;
-    assert_eq!(idle().await, (5.5, 0.0), "a group: its row, which is stamped, and half a unit for its head");
 }

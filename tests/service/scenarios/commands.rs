@@ -7,9 +7,11 @@ use session_local::dynamodb::DynamoDb;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    task::JoinSet,
     time::timeout,
 };
 
+use super::drift::template;
 use crate::{scenarios, test::Test};
 
 scenarios![
@@ -17,6 +19,7 @@ scenarios![
     every_command_explains_itself,
     a_command_without_a_service_says_so,
     data_is_kept_in_a_folder_until_it_expires,
+    a_folder_of_another_version_is_refused,
 ];
 
 fn local(t: &Test, arguments: &[&str]) -> Command {
@@ -144,5 +147,29 @@ async fn data_is_kept_in_a_folder_until_it_expires(t: Test) {
     let sessions = list(&t, ready["url"].as_str().unwrap(), "bob").await;
     assert_eq!(sessions["sessionList"][0]["sessionId"], "p2p|alice");
     stop(service).await;
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A local index cannot be added to a table, and without it changes would be told wrongly.
+async fn a_folder_of_another_version_is_refused(t: Test) {
+    let folder = std::env::temp_dir().join(format!("session-data-{}", uuid::Uuid::new_v4()));
+    let mut tables = template().tables;
+    for table in &mut tables {
+        if let Some(indexes) = table.create["LocalSecondaryIndexes"].as_array_mut() {
+            indexes.retain(|index| index["IndexName"] != "byChangeTime");
+            let attributes = table.create["AttributeDefinitions"].as_array_mut().unwrap();
+            attributes.retain(|attribute| attribute["AttributeName"] != "changeTime");
+        }
+    }
+    let mut tasks = JoinSet::new();
+    let before = DynamoDb::embedded(Some(&folder), &mut tasks).await.unwrap();
+    before.create_tables(&tables).await.unwrap();
+    tasks.shutdown().await;
+    let output = local(&t, &["--port", "0", "--data", folder.to_str().unwrap()]).output().await.unwrap();
+    assert!(!output.status.success());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told =
+        "the table SessionsTable was made by another version of the service: it has no index byChangeTime";
+    assert!(error.contains(told), "{error}");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use session_local::clock;
 
 use crate::{
-    copies::{T0, group_message, listing, message, notification, recall, with, without},
+    copies::{T0, edit, group_message, listing, message, notification, recall, with, without},
     scenarios,
     test::{Test, User, super_team, team},
 };
@@ -252,11 +252,12 @@ async fn a_copy_from_ahead_is_kept_and_may_come_again(t: Test) {
     for copy in [
         with(message(&alice, &bob, 2), "msgTimestamp", minutes_ahead(10)),
         with(recall, "deleteTime", minutes_ahead(23 * 60)),
+        with(edit(&alice, &bob, 1, 2, "better"), "modifyTime", minutes_ahead(10)),
     ] {
         t.post(&copy).await.is_problem(503, "a time of the copy is more than 5 minutes ahead");
         let body = copy.to_string().into_bytes();
         assert_eq!(t.kept(&body).await.map(|(_, body)| body), Some(body));
-        assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m1");
+        assert_eq!(bob.last_msg(&alice).await["body"], "text 1");
     }
     t.deliver([&with(message(&alice, &bob, 2), "msgTimestamp", minutes_ahead(3))]).await;
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2", "clocks differ by minutes");

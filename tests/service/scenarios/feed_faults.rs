@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 use session_model::{AccountCase, Effect, Entry, GroupEvent, MessageCopy, NotApplied, Position, Timestamp};
 
 use crate::{
-    copies::{T0, group_message, group_recall, listing, message, notification, recall, with},
+    copies::{
+        T0, edit, group_edit, group_message, group_recall, listing, message, notification, recall, with,
+    },
     fault_proxy::{Fault, FaultProxy},
     scenarios,
     test::{Answer, Test, super_team, team},
@@ -37,7 +39,9 @@ async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
         let carol = t.user("carol");
         proxy.refuse(&bob.account, code);
         is_kept(&behind, &message(&alice, &bob, 1), code).await;
-        assert!(alice.has(&bob).await && !bob.has(&alice).await);
+        is_kept(&behind, &edit(&alice, &bob, 1, 2, "better"), code).await;
+        assert!(!bob.has(&alice).await);
+        assert_eq!(alice.last_msg(&bob).await["body"], "better", "her side is written");
         let team = team();
         let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
         is_kept(&behind, &joins, code).await;
@@ -67,6 +71,12 @@ async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
     let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
     is_kept(&t, &joins, "malformed item: attribute memberRank").await;
     assert_eq!(carol.time_of(&team).await, Some(T0 + 1));
+    let row = json!({"userId": {"S": bob.account}, "sessionId": {"S": alice.session_id()}, "edits": {"S": "no edits"}});
+    put("SessionsTable", row).await;
+    for copy in [message(&alice, &bob, 1), edit(&alice, &bob, 1, 2, "better")] {
+        is_kept(&t, &copy, "malformed item: attribute edits").await;
+    }
+    assert_eq!(alice.last_msg(&bob).await["body"], "better");
     let damaged = super_team();
     put(
         "GroupsTable",
@@ -75,6 +85,16 @@ async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
     .await;
     let copy = listing(group_message(&alice, &damaged, 1), &[&alice]);
     is_kept(&t, &copy, "malformed item: attribute listKey").await;
+    // Who is kicked is one no more, whatever the group's own item says.
+    t.patch_members(&team, 20, &[&carol], &[]).await;
+    put("GroupsTable", json!({"groupId": {"S": team}, "listedAt": {"S": "no time"}})).await;
+    let kick = notification(&alice, &team, 30, 1, &[&carol]);
+    assert!(t.post(&kick).await.ok()["kept"].is_string());
+    assert_eq!(t.item(&carol, &team).await.unwrap().get("memberSince"), None);
+    let change = json!({"groupId": team, "time": T0 + 40, "remove": [bob.account]});
+    let outcome = t.try_update_members(reqwest::Method::PATCH, &team, &change).await.ok();
+    let failure = json!({"code": 500, "detail": "the group's own item cannot be written"});
+    assert_eq!(outcome, json!({ "failed": [failure] }));
 }
 
 async fn a_copy_that_cannot_be_kept_may_come_again(t: Test) {
@@ -197,6 +217,8 @@ async fn a_thousand_mutated_copies_are_applied_or_kept_or_ignored(t: Test) {
             notification(&alice, &group, at, 401, &[&bob]),
             notification(&bob, &group, at, 403, &[]),
             group_recall(&alice, &group, at, at + 1),
+            edit(&alice, &bob, at, at + 1, "better"),
+            group_edit(&alice, &team, at, at + 1, "better"),
         ]
     };
     let mut runner = TestRunner::new_with_rng(

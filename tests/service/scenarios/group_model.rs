@@ -1,28 +1,19 @@
 //! The functions and the engine against a pure reference: whatever order, repetition and lateness the feed's events have
 //! between two actions of a user, everybody ends up seeing what the reference says.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Mutex,
-};
-
-use futures_util::FutureExt;
 use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},
 };
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_model::{
-    Account, Effect, Ext, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Register, Row, RowWrite,
-    SessionId, Timestamp, Written, apply,
-};
+use session_model::{SessionId, Timestamp};
 use tokio::{runtime::Handle, task::block_in_place};
 
+use super::group_reference::{Posted, Reference};
 use crate::{
     copies::{
-        T0, edit, event_of, group_edit, group_message, group_recall, listing, message, notification, now,
-        recall,
+        T0, edit, group_edit, group_message, group_recall, listing, message, notification, now, recall,
     },
     scenarios,
     test::{Test, User, super_team, team},
@@ -108,120 +99,6 @@ fn phases() -> impl Strategy<Value = Vec<Phase>> {
     (phase(0), phase(1), phase(2)).prop_map(|(first, second, third)| vec![first, second, third])
 }
 
-/// The items of the reference, written at once.
-#[derive(Default)]
-struct Reference {
-    rows: Mutex<BTreeMap<(String, SessionId), Row>>,
-    heads: Mutex<BTreeMap<GroupId, Head>>,
-}
-
-struct ReferenceGroup<'a> {
-    items: &'a Reference,
-    group: GroupId,
-}
-
-impl GroupItems for ReferenceGroup<'_> {
-    type Error = ();
-
-    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
-        let mut heads = self.items.heads.lock().unwrap();
-        let head = heads.entry(self.group.clone()).or_default();
-        Ok(if write.apply(head, now()) { Written::Done } else { Written::Refused(head.clone()) })
-    }
-
-    async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
-        let mut rows = self.items.rows.lock().unwrap();
-        let written = writes.into_iter().map(|(user, write)| {
-            let row = rows.entry((user.to_string(), self.group.session_id().clone())).or_default();
-            let answer = if write.apply(row, now()) { Written::Done } else { Written::Refused(row.clone()) };
-            (user, answer)
-        });
-        Ok(written.collect())
-    }
-}
-
-impl Reference {
-    fn on_row(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut Row)) {
-        change(self.rows.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
-    }
-
-    fn hear(&self, posted: &Posted) {
-        let set = |names: &Value| -> BTreeSet<Account> {
-            names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect()
-        };
-        let time = |body: &Value| Timestamp::from_millis(body["time"].as_u64().unwrap());
-        match posted {
-            Posted::Copy(copy) => match event_of(copy).effect {
-                Effect::P2p { rows, entry } => {
-                    for (user, id) in rows {
-                        self.on_row(user.as_str(), &id, |row| _ = row.record(entry.clone(), now()));
-                    }
-                }
-                Effect::Group { group, event } => self.hear_in(&group, &event),
-                Effect::EditP2p { rows, edit } => {
-                    for (user, id) in rows {
-                        self.on_row(user.as_str(), &id, |row| _ = row.edit(&edit, now()));
-                    }
-                }
-                Effect::EditGroup { group, edit } => {
-                    self.heads.lock().unwrap().entry(group).or_default().edit(&edit, now());
-                }
-            },
-            Posted::Patch(id, body) => {
-                let event = GroupEvent::of_changes(time(body), set(&body["add"]), set(&body["remove"]));
-                self.hear_in(&id.parse().unwrap(), &event);
-            }
-            Posted::Put(id, body) => {
-                let id = id.parse().unwrap();
-                self.hear_in(&id, &GroupEvent::of_list(&id, time(body), &set(&body["members"])));
-            }
-        }
-    }
-
-    fn hear_in(&self, group: &GroupId, event: &GroupEvent) {
-        let items = ReferenceGroup { items: self, group: group.clone() };
-        assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(())), "{event:?}");
-    }
-
-    fn delete(&self, user: &str, id: &SessionId) {
-        self.on_row(user, id, |row| {
-            let Some(group) = id.group() else { return row.delete(now()) };
-            let heads = self.heads.lock().unwrap();
-            let head = heads.get(&group);
-            let seen =
-                head.and_then(|head| head.position_seen_by(&group, &user.parse().unwrap(), row)).cloned();
-            if row.update_time().is_none() && seen.is_none() {
-                return;
-            }
-            let own = row.register.take().map(|held| held.position);
-            row.register = own.max(seen).map(Register::tombstone);
-            row.placeholder = None;
-            row.ext = Ext::default();
-        });
-    }
-
-    /// What the user sees of the session, as the service would answer it.
-    fn seen(&self, user: &str, id: &SessionId) -> Value {
-        let row = self.rows.lock().unwrap().get(&(user.to_owned(), id.clone())).cloned().unwrap_or_default();
-        let session = match id.group() {
-            None => row.into_session(id.clone()),
-            Some(group) => {
-                let head = self.heads.lock().unwrap().get(&group).cloned();
-                row.into_group_session(&group, &user.parse().unwrap(), head)
-            }
-        };
-        session.map_or(Value::Null, |session| json!(session))
-    }
-}
-
-/// An event as it goes over the wire.
-#[derive(Clone, Debug)]
-enum Posted {
-    Copy(Value),
-    Patch(String, Value),
-    Put(String, Value),
-}
-
 struct World {
     test: Test,
     users: [User; 3],
@@ -288,7 +165,29 @@ impl World {
         }
     }
 
+    /// Posts an event. Whatever it changes of a group's items, it stamps.
     async fn post(&self, posted: &Posted) {
+        let (before, now) = (self.items().await, now().as_millis());
+        self.send(posted).await;
+        for (item, before) in self.items().await.iter().zip(&before) {
+            let stamp = item["changeTime"]["N"].as_str().and_then(|stamp| stamp.parse::<u64>().ok());
+            let is_pending = item["lastMsg"] == before["lastMsg"] && item["edits"] != before["edits"];
+            assert!(item == before || is_pending || stamp >= Some(now), "{posted:?} made {before} of {item}");
+        }
+    }
+
+    /// The heads, and the members' rows of the groups.
+    async fn items(&self) -> Vec<Value> {
+        let item = async |group: &String, user: Option<&User>| match user {
+            Some(user) => self.test.item(user, group).await.unwrap_or_default(),
+            None => self.test.head(group).await.unwrap_or_default(),
+        };
+        let users: Vec<Option<&User>> = self.users.iter().map(Some).chain([None]).collect();
+        let all = self.groups.iter().flat_map(|group| users.iter().map(move |user| (group, *user)));
+        futures_util::future::join_all(all.map(|(group, user)| item(group, user))).await
+    }
+
+    async fn send(&self, posted: &Posted) {
         let t = &self.test;
         let answer = match posted {
             Posted::Copy(copy) => t.post(copy).await,

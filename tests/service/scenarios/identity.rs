@@ -9,7 +9,7 @@ use session_local::{
 };
 
 use crate::{
-    copies::message,
+    copies::{edit, message, with},
     scenarios,
     test::{Test, path_of},
 };
@@ -128,15 +128,31 @@ async fn nothing_private_is_logged(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     bob.set_ext(&alice, "a very private ext").await;
-    bob.list("").await;
+    t.deliver([&edit(&alice, &bob, 1, 5, "a very private edit")]).await;
+    for field in ["fromAccount", "to", "msgTimestamp", "convType"] {
+        t.post(&with(message(&alice, &bob, 2), field, json!({"private field": bob.account}))).await.ok();
+    }
+    let page = bob.list("").await;
+    bob.try_changes(&format!("since={}", page["syncToken"].as_str().unwrap())).await.ok();
+    let forged =
+        Feed::new(t.app.url(), LOCAL_APP_KEY, "other").post(&message(&alice, &bob, 3)).await.unwrap();
+    assert_eq!(forged.status(), 403);
     bob.patch(&alice.session_id(), &json!({"ext": "secret".repeat(200)})).await.is_problem(400, "ext");
     bob.delete(&alice).await;
     let last = t.send(bob.request(Method::GET, &path_of(&alice.session_id()))).await;
     t.app.logs.of(&last.request_id).await;
     let logged = t.app.logs.all();
-    for private in
-        [&*alice.account, &bob.account, "private ext", "text 1", "secretsecret", &bob.token, LOCAL_APP_SECRET]
-    {
+    for private in [
+        &*alice.account,
+        &bob.account,
+        "private ext",
+        "private edit",
+        "private field",
+        "text 1",
+        "secretsecret",
+        &bob.token,
+        LOCAL_APP_SECRET,
+    ] {
         assert!(!logged.contains(private), "{private}");
     }
 }

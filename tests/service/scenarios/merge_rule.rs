@@ -95,7 +95,7 @@ async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
         let Some(copy) = copy_of(step, &alice, &alice, Some(&group), false) else { continue };
         t.deliver([&copy]).await;
         match event_of(&copy).effect {
-            Effect::Group { event, .. } => drop(head.record(event.entry.expect("an entry"), now())),
+            Effect::Group { event, .. } => drop(head.record(&event.entry.expect("an entry"), now())),
             Effect::EditGroup { edit, .. } => drop(head.edit(&edit, now())),
             other => return Err(format!("{other:?} is not of a group")),
         }
@@ -121,7 +121,7 @@ async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), Strin
                 let copy = copy_of(step, &alice, &bob, None, is_on_time).expect("a copy");
                 t.deliver([&copy]).await;
                 match event_of(&copy).effect {
-                    Effect::P2p { entry, .. } => drop(row.record(entry, now())),
+                    Effect::P2p { entry, .. } => drop(row.record(&entry, now())),
                     Effect::EditP2p { edit, .. } => drop(row.edit(&edit, now())),
                     other => return Err(format!("{other:?} is not of two users")),
                 }

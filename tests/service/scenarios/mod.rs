@@ -3,6 +3,8 @@
 mod capacity;
 mod cargo_lambda;
 mod changes;
+mod changes_capacity;
+mod changes_in_depth;
 mod commands;
 mod deletes;
 mod deployed;
@@ -16,6 +18,7 @@ mod group_capacity;
 mod group_faults;
 mod group_model;
 mod group_paging;
+mod group_reference;
 mod groups;
 mod identity;
 mod input;
@@ -39,6 +42,7 @@ fn everywhere() -> Vec<Scenario> {
         recalls::SCENARIOS,
         edits::SCENARIOS,
         changes::SCENARIOS,
+        changes_in_depth::SCENARIOS,
         feed::SCENARIOS,
         deletes::SCENARIOS,
         exts::SCENARIOS,
@@ -62,7 +66,8 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         &everywhere()[..],
         messages::ON_ONE_MACHINE,
         edits::ON_ONE_MACHINE,
-        changes::ON_ONE_MACHINE,
+        changes_capacity::ON_ONE_MACHINE,
+        changes_in_depth::ON_ONE_MACHINE,
         feed::ON_ONE_MACHINE,
         feed_faults::ON_ONE_MACHINE,
         groups::ON_ONE_MACHINE,
@@ -86,7 +91,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         readme::SCENARIOS,
         policies::SCENARIOS,
         capacity::EMBEDDED_ONLY,
-        changes::EMBEDDED_ONLY,
+        changes_capacity::EMBEDDED_ONLY,
         changes::ONCE,
         group_capacity::EMBEDDED_ONLY,
     ]

@@ -60,6 +60,18 @@ impl Pass {
         (self.since, started.later_by(SKEW_MS))
     }
 
+    /// Whether the place that it has come to lies where it goes. One that was never given may not.
+    pub(crate) fn is_sound(&self) -> bool {
+        let Some((started, phase)) = &self.under_way else { return true };
+        let (from, to) = self.stamps(*started);
+        from <= to
+            && match phase {
+                Phase::Changed(Some(after)) => (from..=to).contains(&after.time),
+                Phase::Updated(Some(after)) => after.time >= self.least_update_time(),
+                Phase::Changed(None) | Phase::Updated(None) | Phase::Groups(_) => true,
+            }
+    }
+
     /// The least `updateTime` of the rows that are told next.
     #[must_use]
     pub fn least_update_time(&self) -> Timestamp {

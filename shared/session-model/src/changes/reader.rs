@@ -10,6 +10,9 @@ use crate::{Account, GroupId, Head, Limit, Page, RecentSession, Row, SessionId, 
 
 /// How many rows one request reads at most: bounds the memory of a page.
 const ROWS_AT_ONCE: usize = 50;
+/// After how many requests for rows a page ends, however little it tells: rows that are only passed over must not take a call's whole
+/// time, or the pass would never get past them.
+const MAX_REQUESTS: usize = 20;
 /// How many heads are read at once.
 const HEADS_AT_ONCE: usize = 400;
 
@@ -121,11 +124,11 @@ pub async fn read_changes<R: ChangeReads>(
     now: Timestamp,
 ) -> Result<ChangesPage, R::Error> {
     let (started, mut phase) = pass.place(now);
-    let reader = Reader { reads, user, pass, started, at_once: of.limit.get().min(ROWS_AT_ONCE) };
+    let reader = Reader { reads, user, pass, started, first: of.limit.get().min(ROWS_AT_ONCE) };
     let mut page = Filling { of, updated: Vec::new(), deleted: Vec::new(), text_bytes: 0 };
     let mut start = match pass.under_way {
         Some(_) => None,
-        None => Some(reads.start(pass.stamps(started), pass.least_update_time(), reader.at_once).await?),
+        None => Some(reads.start(pass.stamps(started), pass.least_update_time(), reader.first).await?),
     };
     loop {
         let (stopped, next) = match phase {
@@ -161,7 +164,7 @@ struct Reader<'a, R> {
     user: &'a Account,
     pass: &'a Pass,
     started: Timestamp,
-    at_once: usize,
+    first: usize,
 }
 
 impl<R: ChangeReads> Reader<'_, R> {
@@ -173,11 +176,13 @@ impl<R: ChangeReads> Reader<'_, R> {
         page: &mut Filling,
     ) -> Result<Option<Phase>, R::Error> {
         let stamps = self.pass.stamps(self.started);
-        loop {
+        let mut at_once = self.first;
+        for _ in 0..MAX_REQUESTS {
             let keys = match first.take() {
                 Some(keys) => keys,
-                None => self.reads.keys(stamps, after.as_ref(), self.at_once).await?,
+                None => self.reads.keys(stamps, after.as_ref(), at_once).await?,
             };
+            at_once = ROWS_AT_ONCE;
             let ids: Vec<_> = keys.keys.iter().map(|key| key.session_id.clone()).collect();
             let mut rows = if ids.is_empty() { HashMap::new() } else { self.reads.rows(ids).await? };
             for key in keys.keys {
@@ -195,6 +200,7 @@ impl<R: ChangeReads> Reader<'_, R> {
                 return Ok(None);
             }
         }
+        Ok(Some(Phase::Changed(after)))
     }
 
     /// Tells the rows that their `updateTime` shows, likewise.
@@ -205,11 +211,13 @@ impl<R: ChangeReads> Reader<'_, R> {
         page: &mut Filling,
     ) -> Result<Option<Phase>, R::Error> {
         let least = self.pass.least_update_time();
-        loop {
+        let mut at_once = self.first;
+        for _ in 0..MAX_REQUESTS {
             let UpdatedRows { rows, more } = match first.take() {
                 Some(rows) => rows,
-                None => self.reads.updated(least, after.as_ref(), self.at_once).await?,
+                None => self.reads.updated(least, after.as_ref(), at_once).await?,
             };
+            at_once = ROWS_AT_ONCE;
             for (session_id, row) in rows {
                 let time = row.update_time().unwrap_or_default();
                 if self.pass.takes_updated(&row, self.started) {
@@ -224,6 +232,7 @@ impl<R: ChangeReads> Reader<'_, R> {
                 return Ok(None);
             }
         }
+        Ok(Some(Phase::Updated(after)))
     }
 
     /// Tells the groups, likewise.

@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{ChangeKey, Pass, Phase};
 use crate::{Account, InvalidValue, SessionId, Timestamp};
 
-/// How far back a token reaches: 30 days. Tombstones stay a day longer.
-const MAX_AGE_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Where a device goes on: a pass, bound to an account and to an epoch. Opaque to callers. It carries positions only, so a forged one
 /// cannot leave the caller's own list.
@@ -33,6 +32,9 @@ pub enum TokenRefusal {
 pub struct WrittenToken(SyncToken);
 
 impl SyncToken {
+    /// How far back a token reaches. Tombstones stay longer.
+    pub const MAX_AGE_DAYS: u64 = 30;
+
     /// The token for a pass of this account. Whoever restores tables raises the epoch, which ends all tokens.
     #[must_use]
     pub fn new(account: &Account, epoch: u32, pass: Pass) -> Self {
@@ -44,7 +46,10 @@ impl WrittenToken {
     /// The pass that the token is for, if it is this account's and reaches back to it at `now`.
     pub fn pass(self, account: &Account, epoch: u32, now: Timestamp) -> Result<Pass, TokenRefusal> {
         let SyncToken { account: owner, epoch: of, pass } = self.0;
-        if owner == hash(account) && of == epoch && pass.since >= now.earlier_by(MAX_AGE_MS) {
+        let oldest = now.earlier_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
+        // One from ahead was made by a clock that was off.
+        let (_, newest) = pass.stamps(now);
+        if owner == hash(account) && of == epoch && (oldest..=newest).contains(&pass.since) {
             Ok(pass)
         } else {
             Err(TokenRefusal::Expired)
@@ -111,7 +116,8 @@ impl FromStr for WrittenToken {
                 None => None,
             };
             let pass = Pass { since: since.parse().ok()?, under_way };
-            Some(Self(SyncToken { account: *account, epoch: parts[0].parse().ok()?, pass }))
+            let epoch = parts[0].parse().ok()?;
+            pass.is_sound().then_some(Self(SyncToken { account: *account, epoch, pass }))
         };
         parse().ok_or_else(|| InvalidValue::new("must be a syncToken as a list or an earlier page gave it"))
     }
@@ -148,9 +154,15 @@ mod tests {
         assert_eq!(taken("alice", 3, now), Ok(Pass::after(now)));
         assert_eq!(taken("bob", 3, now), Err(TokenRefusal::Expired));
         assert_eq!(taken("alice", 4, now), Err(TokenRefusal::Expired));
-        let month = now.later_by(MAX_AGE_MS);
+        let month = now.later_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
         assert!(taken("alice", 3, month.earlier_by(super::super::WINDOW_MS)).is_ok());
         assert_eq!(taken("alice", 3, month), Err(TokenRefusal::Expired));
+        let hours_before = now.earlier_by(DAY_MS / 8);
+        assert_eq!(
+            taken("alice", 3, hours_before),
+            Err(TokenRefusal::Expired),
+            "made by a clock that was off"
+        );
     }
 
     #[test]
@@ -172,6 +184,10 @@ mod tests {
             encoded(&["1", "5", "6", "c", "7", "alice"]),
             encoded(&["1", "5", "6", "g", "p2p|alice"]),
             encoded(&["1", "5", "6", "g", "team|1", ""]),
+            encoded(&["1", "70000", "6", "g"]),
+            encoded(&["1", "5", "6", "c", "4", "p2p|a"]),
+            encoded(&["1", "5", "6", "c", "60007", "p2p|a"]),
+            encoded(&["1", "250000", "250000", "u", "9999", "p2p|a"]),
         ] {
             assert!(text.parse::<WrittenToken>().is_err(), "{text:?}");
         }
@@ -180,20 +196,21 @@ mod tests {
     proptest! {
         #[test]
         fn text_and_token_are_inverse(
-            since in 0..=Timestamp::MAX.as_millis(),
+            since in 0..=Timestamp::MAX.as_millis() / 2,
             epoch in any::<u32>(),
-            started in proptest::option::of(0..=Timestamp::MAX.as_millis()),
+            lasts in proptest::option::of(0..1_000_000_000u64),
             phase in 0..3u8,
-            time in 0..=Timestamp::MAX.as_millis(),
+            after in 0..1_000_000_000u64,
             id in proptest::option::of("(team|super_team)\\|[^/|\\p{Cc}]{1,40}"),
         ) {
-            let key = id.as_ref().map(|id| ChangeKey { time: ms(time), session_id: id.parse().unwrap() });
+            let time = ms(since + after.min(lasts.unwrap_or_default()));
+            let key = id.as_ref().map(|id| ChangeKey { time, session_id: id.parse().unwrap() });
             let phase = match phase {
                 0 => Phase::Changed(key),
                 1 => Phase::Updated(key),
                 _ => Phase::Groups(id.map(|id| id.parse().unwrap())),
             };
-            let under_way = started.map(|started| (ms(started), phase));
+            let under_way = lasts.map(|lasts| (ms(since + lasts), phase));
             let token = SyncToken::new(&alice(), epoch, Pass { since: ms(since), under_way });
             prop_assert_eq!(token.to_string().parse(), Ok(WrittenToken(token)));
         }

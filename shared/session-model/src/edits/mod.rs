@@ -27,7 +27,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::{
-    JsonText, LastMsg, MessageId, Register, Timestamp,
+    Entry, JsonText, LastMsg, MessageId, Register, Timestamp,
     last_msg::{Edited, Text},
 };
 
@@ -109,6 +109,12 @@ impl Edits {
             *held = Some(other);
         }
         applies
+    }
+
+    /// Drops the edits of a message whose recall does not take the place of what is held, since that is newer: nothing of a recalled
+    /// message stays. Answers whether there were any.
+    pub(crate) fn forget(&mut self, entry: &Entry) -> bool {
+        matches!(entry.last_msg, LastMsg::Recall { .. }) && self.pending.remove(&entry.position.id).is_some()
     }
 
     /// Another register takes the place of the held one: with it come the edits that waited for its message.

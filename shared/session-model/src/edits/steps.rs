@@ -27,8 +27,8 @@ pub trait MessageItem: Sync {
     ) -> impl Future<Output = Result<Written<Self::Held>, Self::Error>> + Send;
 }
 
-/// What follows a blind write, whose condition also asks that no edits are known: when it is refused, and what came back says
-/// that it was refused for the edits alone (`change` answers true), the merged write.
+/// Goes on after a blind write, whose condition also asks that no edits are known. When it was refused for the edits alone, so that
+/// `change` still changes what came back, the merged write follows.
 pub async fn record<I: MessageItem>(
     item: &I,
     blind: Written<I::Held>,
@@ -49,7 +49,7 @@ pub async fn edit<I: MessageItem>(
     merge(item, held, change).await.map(|_| ())
 }
 
-/// Refused when the change applies to nothing: what is held is superseded by nothing in it.
+/// `Refused(held)`: the change does not alter `held`, so nothing was written.
 async fn merge<I: MessageItem>(
     item: &I,
     mut held: I::Held,

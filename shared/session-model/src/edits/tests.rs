@@ -53,8 +53,8 @@ fn recall(of: u64, at: u64) -> Entry {
 
 fn hear(row: &mut Row, told: &Told) {
     match told {
-        Told::Message(number) => drop(row.record(message(*number), NOW)),
-        Told::Recall { of, at } => drop(row.record(recall(*of, *at), NOW)),
+        Told::Message(number) => drop(row.record(&message(*number), NOW)),
+        Told::Recall { of, at } => drop(row.record(&recall(*of, *at), NOW)),
         Told::Edit(edit) => drop(row.edit(edit, NOW)),
         Told::Delete(message) => {
             let tombstone = Register::tombstone(position(*message));

@@ -28,12 +28,12 @@ pub struct Head {
 
 impl Head {
     /// Merges what a copy of the feed says, at `now`; answers whether that changed the head.
-    pub fn record(&mut self, entry: Entry, now: Timestamp) -> bool {
-        let applies = self.edits.merge(&mut self.register, entry.into());
-        if applies {
-            self.change_time = Some(now);
+    pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
+        if !self.edits.merge(&mut self.register, entry.clone().into()) {
+            return self.edits.forget(entry);
         }
-        applies
+        self.change_time = Some(now);
+        true
     }
 
     /// Merges an edit, at `now`; answers whether that changed the head.

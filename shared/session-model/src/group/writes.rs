@@ -77,15 +77,16 @@ impl HeadWrite {
     /// Applies the write at `now`; answers whether its condition held.
     pub fn apply(&self, head: &mut Head, now: Timestamp) -> bool {
         if !self.holds(head) {
-            return false;
+            // The recall of a message that is not the newest may still have edits to take away.
+            return matches!(self, Self::Record(entry) if head.edits.forget(entry));
         }
         head.change_time = Some(now);
         match self.clone() {
             Self::RecordListed { entry, time, .. } => {
-                head.record(entry, now);
+                head.record(&entry, now);
                 head.listed_at = Some(time);
             }
-            Self::Record(entry) => drop(head.record(entry, now)),
+            Self::Record(entry) => drop(head.record(&entry, now)),
             Self::RaiseListedAt { time, .. } => head.listed_at = Some(time),
             Self::StoreList { time, digest, hashes, exact, .. } => {
                 head.member_hashes = hashes;
@@ -162,7 +163,7 @@ impl RowWrite {
                 }
                 applies
             }
-            Self::Record(entry) => row.record(entry.clone(), now),
+            Self::Record(entry) => row.record(entry, now),
             Self::RecordEmpty(time) => row.record_empty(*time, now),
         }
     }

@@ -138,7 +138,7 @@ fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, Sessio
 
 impl Place {
     fn parse(copy: &Copy<'_>, session_type: SessionType, from: &Account) -> Result<Self, InvalidField> {
-        // Also the id of a group is one of the ids that a character cut in two makes unreadable.
+        // A group's id is refused, too, when it holds U+FFFD.
         let to = copy.account("to")?;
         if session_type == SessionType::P2p {
             return Ok(Self::P2p { from: from.clone(), to });

@@ -182,18 +182,25 @@ impl Source for AtRest<'_> {
     }
 }
 
-/// What there was long before: nothing; a group of others; a group that the user has left lately; sessions that show; a session that
-/// is deleted, and a group of which the user deleted an older message.
-fn starts() -> [World; 5] {
+/// What there was long before: nothing; a group of others; a group that the user has left lately; sessions that show; a
+/// group that the user joined after a list without him; a session that is deleted, and a group of which the user deleted an older message.
+fn starts() -> [World; 6] {
     let long_ago = START;
     let mut others = World::default();
-    others.head.record(message(START, "head"), long_ago);
+    others.head.record(&message(START, "head"), long_ago);
     let mut left_lately = World::default();
     RowWrite::Leave(at(PASS + 10)).apply(left_lately.row(group().session_id()), long_ago);
     let mut live = others.clone();
-    live.row(&p2p()).record(message(START, "start"), long_ago);
+    live.row(&p2p()).record(&message(START, "start"), long_ago);
     let joined = RowWrite::Become(MemberAt { time: START, rank: Rank::Join });
     joined.apply(live.row(group().session_id()), long_ago);
+    let mut joined_after_a_list = others.clone();
+    for write in Operation::ListWithoutUser.writes(long_ago, START) {
+        joined_after_a_list.apply(&write, 0.0, Broken::Nothing);
+    }
+    let joined = RowWrite::Become(MemberAt { time: at(PASS - 60), rank: Rank::Join });
+    joined.apply(joined_after_a_list.row(group().session_id()), long_ago);
+    joined_after_a_list.head_before.clear();
     let mut deleted = live.clone();
     deleted.row(&p2p()).delete(long_ago);
     for write in Operation::DeleteGroup.writes(long_ago, START) {
@@ -203,9 +210,9 @@ fn starts() -> [World; 5] {
     let tombstone = message(at(PASS - 2), "deleted");
     let row = deleted.row(group().session_id());
     row.register = Some(session_model::Register::tombstone(tombstone.position));
-    deleted.head.record(message(at(PASS), "newer"), long_ago);
+    deleted.head.record(&message(at(PASS), "newer"), long_ago);
     deleted.head_before.clear();
-    [World::default(), others, left_lately, live, deleted]
+    [World::default(), others, left_lately, live, joined_after_a_list, deleted]
 }
 
 /// The number of histories, or the first that does not converge.

@@ -24,10 +24,11 @@ pub(crate) enum Kind {
     HeadMessage,
     HeadEdit,
     HeadMembers,
+    ListRaised,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Record,
         Self::Edit,
         Self::Delete,
@@ -39,6 +40,7 @@ impl Kind {
         Self::HeadMessage,
         Self::HeadEdit,
         Self::HeadMembers,
+        Self::ListRaised,
     ];
 }
 
@@ -60,6 +62,7 @@ enum What {
     HeadRecord(Entry),
     HeadEdit(Edit),
     StoreList { time: Timestamp, with_the_user: bool },
+    RaiseList(Timestamp),
     RemoveMembers(Timestamp),
 }
 
@@ -77,6 +80,7 @@ impl Write {
             What::HeadRecord(_) => Kind::HeadMessage,
             What::HeadEdit(_) => Kind::HeadEdit,
             What::StoreList { .. } | What::RemoveMembers(_) => Kind::HeadMembers,
+            What::RaiseList(_) => Kind::ListRaised,
         }
     }
 
@@ -96,7 +100,7 @@ impl Write {
         let now = self.now;
         let row = self.row();
         match &self.what {
-            What::Record(entry) => drop(world.row(row).record(entry.clone(), now)),
+            What::Record(entry) => drop(world.row(row).record(entry, now)),
             What::Edit(edit) => drop(world.row(row).edit(edit, now)),
             What::Delete => world.row(row).delete(now),
             What::SetExt(_, text) => world.row(row).set_ext(text.parse().unwrap(), now),
@@ -110,6 +114,11 @@ impl Write {
                 let list = MemberList::new(&group(), *time, &members);
                 HeadWrite::store_list(&list, &world.head.clone(), &BTreeSet::new())
                     .apply(&mut world.head, now);
+            }
+            What::RaiseList(time) => {
+                // The list that the head holds, if it holds one.
+                let Some(digest) = world.head.list_key else { return };
+                HeadWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.head, now);
             }
             What::RemoveMembers(time) => {
                 let hashes = BTreeSet::from([group().member_hash(&user())]);
@@ -152,10 +161,11 @@ pub(crate) enum Operation {
     LeaveByPatch,
     ListWithUser,
     ListWithoutUser,
+    SameList,
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Message,
         Self::Recall,
         Self::Edit,
@@ -170,6 +180,7 @@ impl Operation {
         Self::LeaveByPatch,
         Self::ListWithUser,
         Self::ListWithoutUser,
+        Self::SameList,
     ];
 
     pub(crate) fn writes(self, now: Timestamp, event: Timestamp) -> Vec<Write> {
@@ -195,6 +206,7 @@ impl Operation {
             Self::LeaveByPatch => leaves(RowWrite::RecordEmpty(event)),
             Self::ListWithUser => vec![become_at(Rank::List), list(true)],
             Self::ListWithoutUser => vec![list(false)],
+            Self::SameList => vec![What::RaiseList(event)],
         };
         whats.into_iter().map(|what| Write { now, what }).collect()
     }

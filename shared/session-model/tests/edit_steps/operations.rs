@@ -31,7 +31,7 @@ impl Operation {
     /// The whole of it, at once.
     pub(crate) fn apply(&self, row: &mut Row) {
         match self {
-            Self::Record(entry) => drop(row.record(entry.clone(), ms(NOW))),
+            Self::Record(entry) => drop(row.record(entry, ms(NOW))),
             Self::Edit(edit) => drop(row.edit(edit, ms(NOW))),
             Self::Delete => row.delete(ms(NOW)),
             Self::SetExt(text) => row.set_ext(text.parse().unwrap(), ms(NOW)),
@@ -42,7 +42,7 @@ impl Operation {
         match self {
             Self::Record(entry) => {
                 let blind = item.step(Step::Blind(entry.clone())).await;
-                record(item, blind, |held| held.1.record(entry.clone(), ms(NOW))).await.map(|_| ())
+                record(item, blind, |held| held.1.record(entry, ms(NOW))).await.map(|_| ())
             }
             Self::Edit(told) => edit(item, |held| held.1.edit(told, ms(NOW))).await,
             Self::Delete => {

@@ -1,0 +1,76 @@
+//! What changes cost: nothing for messages on time.
+
+use serde_json::{Value, json};
+use session_local::clock;
+
+use crate::{
+    copies::{T0, message, on_time, recall},
+    device::Device,
+    scenarios,
+    test::{Answer, Test, super_team},
+};
+
+scenarios![ON_ONE_MACHINE: what_changes_cost, what_happens_on_time_costs_what_it_did];
+// DynamoDB Local counts an empty query as nothing, AWS and the embedded engine as one unit.
+scenarios![EMBEDDED_ONLY: what_an_idle_pull_costs];
+
+async fn units(t: &Test, answer: Answer) -> (f64, f64) {
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    super::capacity::units(t, &answer).await
+}
+
+async fn what_changes_cost(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let id = alice.session_id();
+    let written = async |copy: Value| units(&t, t.post(&copy).await).await.1;
+    assert_eq!(written(message(&alice, &bob, 2)).await, 2.0 * 3.0, "late, two new rows");
+    assert_eq!(written(message(&alice, &bob, 3)).await, 2.0 * 5.0, "late, two known rows");
+    assert_eq!(written(recall(&alice, &bob, 3, 9)).await, 2.0 * 5.0, "a late recall");
+    assert_eq!(written(message(&alice, &bob, 1)).await, 2.0, "not newer");
+    assert_eq!(
+        units(&t, bob.patch(&id, &json!({"ext": "x"})).await).await,
+        (0.0, 4.0),
+        "set ext, stamped before"
+    );
+    assert_eq!(units(&t, bob.try_delete(&id).await).await, (0.0, 4.0), "delete, stamped before");
+    let (carol, dave) = (t.user("carol"), t.user("dave"));
+    t.deliver([&on_time(message(&carol, &dave, 1))]).await;
+    assert_eq!(
+        units(&t, dave.patch(&carol.session_id(), &json!({"ext": "x"})).await).await,
+        (0.0, 3.0),
+        "set ext, the first stamp"
+    );
+    t.deliver([&on_time(message(&dave, &carol, 2))]).await;
+    assert_eq!(
+        units(&t, carol.try_delete(&dave.session_id()).await).await,
+        (0.0, 3.0),
+        "delete, the first stamp"
+    );
+}
+
+async fn what_happens_on_time_costs_what_it_did(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let written = async |copy: Value| units(&t, t.post(&on_time(copy)).await).await;
+    assert_eq!(written(message(&alice, &bob, 2)).await, (0.0, 2.0 * 2.0), "two new rows");
+    assert_eq!(written(message(&alice, &bob, 3)).await, (0.0, 2.0 * 3.0), "two known rows");
+    bob.set_ext(&alice, "x").await;
+    assert_eq!(written(message(&alice, &bob, 4)).await, (0.0, 2.0 * 3.0), "after a stamp, too");
+    assert_eq!(written(recall(&alice, &bob, 4, 9)).await, (0.0, 2.0 * 3.0), "a recall");
+    let item = t.item(&bob, &alice.session_id()).await.unwrap();
+    assert!(item["changeTime"].is_object(), "the stamp stays");
+    let other = t.item(&alice, &bob.session_id()).await.unwrap();
+    assert_eq!(other.get("changeTime"), None, "and there is none where nothing was late");
+}
+
+async fn what_an_idle_pull_costs(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let device = Device::new(&bob, 100).await;
+    let idle = async || units(&t, bob.try_changes(&format!("since={}", device.token)).await).await;
+    assert_eq!(idle().await, (3.0, 0.0), "three empty queries");
+    t.deliver([&on_time(message(&alice, &bob, 1))]).await;
+    assert_eq!(idle().await, (3.0, 0.0), "a row on time is in one of them");
+    t.deliver([&message(&t.user("carol"), &bob, 1)]).await;
+    assert_eq!(idle().await, (4.0, 0.0), "a stamped row is read");
+    t.patch_members(&super_team(), clock::now_ms() - T0 - 3_600_000, &[&bob], &[]).await;
+    assert_eq!(idle().await, (5.5, 0.0), "a group: its row, which is stamped, and half a unit for its head");
+}

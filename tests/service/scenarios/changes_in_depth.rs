@@ -1,0 +1,193 @@
+//! Changes where they are hard: at their bounds, over many rows, and in random histories.
+
+use futures_util::{StreamExt, stream};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use session_model::{Entry, LATE_MS, LastMsg, PageOf, Pass, Position, SessionId, Timestamp};
+use session_store::{Sessions, Settings, Store};
+use tokio::{runtime::Handle, task::block_in_place};
+
+use crate::{
+    copies::{T0, edit, group_message, listing, message, on_time, recall},
+    device::Device,
+    scenarios,
+    test::{Test, User, super_team, team},
+};
+
+scenarios![random_histories_reach_devices];
+scenarios![ON_ONE_MACHINE: the_bounds_of_a_pass_are_inclusive, a_page_ends_though_it_only_passes_over_rows];
+
+/// Something that happens to Bob's list, or a pull of one of his devices.
+#[derive(Clone, Debug)]
+enum Step {
+    Message { friend: usize, at: u64, on_time: bool },
+    Recall { friend: usize, at: u64, on_time: bool },
+    Edit { friend: usize, at: u64, later: u64 },
+    Delete { session: usize },
+    SetExt { session: usize, text: &'static str },
+    GroupMessage { at: u64, listed: Option<bool>, on_time: bool },
+    Members { at: u64, joins: bool },
+    Page { device: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (friend, session) = (0..2_usize, 0..3_usize);
+    prop_oneof![
+        3 => (friend.clone(), 0..6u64, any::<bool>())
+            .prop_map(|(friend, at, on_time)| Step::Message { friend, at, on_time }),
+        1 => (friend.clone(), 0..6u64, any::<bool>())
+            .prop_map(|(friend, at, on_time)| Step::Recall { friend, at, on_time }),
+        2 => (friend, 0..6u64, 1..4u64).prop_map(|(friend, at, later)| Step::Edit { friend, at, later }),
+        2 => session.clone().prop_map(|session| Step::Delete { session }),
+        1 => (session, prop::sample::select(vec!["", "x", "y"]))
+            .prop_map(|(session, text)| Step::SetExt { session, text }),
+        3 => (0..6u64, proptest::option::of(any::<bool>()), any::<bool>())
+            .prop_map(|(at, listed, on_time)| Step::GroupMessage { at: at * 3, listed, on_time }),
+        1 => (0..6u64, any::<bool>()).prop_map(|(at, joins)| Step::Members { at: at * 3 + 1, joins }),
+        4 => (0..2_usize).prop_map(|device| Step::Page { device }),
+    ]
+}
+
+async fn random_histories_reach_devices(t: Test) {
+    let mut runner = TestRunner::new(Config { cases: 30, failure_persistence: None, ..Config::default() });
+    let outcome = block_in_place(|| {
+        runner.run(&prop::collection::vec(step(), 1..30), |history| {
+            Handle::current().block_on(reaches_devices(&t, &history)).map_err(TestCaseError::fail)
+        })
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
+    let bob = t.user("bob");
+    let (friends, group) = ([t.user("alice"), t.user("carol")], team());
+    let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
+    let mut devices = [Device::new(&bob, 1).await, Device::new(&bob, 100).await];
+    let say = async |copy: Value, is_on_time: bool| {
+        t.deliver([&if is_on_time { on_time(copy) } else { copy }]).await;
+    };
+    for step in history {
+        match *step {
+            Step::Message { friend, at, on_time } => say(message(&friends[friend], &bob, at), on_time).await,
+            Step::Recall { friend, at, on_time } => {
+                say(recall(&friends[friend], &bob, at, at + 3), on_time).await;
+            }
+            Step::Edit { friend, at, later } => {
+                say(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
+            }
+            Step::Delete { session } => drop(bob.try_delete(&sessions[session]).await.ok()),
+            Step::SetExt { session, text } => {
+                bob.patch(&sessions[session], &json!({ "ext": text })).await.ok();
+            }
+            Step::GroupMessage { at, listed, on_time } => {
+                let copy = group_message(&friends[0], &group, at);
+                let members: &[&User] =
+                    if listed == Some(true) { &[&bob, &friends[0]] } else { &[&friends[0]] };
+                say(if listed.is_some() { listing(copy, members) } else { copy }, on_time).await;
+            }
+            Step::Members { at, joins: true } => t.patch_members(&group, at, &[&bob], &[]).await,
+            Step::Members { at, joins: false } => t.patch_members(&group, at, &[], &[&bob]).await,
+            Step::Page { device } => {
+                let page = devices[device].page(&devices[device].token).await;
+                devices[device].apply(&page);
+            }
+        }
+    }
+    for device in &mut devices {
+        // A pass under way ends; the next one tells what it missed.
+        device.pull().await;
+        device.check().await?;
+    }
+    Ok(())
+}
+
+/// The store itself, at times of our own.
+fn store(t: &Test) -> Store {
+    let settings = Settings {
+        region: "us-east-1".into(),
+        endpoint: Some(t.app.dynamodb().endpoint().to_owned()),
+        sessions_table: t.app.table("SessionsTable").to_owned(),
+        groups_table: t.app.table("GroupsTable").to_owned(),
+        operation: "scenario",
+        ..Settings::default()
+    };
+    Store::connect(settings).expect("a client")
+}
+
+/// Every page of a pass.
+async fn told(sessions: Sessions<'_>, mut pass: Pass, limit: &str, now: Timestamp) -> (Vec<String>, usize) {
+    let of = PageOf { limit: limit.parse().unwrap(), need_last_msg: false };
+    let mut told = Vec::new();
+    for pages in 1.. {
+        let page = sessions.changes(&pass, of, now).await.unwrap();
+        told.extend(page.updated.iter().map(|session| session.session_id.to_string()));
+        told.extend(page.deleted.iter().map(SessionId::to_string));
+        if !page.has_more {
+            return (told, pages);
+        }
+        pass = page.next;
+    }
+    unreachable!()
+}
+
+async fn the_bounds_of_a_pass_are_inclusive(t: Test) {
+    let (store, bob) = (store(&t), t.user("bob").account.parse().unwrap());
+    let sessions = store.sessions_of(&bob);
+    let now = Timestamp::from_millis(T0);
+    let pass = Pass::after(now);
+    let (since, least, end) = (pass.since(), pass.since().earlier_by(LATE_MS), now.later_by(60_000));
+    let record = async |name: &str, sent: Timestamp, at: Timestamp| {
+        let last_msg = LastMsg::Message("{}".into());
+        let entry = Entry { position: Position { time: sent, id: "1".into() }, last_msg };
+        sessions.record(&format!("p2p|{name}").parse().unwrap(), &entry, at).await.unwrap();
+    };
+    // Stamped, and shown by their time alone; what is stamped late is of long ago.
+    let long_ago = Timestamp::from_millis(1_000_000);
+    record("stamp before P", long_ago, since.earlier_by(1)).await;
+    record("stamp at P", long_ago, since).await;
+    record("stamp at E", long_ago, end).await;
+    record("stamp after E", long_ago, end.later_by(1)).await;
+    for (name, sent) in
+        [("time before", least.earlier_by(1)), ("time at", least), ("time after", least.later_by(1))]
+    {
+        record(name, sent, sent).await;
+    }
+    let expected = ["p2p|stamp at P", "p2p|stamp at E", "p2p|time after", "p2p|time at"];
+    for limit in ["1", "2", "100"] {
+        assert_eq!(told(sessions, pass.clone(), limit, now).await.0, expected, "{limit} a page");
+    }
+    let next = Pass::after(end);
+    assert_eq!(
+        told(sessions, next, "100", end.later_by(1)).await.0[0],
+        "p2p|stamp at E",
+        "and the rest next time"
+    );
+}
+
+async fn a_page_ends_though_it_only_passes_over_rows(t: Test) {
+    let bob = t.user("bob");
+    let device = Device::new(&bob, 100).await;
+    let members = json!([bob.account]);
+    let groups: Vec<_> = (0..1_100).map(|_| super_team()).collect();
+    stream::iter(&groups)
+        .for_each_concurrent(8, async |group| {
+            let body = json!({"groupId": group, "time": T0, "add": members});
+            t.try_update_members(Method::PATCH, group, &body).await.ok();
+        })
+        .await;
+    let first = device.page(&device.token).await;
+    let told = (&first["updated"], &first["deleted"], &first["hasMore"]);
+    assert_eq!(
+        told,
+        (&json!([]), &json!([]), &json!(true)),
+        "a thousand rows of members are told with their groups"
+    );
+    let second = device.page(first["syncToken"].as_str().unwrap()).await;
+    assert_eq!(second["deleted"].as_array().map(Vec::len), Some(100), "groups without a message");
+}

@@ -1,0 +1,129 @@
+//! The pure reference that `group_model` compares the service with.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use session_model::{
+    Account, Effect, Ext, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Register, Row, RowWrite,
+    SessionId, Timestamp, Written, apply,
+};
+
+use crate::copies::{event_of, now};
+
+/// An event as it goes over the wire.
+#[derive(Clone, Debug)]
+pub(super) enum Posted {
+    Copy(Value),
+    Patch(String, Value),
+    Put(String, Value),
+}
+
+/// The items of the reference, written at once.
+#[derive(Default)]
+pub(super) struct Reference {
+    rows: Mutex<BTreeMap<(String, SessionId), Row>>,
+    heads: Mutex<BTreeMap<GroupId, Head>>,
+}
+
+struct ReferenceGroup<'a> {
+    items: &'a Reference,
+    group: GroupId,
+}
+
+impl GroupItems for ReferenceGroup<'_> {
+    type Error = ();
+
+    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
+        let mut heads = self.items.heads.lock().unwrap();
+        let head = heads.entry(self.group.clone()).or_default();
+        Ok(if write.apply(head, now()) { Written::Done } else { Written::Refused(head.clone()) })
+    }
+
+    async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
+        let mut rows = self.items.rows.lock().unwrap();
+        let written = writes.into_iter().map(|(user, write)| {
+            let row = rows.entry((user.to_string(), self.group.session_id().clone())).or_default();
+            let answer = if write.apply(row, now()) { Written::Done } else { Written::Refused(row.clone()) };
+            (user, answer)
+        });
+        Ok(written.collect())
+    }
+}
+
+impl Reference {
+    pub(super) fn on_row(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut Row)) {
+        change(self.rows.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
+    }
+
+    pub(super) fn hear(&self, posted: &Posted) {
+        let set = |names: &Value| -> BTreeSet<Account> {
+            names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect()
+        };
+        let time = |body: &Value| Timestamp::from_millis(body["time"].as_u64().unwrap());
+        match posted {
+            Posted::Copy(copy) => match event_of(copy).effect {
+                Effect::P2p { rows, entry } => {
+                    for (user, id) in rows {
+                        self.on_row(user.as_str(), &id, |row| _ = row.record(&entry, now()));
+                    }
+                }
+                Effect::Group { group, event } => self.hear_in(&group, &event),
+                Effect::EditP2p { rows, edit } => {
+                    for (user, id) in rows {
+                        self.on_row(user.as_str(), &id, |row| _ = row.edit(&edit, now()));
+                    }
+                }
+                Effect::EditGroup { group, edit } => {
+                    self.heads.lock().unwrap().entry(group).or_default().edit(&edit, now());
+                }
+            },
+            Posted::Patch(id, body) => {
+                let event = GroupEvent::of_changes(time(body), set(&body["add"]), set(&body["remove"]));
+                self.hear_in(&id.parse().unwrap(), &event);
+            }
+            Posted::Put(id, body) => {
+                let id = id.parse().unwrap();
+                self.hear_in(&id, &GroupEvent::of_list(&id, time(body), &set(&body["members"])));
+            }
+        }
+    }
+
+    fn hear_in(&self, group: &GroupId, event: &GroupEvent) {
+        let items = ReferenceGroup { items: self, group: group.clone() };
+        assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(())), "{event:?}");
+    }
+
+    pub(super) fn delete(&self, user: &str, id: &SessionId) {
+        self.on_row(user, id, |row| {
+            let Some(group) = id.group() else { return row.delete(now()) };
+            let heads = self.heads.lock().unwrap();
+            let head = heads.get(&group);
+            let seen =
+                head.and_then(|head| head.position_seen_by(&group, &user.parse().unwrap(), row)).cloned();
+            if row.update_time().is_none() && seen.is_none() {
+                return;
+            }
+            let own = row.register.take().map(|held| held.position);
+            row.register = own.max(seen).map(Register::tombstone);
+            row.placeholder = None;
+            row.ext = Ext::default();
+        });
+    }
+
+    /// What the user sees of the session, as the service would answer it.
+    pub(super) fn seen(&self, user: &str, id: &SessionId) -> Value {
+        let row = self.rows.lock().unwrap().get(&(user.to_owned(), id.clone())).cloned().unwrap_or_default();
+        let session = match id.group() {
+            None => row.into_session(id.clone()),
+            Some(group) => {
+                let head = self.heads.lock().unwrap().get(&group).cloned();
+                row.into_group_session(&group, &user.parse().unwrap(), head)
+            }
+        };
+        session.map_or(Value::Null, |session| json!(session))
+    }
+}
