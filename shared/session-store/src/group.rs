@@ -9,11 +9,10 @@ use session_model::{
 };
 
 use crate::{
-    Sessions, Store, StoreError,
-    item::{self, Item, b, hashes, n, s},
+    Sessions, Store, StoreError, heads,
+    item::{self, b, hashes, n, s},
     merged::{self, Held},
     sessions::stamp_of_row,
-    table::GROUP_ID,
     update::{Give, OLDER, Update, Updated},
 };
 
@@ -145,8 +144,7 @@ struct HeadItem<'a> {
 impl HeadItem<'_> {
     async fn update(&self, update: Update) -> Result<Written<Held<Head>>, StoreError> {
         let Group { store, id, .. } = *self.group;
-        let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
-        match store.update(&store.groups_table, key, update, Give::WhenRefused).await? {
+        match store.update(&store.groups_table, heads::key(id), update, Give::WhenRefused).await? {
             Updated::Done(_) => Ok(Written::Done),
             Updated::Refused(item) => Ok(Written::Refused(merged::head(item)?)),
         }
@@ -159,8 +157,7 @@ impl MessageItem for HeadItem<'_> {
 
     async fn read(&self) -> Result<Held<Head>, StoreError> {
         let Group { store, id, .. } = *self.group;
-        let key = Item::from([(GROUP_ID.to_owned(), s(id.as_str()))]);
-        merged::head(store.read(&store.groups_table, key, true, None).await?.unwrap_or_default())
+        merged::head(store.read(&store.groups_table, heads::key(id), true, None).await?.unwrap_or_default())
     }
 
     async fn replace(

@@ -19,19 +19,22 @@ const SHOWN: &str =
 /// How many requests for heads run at once. Bounds the memory of a call.
 pub(crate) const HEADS_AT_ONCE: usize = 4;
 
+/// The key of a group's head.
+pub(crate) fn key(group: &GroupId) -> Item {
+    Item::from([(GROUP_ID.to_owned(), s(group.as_str()))])
+}
+
 impl Store {
     /// The head of a group; none before its first message or change of members. Read eventually, or strongly where a write
     /// depends on it.
     pub(crate) async fn head(&self, group: &GroupId, strongly: bool) -> Result<Option<Head>, StoreError> {
-        let key = Item::from([(GROUP_ID.to_owned(), s(group.as_str()))]);
-        let item = self.read(&self.groups_table, key, strongly, Some(SHOWN)).await?;
+        let item = self.read(&self.groups_table, key(group), strongly, Some(SHOWN)).await?;
         item.map(|mut item| item::head(&mut item)).transpose()
     }
 
     /// The heads of up to [`PER_REQUEST`] groups, those that exist. Read eventually: half a unit each.
     pub(crate) async fn heads(&self, groups: &[GroupId]) -> Result<HashMap<GroupId, Head>, StoreError> {
-        let keys =
-            groups.iter().map(|group| Item::from([(GROUP_ID.to_owned(), s(group.as_str()))])).collect();
+        let keys = groups.iter().map(key).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
         let mut heads = HashMap::with_capacity(groups.len());
         for mut item in self.batch(&self.groups_table, wanted).await? {
