@@ -2,7 +2,7 @@
 //! Hides sessions from the caller's list until a newer message comes. Idempotent; ids that never existed count as
 //! deleted.
 
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -53,14 +53,7 @@ fn session_ids(fields: &Fields, case: AccountCase) -> Result<Vec<SessionId>, Inv
     if texts.is_empty() || texts.len() > MAX_IDS {
         return Err(InvalidValue::new("must hold 1 to 100 session ids").of(NAME));
     }
-    let mut seen = HashSet::new();
-    let ids = texts.iter().enumerate().map(|(index, text)| {
-        let refusal =
-            |reason: String| InvalidValue::new(format!("must hold valid ids: number {} {reason}", index + 1));
-        let id = case.session_id(text).map_err(|reason| refusal(reason.to_string()))?;
-        if seen.insert(id.clone()) { Ok(id) } else { Err(refusal("is there twice".into())) }
-    });
-    ids.collect::<Result<_, _>>().map_err(|reason: InvalidValue| reason.of(NAME))
+    fields.distinct(NAME, "ids", |text| case.session_id(text))
 }
 
 /// What was deleted, and what the store could not delete now.

@@ -121,17 +121,8 @@ impl Body {
     }
 
     fn accounts(&self, name: &'static str) -> Result<BTreeSet<Account>, InvalidField> {
-        let mut accounts = BTreeSet::new();
-        for (index, text) in self.fields.texts(name)?.into_iter().enumerate() {
-            let refusal = |reason: String| {
-                InvalidValue::new(format!("must hold valid accounts: number {} {reason}", index + 1)).of(name)
-            };
-            let account = self.case.account(text).map_err(|reason| refusal(reason.to_string()))?;
-            if !accounts.insert(account) {
-                return Err(refusal("is there twice".into()));
-            }
-        }
-        Ok(accounts)
+        let accounts = self.fields.distinct(name, "accounts", |text| self.case.account(text))?;
+        Ok(accounts.into_iter().collect())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading the fields of a JSON object, so that each refusal names the field.
 
-use std::{borrow::Cow, str::FromStr};
+use std::{borrow::Cow, collections::HashSet, hash::Hash, str::FromStr};
 
 use serde_json::{Map, Value};
 
@@ -93,6 +93,25 @@ impl Fields {
             }
             Some(_) => Err(refusal()),
         }
+    }
+
+    /// A required list of texts, each read so, of which no two may be the same. A refusal calls them `what` and tells which it is.
+    pub fn distinct<T: Clone + Eq + Hash>(
+        &self,
+        name: &'static str,
+        what: &str,
+        read: impl Fn(&str) -> Result<T, InvalidValue>,
+    ) -> Result<Vec<T>, InvalidField> {
+        let mut seen = HashSet::new();
+        let texts = self.texts(name)?.into_iter().enumerate();
+        let values = texts.map(|(index, text)| {
+            let refusal = |reason: &str| {
+                InvalidValue::new(format!("must hold valid {what}: number {} {reason}", index + 1)).of(name)
+            };
+            let value = read(text).map_err(|reason| refusal(&reason.to_string()))?;
+            if seen.insert(value.clone()) { Ok(value) } else { Err(refusal("is there twice")) }
+        });
+        values.collect()
     }
 }
 
