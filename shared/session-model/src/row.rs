@@ -1,8 +1,8 @@
 //! The whole row a user keeps for a session: its register, and what he did to it himself.
 
 use crate::{
-    Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, RecentSession, Register, SessionId, Timestamp,
-    changes::shows_by_itself, edits::Taken,
+    Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, Position, RecentSession, Register, SessionId,
+    Timestamp, changes::shows_by_itself,
 };
 
 /// One user's row of one session. It shows as a session iff it has an [`update_time`](Row::update_time).
@@ -37,22 +37,25 @@ impl Row {
 
     /// Merges an edit, at `now`; answers whether that changed the row.
     pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
-        let taken = self.edits.take(self.register.as_mut(), edit);
-        if taken == Taken::Shown {
-            self.change_time = Some(now);
-        }
-        taken != Taken::Nothing
+        self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
     }
 
     /// The user deletes the session at `now`: what it shows goes, the position stays as a tombstone. Without effect on a
     /// session that is absent or deleted already.
     pub fn delete(&mut self, now: Timestamp) {
-        if self.update_time().is_some() {
-            self.register = self.register.take().map(|held| Register::tombstone(held.position));
-            self.placeholder = None;
-            self.ext = Ext::default();
-            self.change_time = Some(now);
+        self.delete_in_group(None, now);
+    }
+
+    /// The same of a group's session, in which the user sees the message of the head at `seen`: the tombstone hides that too.
+    pub fn delete_in_group(&mut self, seen: Option<&Position>, now: Timestamp) {
+        let own = self.register.as_ref().map(|held| &held.position);
+        if self.update_time().is_none() && seen <= own {
+            return;
         }
+        self.register = own.max(seen).cloned().map(Register::tombstone);
+        self.placeholder = None;
+        self.ext = Ext::default();
+        self.change_time = Some(now);
     }
 
     /// The user sets his text at `now`; an absent or deleted session shows from then on, without a message.
@@ -89,7 +92,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Position, register::tests::registers};
+    use crate::register::tests::registers;
 
     /// So early that whatever is recorded is on time.
     const NOW: Timestamp = Timestamp::from_millis(1);

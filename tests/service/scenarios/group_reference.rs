@@ -8,8 +8,8 @@ use std::{
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use session_model::{
-    Account, Effect, Ext, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Register, Row, RowWrite,
-    SessionId, Timestamp, Written, apply,
+    Account, Effect, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Row, RowWrite, SessionId, Timestamp,
+    Written, apply,
 };
 
 use crate::copies::{event_of, now};
@@ -104,13 +104,7 @@ impl Reference {
             let head = heads.get(&group);
             let seen =
                 head.and_then(|head| head.position_seen_by(&group, &user.parse().unwrap(), row)).cloned();
-            if row.update_time().is_none() && seen.is_none() {
-                return;
-            }
-            let own = row.register.take().map(|held| held.position);
-            row.register = own.max(seen).map(Register::tombstone);
-            row.placeholder = None;
-            row.ext = Ext::default();
+            row.delete_in_group(seen.as_ref(), now());
         });
     }
 

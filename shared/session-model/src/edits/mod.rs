@@ -73,17 +73,6 @@ pub struct Edit {
     pub(crate) texts: BTreeMap<Field, Text>,
 }
 
-/// What an edit changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
-    /// What is shown.
-    Shown,
-    /// What waits for its message.
-    Pending,
-    /// Nothing.
-    Nothing,
-}
-
 /// The edits that a row or head knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Edits {
@@ -129,16 +118,27 @@ impl Edits {
         self.tidy(Some(register.position.time));
     }
 
-    /// Takes an edit.
-    pub(crate) fn take(&mut self, register: Option<&mut Register>, edit: &Edit) -> Taken {
+    /// Takes an edit at `now`; answers whether it changed anything. What is shown and changes is stamped; what waits for its message
+    /// is not.
+    pub(crate) fn take(
+        &mut self,
+        register: Option<&mut Register>,
+        change_time: &mut Option<Timestamp>,
+        edit: &Edit,
+        now: Timestamp,
+    ) -> bool {
         let Edit { id, time, texts } = edit;
         match register {
             Some(held) if held.position.id == *id => match &mut held.last_msg {
                 Some(LastMsg::Message(text)) if *time >= held.position.time => {
                     let texts = texts.iter().map(|(field, new)| (*field, *time, new.clone()));
-                    if self.show(text, texts) { Taken::Shown } else { Taken::Nothing }
+                    let changed = self.show(text, texts);
+                    if changed {
+                        *change_time = Some(now);
+                    }
+                    changed
                 }
-                _ => Taken::Nothing,
+                _ => false,
             },
             held => {
                 let before = self.pending.clone();
@@ -149,7 +149,7 @@ impl Edits {
                     *known = new.max(std::mem::take(known));
                 }
                 self.tidy(held.map(|held| held.position.time));
-                if self.pending == before { Taken::Nothing } else { Taken::Pending }
+                self.pending != before
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{GroupId, ListDigest, MemberAt, MemberHash, Membership, Rank};
-use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, Row, Timestamp, edits::Taken};
+use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, Row, Timestamp};
 
 /// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -38,11 +38,7 @@ impl Head {
 
     /// Merges an edit, at `now`; answers whether that changed the head.
     pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
-        let taken = self.edits.take(self.register.as_mut(), edit);
-        if taken == Taken::Shown {
-            self.change_time = Some(now);
-        }
-        taken != Taken::Nothing
+        self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
     }
 
     /// The place of the stored list among all lists; lower than every list where there is none.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use session_model::{
-    AccountCase, Edit, Effect, Entry, Ext, Head, HeadWrite, LastMsg, MemberAt, MemberList, MessageCopy,
-    Position, Rank, Register, RowWrite, SessionId, Timestamp,
+    AccountCase, Edit, Effect, Entry, Head, HeadWrite, LastMsg, MemberAt, MemberList, MessageCopy, Position,
+    Rank, RowWrite, SessionId, Timestamp,
 };
 
 use crate::world::{World, group, p2p, user};
@@ -128,20 +128,13 @@ impl Write {
     }
 }
 
-/// The delete of a group's session: as the store does it, from what was read.
+/// The delete of a group's session, from what was read.
 fn tombstone(world: &mut World, now: Timestamp) {
     let id = group().session_id().clone();
     let head: Head = world.head.clone();
     let row = world.row(&id);
     let seen = head.position_seen_by(&group(), &user(), row).cloned();
-    if row.update_time().is_none() && seen.is_none() {
-        return;
-    }
-    let own = row.register.take().map(|held| held.position);
-    row.register = own.max(seen).map(Register::tombstone);
-    row.placeholder = None;
-    row.ext = Ext::default();
-    row.change_time = Some(now);
+    row.delete_in_group(seen.as_ref(), now);
 }
 
 /// Something that happens: writes in their order. `now` is the clock of the call; `event` is when it happened, as a copy tells it.
