@@ -1,5 +1,5 @@
-//! recordMessage: `POST /v1/messages`. One message copy of the messaging backend, a message, a recall or an edit, merged into the
-//! sessions it belongs to.
+//! recordMessage: `POST` to the feed's own address, or `POST /v1/messages`. One message copy of the messaging backend, a message, a recall
+//! or an edit, merged into the sessions it belongs to.
 //!
 //! What becomes of a copy with a good signature:
 //!
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 
 use futures_util::future;
 use serde_json::json;
-use session_api::{Call, Environment, Note, Operation, Outcome, Problem, Reply, Signature};
+use session_api::{Call, Environment, Method, Note, Operation, Outcome, Problem, Reply, Signature};
 use session_model::{Account, Effect, MessageCopy, NotApplied, SessionId};
 use session_store::{KeepError, StoreError};
 
@@ -42,6 +42,10 @@ impl Operation for RecordMessage {
     }
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        // The feed's own address has no gateway before it, which would tell methods apart.
+        if call.method() != Method::POST {
+            return Err(Problem::only_post());
+        }
         let body = call.body(MAX_BODY_BYTES)?;
         if is_console_check(body) {
             return Ok(Reply::default());

@@ -7,9 +7,9 @@ use std::{
 };
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::json;
+use serde_json::{Value, json};
 use session_model::Timestamp;
-use session_store::Units;
+use session_store::{Units, Unreadable};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::clock;
@@ -49,10 +49,15 @@ pub(crate) struct Invocation<'a> {
     pub(crate) duration: Duration,
     pub(crate) units: Units,
     pub(crate) request_id: &'a str,
+    /// Whether it is the first of its process.
+    pub(crate) cold_start: bool,
+    /// Items that were left out.
+    pub(crate) unreadable: Option<Unreadable>,
     pub(crate) note: Option<&'a Note>,
 }
 
-/// The line. `level` and `timestamp` are what Lambda's own log filter goes by: it files a line without either as INFO.
+/// The line. `level` and `timestamp` are what Lambda's own log filter goes by: it files a line without either as INFO, and drops it
+/// where only warnings and errors are wanted.
 impl Serialize for Invocation<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let nothing = Note::default();
@@ -60,6 +65,7 @@ impl Serialize for Invocation<'_> {
         let level = match (self.status, note.outcome) {
             (500.., _) | (_, Some(Outcome::Kept)) | (413, Some(Outcome::Refused)) => "ERROR",
             (400.., _) => "WARN",
+            _ if self.unreadable.is_some() => "WARN",
             _ => "INFO",
         };
         let mut line = serializer.serialize_map(None)?;
@@ -72,6 +78,13 @@ impl Serialize for Invocation<'_> {
         line.serialize_entry("readUnits", &self.units.read)?;
         line.serialize_entry("writeUnits", &self.units.write)?;
         line.serialize_entry("requestId", self.request_id)?;
+        if self.cold_start {
+            line.serialize_entry("coldStart", &true)?;
+        }
+        if let Some(unreadable) = self.unreadable {
+            line.serialize_entry("unreadable", &unreadable.items)?;
+            line.serialize_entry("unreadableAttribute", unreadable.attribute)?;
+        }
         if let Some(cause) = note.reason.as_deref().or(self.cause) {
             line.serialize_entry("cause", cause)?;
         }
@@ -107,10 +120,12 @@ pub(crate) fn start_failed(operation: &'static str, problem: &str) {
 
 /// Logs that our clock is ahead of DynamoDB's, or behind.
 pub(crate) fn clock_skew(ahead_ms: i64) {
+    print(&skew_line(ahead_ms));
+}
+
+fn skew_line(ahead_ms: i64) -> Value {
     let message = "our clock and DynamoDB's differ by more than 20 seconds";
-    print(
-        &json!({"timestamp": rfc3339(clock::now()), "level": "ERROR", "message": message, "clockSkewMs": ahead_ms}),
-    );
+    json!({"timestamp": rfc3339(clock::now()), "level": "ERROR", "message": message, "clockSkewMs": ahead_ms})
 }
 
 /// Lets a panic log where it happened, without its message, which may hold anything.
@@ -122,10 +137,12 @@ pub(crate) fn log_panics(operation: &'static str) {
 }
 
 fn error(operation: &'static str, message: &str, location: Option<&str>) {
+    print(&error_line(operation, message, location));
+}
+
+fn error_line(operation: &'static str, message: &str, location: Option<&str>) -> Value {
     let timestamp = rfc3339(clock::now());
-    print(
-        &json!({"timestamp": timestamp, "level": "ERROR", "operation": operation, "message": message, "location": location}),
-    );
+    json!({"timestamp": timestamp, "level": "ERROR", "operation": operation, "message": message, "location": location})
 }
 
 fn print(line: &impl Serialize) {
@@ -148,6 +165,8 @@ mod tests {
             duration: Duration::from_micros(1_500),
             units: Units { read: 1.0, write: 0.0 },
             request_id: "r-1",
+            cold_start: false,
+            unreadable: None,
             note: None,
         }
     }
@@ -177,6 +196,26 @@ mod tests {
         assert_eq!(level(403, Some(Outcome::Refused)), "WARN");
         assert_eq!(level(413, Some(Outcome::Refused)), "ERROR");
         assert_eq!(level(404, None), "WARN");
+        let unreadable = Some(Unreadable { items: 2, attribute: "lastMsgType" });
+        let line = json!(Invocation { unreadable, ..invocation(200) });
+        let told = ["level", "unreadable", "unreadableAttribute"].map(|name| line[name].clone());
+        assert_eq!(told, [json!("WARN"), json!(2), json!("lastMsgType")]);
+    }
+
+    /// What Lambda's log filter needs to know a line's level: without both, it takes the line for INFO.
+    #[test]
+    fn every_line_has_a_level_and_a_time() {
+        for line in [json!(invocation(200)), skew_line(25_000), error_line("op", "panicked", None)] {
+            assert!(["INFO", "WARN", "ERROR"].contains(&line["level"].as_str().unwrap()), "{line}");
+            let time = line["timestamp"].as_str().unwrap();
+            assert!(OffsetDateTime::parse(time, &Rfc3339).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_call_of_a_process_says_so() {
+        assert_eq!(json!(Invocation { cold_start: true, ..invocation(200) })["coldStart"], true);
+        assert_eq!(json!(invocation(200)).get("coldStart"), None);
     }
 
     #[test]

@@ -18,6 +18,7 @@ enum Kind {
     NoIdentity,
     Forbidden,
     NotFound,
+    NotPost,
     Expired,
     TooLarge,
     Failed,
@@ -32,6 +33,7 @@ impl Kind {
             Self::NoIdentity => (401, 302, "Unauthorized"),
             Self::Forbidden => (403, 403, "Forbidden"),
             Self::NotFound => (404, 404, "Not Found"),
+            Self::NotPost => (405, 414, "Method Not Allowed"),
             Self::Expired => (410, 410, "Gone"),
             Self::TooLarge => (413, 414, "Content Too Large"),
             Self::Failed => (500, 500, "Internal Server Error"),
@@ -73,6 +75,12 @@ impl Problem {
     #[must_use]
     pub fn no_such_session() -> Self {
         Self::new(Kind::NotFound, "sessionId names no session of the caller")
+    }
+
+    /// 405: the address takes `POST` alone.
+    #[must_use]
+    pub fn only_post() -> Self {
+        Self::new(Kind::NotPost, "the method must be POST")
     }
 
     /// 410: the sync token does not go on.
@@ -123,6 +131,11 @@ impl Problem {
     #[must_use]
     pub(crate) fn repeatable(self) -> Self {
         if self.kind == Kind::Failed { Self { kind: Kind::Unavailable, ..self } } else { self }
+    }
+
+    /// What the status wants said beside the document.
+    pub(crate) fn header(&self) -> Option<(&'static str, &'static str)> {
+        (self.kind == Kind::NotPost).then_some(("allow", "POST"))
     }
 
     /// The HTTP status.

@@ -61,7 +61,11 @@ impl Reply {
 
 impl Problem {
     pub(crate) fn into_answer(self, request_id: &str) -> Answer {
-        Head::new(self.status(), "application/problem+json").with_text(&self.document(request_id).to_string())
+        let mut head = Head::new(self.status(), "application/problem+json");
+        if let Some((name, value)) = self.header() {
+            head = head.with_header(name, value);
+        }
+        head.with_text(&self.document(request_id).to_string())
     }
 }
 

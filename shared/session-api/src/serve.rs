@@ -4,7 +4,10 @@ use std::{
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -68,7 +71,7 @@ async fn run<O: Operation>() -> Result<(), String> {
     let mut environment = Environment::of_process();
     // Without it there is nobody to answer.
     let is_on_lambda = !environment.required("AWS_LAMBDA_RUNTIME_API").is_empty();
-    let server = Arc::new(Server { ready: prepare::<O>(environment).await });
+    let server = Arc::new(Server::new(prepare::<O>(environment).await));
     if let Err(problem) = &server.ready {
         // The gateway makes a 500 of a function that does not start, and the feed takes that for delivered.
         if !(O::FOR_BACKEND && is_on_lambda) {
@@ -128,6 +131,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
 
 struct Server<O> {
     ready: Result<Ready<O>, String>,
+    has_been_called: AtomicBool,
 }
 
 struct Ready<O> {
@@ -137,6 +141,10 @@ struct Ready<O> {
 }
 
 impl<O: Operation> Server<O> {
+    fn new(ready: Result<Ready<O>, String>) -> Self {
+        Self { ready, has_been_called: AtomicBool::new(false) }
+    }
+
     /// Answers the call that an event is, and logs what came of it. `invocation` is Lambda's id of it.
     async fn handle(&self, event: &str, invocation: &str) -> Answer {
         let started = Instant::now();
@@ -161,6 +169,8 @@ impl<O: Operation> Server<O> {
             duration: started.elapsed(),
             units: call.map(|call| call.store().units()).unwrap_or_default(),
             request_id: &request_id,
+            cold_start: !self.has_been_called.swap(true, Ordering::Relaxed),
+            unreadable: call.and_then(|call| call.store().unreadable()),
             note: call.and_then(Call::noted),
         }
         .log();
@@ -228,7 +238,7 @@ mod tests {
     }
 
     async fn answered(ready: Result<Ready<Failing>, String>, event: &Value) -> (u64, Value) {
-        let answer = Server { ready }.handle(&event.to_string(), "lambda-1").await;
+        let answer = Server::new(ready).handle(&event.to_string(), "lambda-1").await;
         let answer = serde_json::to_value(answer).unwrap();
         let status = answer["statusCode"].as_u64().unwrap();
         (status, serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())

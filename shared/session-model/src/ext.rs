@@ -13,6 +13,12 @@ impl Ext {
     /// The longest text, in Unicode characters.
     pub const MAX_CHARS: usize = 1024;
 
+    /// A text that is stored already: whatever limit held when it was set, it is shown.
+    #[must_use]
+    pub fn stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The text, unless it is empty.
     #[must_use]
     pub fn text(&self) -> Option<&str> {

@@ -54,35 +54,44 @@ impl ChangeReads for Sessions<'_> {
         after: Option<&ChangeKey>,
         limit: usize,
     ) -> Result<Keys, StoreError> {
-        let request = self
-            .query(BY_CHANGE_TIME)
-            .key_condition_expression("userId = :user AND changeTime BETWEEN :from AND :to")
-            .expression_attribute_values(":from", n(from))
-            // Not to start from a key that lies on the bound itself, which DynamoDB may refuse.
-            .expression_attribute_values(":to", n(to.later_by(1)))
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let start = after.map(|key| self.place(CHANGE_TIME, key));
-        let output = request.set_exclusive_start_key(start).send().await?;
-        self.store.meter.add_read(output.consumed_capacity());
-        let more = output.last_evaluated_key.is_some();
         let key = |item: Item| {
             let time = item.number(CHANGE_TIME)?.ok_or(StoreError::MalformedItem(CHANGE_TIME))?;
             Ok(ChangeKey { time: Timestamp::from_millis(time), session_id: item::session_id(&item)? })
         };
-        let items = output.items.unwrap_or_default().into_iter();
-        let mut keys = items.map(key).collect::<Result<Vec<_>, StoreError>>()?;
-        let found = keys.len();
-        keys.retain(|key| key.time <= to);
-        Ok(Keys { more: more && keys.len() == found, keys })
+        let mut start = after.map(|key| self.place(CHANGE_TIME, key));
+        loop {
+            let request = self
+                .query(BY_CHANGE_TIME)
+                .key_condition_expression("userId = :user AND changeTime BETWEEN :from AND :to")
+                .expression_attribute_values(":from", n(from))
+                // Not to start from a key that lies on the bound itself, which DynamoDB may refuse.
+                .expression_attribute_values(":to", n(to.later_by(1)))
+                .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            let output = request.set_exclusive_start_key(start).send().await?;
+            self.store.meter.add_read(output.consumed_capacity());
+            start = output.last_evaluated_key;
+            let items = output.items.unwrap_or_default().into_iter();
+            let keys = items.filter_map(|item| self.store.readable(key(item)).transpose());
+            let mut keys = keys.collect::<Result<Vec<_>, StoreError>>()?;
+            if keys.is_empty() && start.is_some() {
+                // A pass goes on behind what it was given, so it is given something, or the end.
+                continue;
+            }
+            let found = keys.len();
+            keys.retain(|key| key.time <= to);
+            return Ok(Keys { more: start.is_some() && keys.len() == found, keys });
+        }
     }
 
-    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Row>, StoreError> {
+    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Option<Row>>, StoreError> {
         let keys = ids.iter().map(|id| self.key(id)).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         let mut rows = HashMap::with_capacity(ids.len());
         let items = self.store.batch(&self.store.sessions_table, wanted).await?;
         for mut item in items {
-            rows.insert(item::session_id(&item)?, item::row(&mut item)?);
+            // An id that was asked for.
+            let id = item::session_id(&item)?;
+            rows.insert(id, self.store.readable(item::row(&mut item))?);
         }
         Ok(rows)
     }
@@ -93,17 +102,23 @@ impl ChangeReads for Sessions<'_> {
         after: Option<&ChangeKey>,
         limit: usize,
     ) -> Result<UpdatedRows, StoreError> {
-        let request = self
-            .query(BY_UPDATE_TIME)
-            .key_condition_expression("userId = :user AND updateTime >= :least")
-            .expression_attribute_values(":least", n(least_update_time.earlier_by(1)))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let start = after.map(|key| self.place(UPDATE_TIME, key));
-        let Rows { mut rows, next } = self.send_query(request, start).await?;
-        let found = rows.len();
-        rows.retain(|(_, row)| row.update_time() >= Some(least_update_time));
-        Ok(UpdatedRows { more: next.is_some() && rows.len() == found, rows })
+        let mut start = after.map(|key| self.place(UPDATE_TIME, key));
+        loop {
+            let request = self
+                .query(BY_UPDATE_TIME)
+                .key_condition_expression("userId = :user AND updateTime >= :least")
+                .expression_attribute_values(":least", n(least_update_time.earlier_by(1)))
+                .scan_index_forward(false)
+                .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            let Rows { mut rows, next } = self.send_query(request, start).await?;
+            if rows.is_empty() && next.is_some() {
+                start = next;
+                continue;
+            }
+            let found = rows.len();
+            rows.retain(|(_, row)| row.update_time() >= Some(least_update_time));
+            return Ok(UpdatedRows { more: next.is_some() && rows.len() == found, rows });
+        }
     }
 
     async fn memberships(&self) -> Result<Memberships, StoreError> {

@@ -19,6 +19,10 @@ use crate::{ClockCheck, Store, introduction::Introduction};
 /// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
 
+/// How long a connection is kept for the next request. DynamoDB closes one that has been idle for about a minute: a request that is
+/// just then on its way would be lost, and sent again.
+const MAX_IDLE: Duration = Duration::from_secs(50);
+
 /// PEM certificates to trust, checked: the TLS client would panic on others.
 #[derive(Clone, Debug)]
 pub struct TrustedRoots(Vec<u8>);
@@ -81,8 +85,11 @@ impl Store {
         let roots = settings.ca_bundle.unwrap_or_else(TrustedRoots::amazon);
         let trust = TrustStore::empty().with_pem_certificate(roots.0);
         let tls = TlsContext::builder().with_trust_store(trust).build().map_err(|_| ConnectError)?;
-        let http =
-            Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls).build_https();
+        let http = Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls)
+            .pool_idle_timeout(MAX_IDLE)
+            .build_https();
         // DynamoDB answers in milliseconds: an attempt that takes most of a second is lost, and the next one mostly is
         // not. Three of them and their pauses end before a function's own deadline at 4 s, so nothing else needs a timer:
         // each costs a system call.

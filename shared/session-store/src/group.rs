@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
     Account, Edit, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt,
     MessageId, MessageItem, Rank, Row, RowWrite, Timestamp, Written, apply, record,
@@ -18,6 +18,8 @@ use crate::{
 
 /// How many rows are written at once: a thousand removals end in a second, on few enough connections.
 const AT_ONCE: usize = 32;
+/// How many at first. Each further connection costs a handshake, at a small part of a CPU: they are opened while others work.
+const AT_ONCE_AT_FIRST: usize = 2;
 
 /// True of a row that knows no membership event after (`:at`, `:rank`).
 const NOT_GREATER: &str =
@@ -128,11 +130,23 @@ impl GroupItems for Items<'_> {
         &self,
         writes: Vec<(Account, RowWrite)>,
     ) -> Result<Vec<(Account, Written<Row>)>, StoreError> {
-        let writes = writes.into_iter().map(|(user, write)| self.write_row(user, write));
         // All of them also when one fails: one user does not hold up the others.
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        let written =
+            more_and_more(writes.into_iter().map(|(user, write)| self.write_row(user, write))).await;
         written.into_iter().collect()
     }
+}
+
+/// Does all of these, at first few at once, and two more for each that is done, up to [`AT_ONCE`].
+async fn more_and_more<F: Future>(mut waiting: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: FuturesUnordered<F> = waiting.by_ref().take(AT_ONCE_AT_FIRST).collect();
+    let mut done = Vec::with_capacity(waiting.size_hint().0);
+    while let Some(one) = running.next().await {
+        done.push(one);
+        let room = AT_ONCE - running.len();
+        running.extend(waiting.by_ref().take(room.min(2)));
+    }
+    done
 }
 
 /// The head of a group, and the write that it is merged for.
@@ -261,5 +275,38 @@ fn row_update(write: &RowWrite, now: Timestamp) -> Update {
             .only_if(OLDER)
             .with(":t", n(*time))
             .with(":id", s(MessageId::NONE.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_are_opened_gradually_and_not_too_many() {
+        let (running, most) = (Cell::new(0), Cell::new(Vec::new()));
+        let task = |number: usize| {
+            let (running, most) = (&running, &most);
+            async move {
+                running.set(running.get() + 1);
+                let mut seen = most.take();
+                seen.push(running.get());
+                most.set(seen);
+                yield_now().await;
+                running.set(running.get() - 1);
+                number
+            }
+        };
+        let mut done = more_and_more((0..1_000).map(task)).await;
+        done.sort_unstable();
+        assert_eq!(done, (0..1_000).collect::<Vec<_>>());
+        let seen = most.take();
+        assert_eq!(&seen[..2], [1, 2]);
+        assert!(seen[2..6].iter().all(|running| *running <= 4), "{:?}", &seen[..6]);
+        assert_eq!(seen.iter().max(), Some(&AT_ONCE));
     }
 }

@@ -32,13 +32,15 @@ impl Store {
         item.map(|mut item| item::head(&mut item)).transpose()
     }
 
-    /// The heads of up to [`PER_REQUEST`] groups, those that exist. Read eventually: half a unit each.
+    /// The heads of up to [`PER_REQUEST`] groups, those that exist and can be read: without its head, a group shows its members their own
+    /// rows. Read eventually: half a unit each.
     pub(crate) async fn heads(&self, groups: &[GroupId]) -> Result<HashMap<GroupId, Head>, StoreError> {
         let keys = groups.iter().map(key).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
         let mut heads = HashMap::with_capacity(groups.len());
         for mut item in self.batch(&self.groups_table, wanted).await? {
-            heads.insert(item::group_id(&item)?, item::head(&mut item)?);
+            let head = item::group_id(&item).and_then(|id| Ok((id, item::head(&mut item)?)));
+            heads.extend(self.readable(head)?);
         }
         Ok(heads)
     }

@@ -85,14 +85,13 @@ pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
     let last_msg = last_msg(item, update_time)?;
-    let ext = item.string(EXT)?.unwrap_or_default().parse::<Ext>();
+    let ext = Ext::stored(item.string(EXT)?.unwrap_or_default());
     let placeholder = update_time.filter(|_| last_msg.is_none());
     let register = match (position, last_msg) {
         (Some(position), last_msg) => Some(Register { position, last_msg }),
         (None, None) => None,
         (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
-    let ext = ext.map_err(|_| StoreError::MalformedItem(EXT))?;
     let change_time = time(item, CHANGE_TIME)?;
     Ok(Row { register, change_time, placeholder, ext, membership: membership(item)?, ..Row::default() })
 }
@@ -223,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_longer_than_today_s_limit_is_read() {
+        let long = "x".repeat(Ext::MAX_CHARS + 1);
+        let row = row(&mut item(&[(UPDATE_TIME, n(7u64)), (EXT, s(&*long))])).unwrap();
+        assert_eq!(row.ext.text(), Some(&*long));
+    }
+
+    #[test]
     fn what_is_never_written_is_refused_by_the_name_of_its_attribute() {
         let with = |name: &'static str, value: AttributeValue| {
             let mut item = item(&message());
@@ -237,7 +243,6 @@ mod tests {
             (LAST_MSG, n(1u64)),
             (LAST_MSG_TYPE, n(2u64)),
             (EXT, n(1u64)),
-            (EXT, s("x".repeat(1025))),
         ] {
             assert_eq!(with(name, value.clone()), Err(StoreError::MalformedItem(name)), "{value:?}");
         }

@@ -34,7 +34,7 @@ pub use error::StoreError;
 pub use group::{Group, LeftOut};
 pub use kept_copies::{KeepError, KeptCopies};
 pub use sessions::Sessions;
-pub use units::Units;
+pub use units::{Units, Unreadable};
 
 use units::Meter;
 
@@ -58,6 +58,23 @@ impl Store {
     #[must_use]
     pub fn units(&self) -> Units {
         self.meter.read()
+    }
+
+    /// The items that were left out so far, likewise.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<Unreadable> {
+        self.meter.unreadable()
+    }
+
+    /// What was read of an item among others. One bad item must not cost all of them: it is left out, and counted.
+    pub(crate) fn readable<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match read {
+            Err(StoreError::MalformedItem(attribute)) => {
+                self.meter.add_unreadable(attribute);
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 
     /// The sessions of one user; nothing reached through them leaves his partition.

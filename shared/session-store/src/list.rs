@@ -18,7 +18,7 @@ use crate::{
     table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
-/// One answer of a query, and the key it goes on from.
+/// One answer of a query, without the rows that cannot be read, and the key it goes on from.
 pub(crate) struct Rows {
     pub(crate) rows: Vec<(SessionId, Row)>,
     pub(crate) next: Option<Item>,
@@ -112,8 +112,9 @@ impl Sessions<'_> {
                     own.members.push((id, row));
                 } else {
                     let known_at = row.membership.map(|held| held.at);
-                    let session = row.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME))?;
-                    own.kept.push((shown(session, query), known_at));
+                    let session = row.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME));
+                    let session = self.store.readable(session)?;
+                    own.kept.extend(session.map(|session| (shown(session, query), known_at)));
                 }
             }
             if own.are_enough(query) {
@@ -138,7 +139,8 @@ impl Sessions<'_> {
             let request = self.query(BY_MEMBERSHIP).key_condition_expression("userId = :user");
             let Rows { rows, next } = self.send_query(request, start).await?;
             for (id, row) in rows {
-                memberships.insert(id.group().ok_or(StoreError::MalformedItem(SESSION_ID))?, row);
+                let group = self.store.readable(id.group().ok_or(StoreError::MalformedItem(SESSION_ID)))?;
+                memberships.extend(group.map(|group| (group, row)));
             }
             start = next;
             if start.is_none() {
@@ -212,7 +214,9 @@ impl Sessions<'_> {
         let answer = answer.as_ref().and_then(SdkBody::bytes).unwrap_or_default();
         let answer = QueryAnswer::read(answer)?;
         self.store.meter.add_read_units(answer.read_units());
-        Ok(Rows { next: answer.next()?, rows: answer.into_rows()? })
+        let next = answer.next()?;
+        let rows = answer.into_rows().filter_map(|row| self.store.readable(row).transpose());
+        Ok(Rows { next, rows: rows.collect::<Result<_, _>>()? })
     }
 }
 

@@ -1,8 +1,8 @@
 //! One user's sessions: get, set ext, delete, record.
 
 use session_model::{
-    Account, Edit, Entry, Ext, GroupId, Membership, MessageItem, Position, RecentSession, Row, SessionId,
-    Timestamp, Written, record, shows_by_itself,
+    Account, Edit, Entry, Ext, GroupId, Head, Membership, MessageItem, Position, RecentSession, Row,
+    SessionId, Timestamp, Written, record, shows_by_itself,
 };
 
 use crate::{
@@ -26,14 +26,31 @@ pub struct Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// The session; none when it is absent or deleted. The user's own row is read strongly, a group's head eventually.
+    /// The session; none when it is absent or deleted. The user's own row is read strongly, a group's head eventually; a head that
+    /// cannot be read shows its members their own rows, as in a list.
     pub async fn get(&self, id: &SessionId) -> Result<Option<RecentSession>, StoreError> {
         match id.group() {
             None => Ok(self.row(id).await?.unwrap_or_default().into_session(id.clone())),
             Some(group) => {
-                let (row, head) = tokio::try_join!(self.row(id), self.store.head(&group, false))?;
-                Ok(row.unwrap_or_default().into_group_session(&group, self.user, head))
+                let (row, head) = tokio::join!(self.row(id), self.store.head(&group, false));
+                self.group_session(&group, row?.unwrap_or_default(), head)
             }
+        }
+    }
+
+    /// The session of a group by the user's own row and what was read of the head. When the row shows nothing by itself, nobody
+    /// can say whether there is one.
+    fn group_session(
+        &self,
+        group: &GroupId,
+        row: Row,
+        head: Result<Option<Head>, StoreError>,
+    ) -> Result<Option<RecentSession>, StoreError> {
+        let unreadable = head.as_ref().err().cloned();
+        let head = self.store.readable(head)?.flatten();
+        match (row.into_group_session(group, self.user, head), unreadable) {
+            (None, Some(error)) => Err(error),
+            (session, _) => Ok(session),
         }
     }
 
@@ -60,8 +77,8 @@ impl Sessions<'_> {
         let session = match id.group().filter(|_| row.is_member()) {
             None => row.into_session(id.clone()),
             Some(group) => {
-                let head = self.store.head(&group, false).await?;
-                row.into_group_session(&group, self.user, head)
+                let head = self.store.head(&group, false).await;
+                self.group_session(&group, row, head)?
             }
         };
         session.ok_or(StoreError::MalformedItem(UPDATE_TIME))

@@ -1,4 +1,4 @@
-//! Consumed capacity, counted.
+//! What one call consumed and met, counted.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,13 +13,34 @@ pub struct Units {
     pub write: f64,
 }
 
-/// Sums up the units of one call.
+/// Items that were left out because they hold what the service never writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// How many.
+    pub items: u64,
+    /// The attribute at fault in the first of them.
+    pub attribute: &'static str,
+}
+
+/// Sums up the units of one call, and the items it could not read.
 #[derive(Debug, Default)]
-pub(crate) struct Meter(Mutex<Units>);
+pub(crate) struct Meter {
+    units: Mutex<Units>,
+    unreadable: Mutex<Option<Unreadable>>,
+}
 
 impl Meter {
     pub(crate) fn read(&self) -> Units {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.units.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn unreadable(&self) -> Option<Unreadable> {
+        *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_unreadable(&self, attribute: &'static str) {
+        let mut counted = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.get_or_insert(Unreadable { items: 0, attribute }).items += 1;
     }
 
     pub(crate) fn add_read(&self, consumed: Option<&ConsumedCapacity>) {
@@ -46,7 +67,7 @@ impl Meter {
     }
 
     fn add(&self, units: Units) {
-        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sum = self.units.lock().unwrap_or_else(PoisonError::into_inner);
         sum.read += units.read;
         sum.write += units.write;
     }

@@ -69,11 +69,11 @@ pub trait ChangeReads: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Keys, Self::Error>> + Send;
 
-    /// Rows by their ids, those that are there. Read strongly.
+    /// Rows by their ids, those that are there; none of one that cannot be understood. Read strongly.
     fn rows(
         &self,
         ids: Vec<SessionId>,
-    ) -> impl Future<Output = Result<HashMap<SessionId, Row>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<HashMap<SessionId, Option<Row>>, Self::Error>> + Send;
 
     /// Rows with at least this `updateTime`, behind a place. Read strongly.
     fn updated(
@@ -186,9 +186,9 @@ impl<R: ChangeReads> Reader<'_, R> {
             let ids: Vec<_> = keys.keys.iter().map(|key| key.session_id.clone()).collect();
             let mut rows = if ids.is_empty() { HashMap::new() } else { self.reads.rows(ids).await? };
             for key in keys.keys {
-                // A row that is gone has expired: it showed nothing.
-                let row = rows.remove(&key.session_id).unwrap_or_default();
-                if self.pass.takes_stamped(&row) {
+                // A row that is gone has expired: it showed nothing. Of one that cannot be understood nothing is told.
+                let row = rows.remove(&key.session_id).unwrap_or_else(|| Some(Row::default()));
+                if let Some(row) = row.filter(|row| self.pass.takes_stamped(row)) {
                     let session = row.into_session(key.session_id.clone());
                     if !page.push(&key.session_id, session) {
                         return Ok(Some(Phase::Changed(after)));

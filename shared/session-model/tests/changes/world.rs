@@ -217,9 +217,9 @@ impl<S: Source> ChangeReads for From<'_, S> {
         Ok(keys)
     }
 
-    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Row>, Self::Error> {
+    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Option<Row>>, Self::Error> {
         let Found::Rows(rows) = self.0.find(Read::Rows(ids)).await else { unreachable!() };
-        Ok(rows)
+        Ok(rows.into_iter().map(|(id, row)| (id, Some(row))).collect())
     }
 
     async fn updated(
