@@ -74,7 +74,7 @@ impl Serialize for Invocation<'_> {
         line.serialize_entry("operation", self.operation)?;
         line.serialize_entry("status", &self.status)?;
         line.serialize_entry("code", &self.code)?;
-        line.serialize_entry("durationMs", &(self.duration.as_secs_f64() * 1_000.0))?;
+        line.serialize_entry("durationMs", &((self.duration.as_secs_f64() * 1e6).round() / 1e3))?;
         line.serialize_entry("readUnits", &self.units.read)?;
         line.serialize_entry("writeUnits", &self.units.write)?;
         line.serialize_entry("requestId", self.request_id)?;

@@ -1,5 +1,6 @@
 //! The scenarios. A new one is written beside its like and listed in its module; a new module is listed here.
 
+mod bad_rows;
 mod capacity;
 mod cargo_lambda;
 mod changes;
@@ -65,6 +66,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
         messages::ON_ONE_MACHINE,
+        bad_rows::ON_ONE_MACHINE,
         edits::ON_ONE_MACHINE,
         changes_capacity::ON_ONE_MACHINE,
         changes_in_depth::ON_ONE_MACHINE,

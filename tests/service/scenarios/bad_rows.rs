@@ -1,0 +1,124 @@
+//! Items that the service never writes: by hand, by a restore, by a version to come. Each costs what it is about, and nothing else.
+
+use serde_json::{Value, json};
+
+use crate::{
+    copies::{T0, group_message, listing, message},
+    device::Device,
+    scenarios,
+    test::{Test, User, ids, team},
+};
+
+scenarios![ON_ONE_MACHINE:
+    a_bad_row_costs_a_list_that_one_session,
+    a_bad_row_is_passed_over_by_a_device,
+    a_bad_row_of_a_member_costs_him_that_group,
+    a_bad_head_shows_members_their_own_rows,
+    a_text_longer_than_the_limit_is_shown,
+];
+
+/// Sets an attribute of an item by hand.
+async fn damage(t: &Test, table: &str, key: Value, attribute: &str, value: Value) {
+    let input = json!({
+        "TableName": t.app.table(table), "Key": key, "UpdateExpression": "SET #a = :v",
+        "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": value},
+    });
+    t.app.dynamodb().call("UpdateItem", &input).await.expect("the engine takes it");
+}
+
+async fn damage_row(t: &Test, user: &User, session_id: &str, attribute: &str, value: Value) {
+    let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
+    damage(t, "SessionsTable", key, attribute, value).await;
+}
+
+/// The ids of a page, and what its log line says was left out.
+async fn listed(t: &Test, user: &User, query: &str) -> (Vec<String>, Value, Value) {
+    let answer = user.try_list(query).await;
+    let line = t.app.logs.of(&answer.request_id).await;
+    let unreadable = line.get("unreadable").is_some();
+    assert_eq!(line["level"], if unreadable { "WARN" } else { "INFO" });
+    (ids(&answer.ok()), line["unreadable"].clone(), line["unreadableAttribute"].clone())
+}
+
+async fn a_bad_row_costs_a_list_that_one_session(t: Test) {
+    let bob = t.user("bob");
+    let friends: Vec<_> = (0..6).map(|_| t.user("friend")).collect();
+    for (friend, at) in friends.iter().zip(1..) {
+        t.deliver([&message(friend, &bob, at)]).await;
+    }
+    assert_eq!(listed(&t, &bob, "").await.1, Value::Null);
+    for (friend, attribute, value) in [
+        (&friends[1], "lastMsgType", json!({"N": "2"})),
+        (&friends[3], "ext", json!({"M": {}})),
+        (&friends[5], "lastMsg", json!({"BOOL": true})),
+    ] {
+        damage_row(&t, &bob, &friend.session_id(), attribute, value).await;
+    }
+    let good: Vec<_> = [4, 2, 0].map(|index: usize| friends[index].session_id()).into();
+    assert_eq!(listed(&t, &bob, "").await, (good.clone(), json!(3), json!("lastMsg")));
+    let first = bob.list("limit=2").await;
+    assert_eq!((ids(&first), &first["hasMore"]), (good[..2].to_vec(), &json!(true)));
+    let cursor = first["nextCursor"].as_str().unwrap();
+    let second = bob.list(&format!("limit=2&cursor={cursor}")).await;
+    assert_eq!((ids(&second), &second["hasMore"]), (good[2..].to_vec(), &json!(false)));
+    // Asked for by itself, nobody can say what it is; it can be deleted.
+    let bad = friends[3].session_id();
+    bob.try_get(&bad).await.is_problem(500, "internal error");
+    assert_eq!(bob.try_delete(&bad).await.ok()["deleted"], json!([bad]));
+    bob.try_get(&bad).await.is_problem(404, "sessionId");
+}
+
+async fn a_bad_row_is_passed_over_by_a_device(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let mut phone = Device::new(&bob, 100).await;
+    let friends: Vec<_> = (0..60).map(|_| t.user("friend")).collect();
+    // Years late, so stamped; and more bad ones in a row than one request reads.
+    for friend in &friends {
+        t.deliver([&message(friend, &bob, 1)]).await;
+        damage_row(&t, &bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
+    }
+    t.deliver([&message(&alice, &bob, 2)]).await;
+    phone.pull().await;
+    assert_eq!(phone.sessions.keys().collect::<Vec<_>>(), [&alice.session_id()]);
+    phone.is_right("bad rows are in neither").await;
+}
+
+async fn a_bad_row_of_a_member_costs_him_that_group(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let (good, bad) = (team(), team());
+    for group in [&good, &bad] {
+        t.deliver([&listing(group_message(&alice, group, 1), &[&alice, &bob])]).await;
+    }
+    damage_row(&t, &bob, &bad, "memberRank", json!({"N": "7"})).await;
+    assert_eq!(listed(&t, &bob, "").await, (vec![good.clone()], json!(1), json!("memberAt")));
+    assert_eq!(alice.listed().await.len(), 2, "nobody else");
+}
+
+async fn a_bad_head_shows_members_their_own_rows(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let (good, bad) = (team(), team());
+    for group in [&good, &bad] {
+        t.deliver([&listing(group_message(&alice, group, 1), &[&alice, &bob])]).await;
+    }
+    bob.patch(&bad, &json!({"ext": "mine"})).await.ok();
+    damage(&t, "GroupsTable", json!({"groupId": {"S": bad}}), "lastMsgType", json!({"S": "0"})).await;
+    let (ids, unreadable, attribute) = listed(&t, &bob, "").await;
+    assert_eq!((ids.len(), unreadable, attribute), (2, json!(1), json!("lastMsgType")));
+    let own = bob.try_get(&bad).await.ok();
+    assert_eq!((&own["ext"], own.get("lastMsg")), (&json!("mine"), None));
+    let set = bob.patch(&bad, &json!({"ext": "still mine"})).await.ok();
+    assert_eq!(set["ext"], "still mine");
+    assert_eq!(alice.listed().await, [good], "her own row shows nothing");
+    alice.try_get(&bad).await.is_problem(500, "internal error");
+}
+
+async fn a_text_longer_than_the_limit_is_shown(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    let long = "x".repeat(2_000);
+    damage_row(&t, &bob, &alice.session_id(), "ext", json!({"S": long})).await;
+    assert_eq!(bob.get(&alice).await["ext"], *long);
+    assert_eq!(listed(&t, &bob, "").await.1, Value::Null);
+    t.deliver([&message(&alice, &bob, 2)]).await;
+    assert_eq!(bob.get(&alice).await["updateTime"], T0 + 2, "nor is it in anybody's way");
+}
