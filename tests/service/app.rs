@@ -11,7 +11,7 @@ use serde_json::Value;
 use session_local::{
     Options, Service,
     dynamodb::DynamoDb,
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
     jwt::Issuer,
     template::Route,
 };
@@ -120,7 +120,7 @@ impl App {
     /// Deploys it. What its functions log stays in that cloud.
     pub(crate) async fn deploy() -> Result<Self, String> {
         let deployment = Deployment::start().await?;
-        let (http, feed) = (deployment.http.clone(), deployment.feed(LOCAL_APP_SECRET));
+        let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
         let (place, logs) = (Place::Deployed(Box::new(deployment)), Arc::default());
         Ok(Self { engine: DEPLOYED, executables: HashMap::new(), place, logs, http, feed })
     }
@@ -172,7 +172,15 @@ impl App {
     pub(crate) fn url(&self) -> &str {
         match &self.place {
             Place::Here(service) => service.url(),
-            Place::Deployed(deployment) => &deployment.url,
+            Place::Deployed(deployment) => &deployment.stack.url,
+        }
+    }
+
+    /// Where the feed posts.
+    pub(crate) fn feed_url(&self) -> String {
+        match &self.place {
+            Place::Here(service) => feed_url(service.url()),
+            Place::Deployed(deployment) => deployment.stack.feed_url.clone(),
         }
     }
 
@@ -203,7 +211,7 @@ impl App {
     pub(crate) fn table<'a>(&'a self, logical_id: &'a str) -> &'a str {
         match &self.place {
             Place::Here(_) => logical_id,
-            Place::Deployed(deployment) => deployment.table(logical_id),
+            Place::Deployed(deployment) => deployment.stack.table(logical_id),
         }
     }
 

@@ -26,23 +26,30 @@ use crate::{
     tools::{Tools, run},
 };
 
-const STACK: &str = "session-service";
+/// The stack that most scenarios run on.
+pub(crate) const STACK: &str = "session-service";
 const AUDIENCE: &str = "app";
 /// The secret that the stack was made with.
 pub(crate) const OLD_SECRET: &str = "the secret before";
 
-/// A deployed stack; everything that was started for it ends with this.
+/// The deployed service and the cloud it is in; everything that was started for it ends with this.
 pub(crate) struct Deployment {
-    pub(crate) url: String,
-    /// Reaches the API: its host name is nobody's outside of MiniStack.
-    pub(crate) http: reqwest::Client,
+    pub(crate) stack: Stack,
     pub(crate) issuer: Issuer,
     pub(crate) dynamodb: DynamoDb,
     pub(crate) routes: Vec<Route>,
     pub(crate) tools: Tools,
-    outputs: HashMap<String, String>,
-    cloud: Cloud,
+    pub(crate) cloud: Cloud,
     _tasks: JoinSet<()>,
+}
+
+/// A stack of the template.
+pub(crate) struct Stack {
+    pub(crate) url: String,
+    pub(crate) feed_url: String,
+    /// Reaches both: their host names are nobody's outside of MiniStack.
+    pub(crate) http: reqwest::Client,
+    outputs: HashMap<String, String>,
 }
 
 impl Deployment {
@@ -54,44 +61,34 @@ impl Deployment {
         let mut tasks = JoinSet::new();
         let issuer = serve_issuer(&mut tasks).await?;
         let cloud = Cloud::start(&ministack).await?;
-        let parameters = |secret: &str, previous: &str| {
-            vec![
-                ("Architecture", ARCHITECTURE.to_owned()),
-                ("JwtIssuer", issuer.url().to_owned()),
-                ("JwtAudience", AUDIENCE.to_owned()),
-                ("MessageCopyAppKey", LOCAL_APP_KEY.to_owned()),
-                ("MessageCopyAppSecret", secret.to_owned()),
-                ("MessageCopyPreviousAppSecret", previous.to_owned()),
-            ]
-        };
-        cloud.deploy(&tools, &parameters(OLD_SECRET, "")).await?;
-        cloud.deploy(&tools, &parameters(LOCAL_APP_SECRET, OLD_SECRET)).await?;
-        let outputs = cloud.sam(&tools, &["list", "stack-outputs", "--output", "json"]).await?;
-        let outputs = outputs_of(&outputs)?;
-        let url = outputs.get("ApiUrl").ok_or("the stack has no ApiUrl")?.clone();
-        let host = url.trim_start_matches("http://").split(':').next().unwrap_or_default();
-        let http = reqwest::Client::builder().resolve(host, cloud.address).build();
+        cloud.deploy(&tools, STACK, &parameters(&issuer, OLD_SECRET)).await?;
+        let mut rotated = parameters(&issuer, LOCAL_APP_SECRET);
+        rotated.push(("MessageCopyPreviousAppSecret", OLD_SECRET.to_owned()));
+        cloud.deploy(&tools, STACK, &rotated).await?;
         Ok(Self {
-            http: http.map_err(|error| error.to_string())?,
-            url,
+            stack: cloud.stack(&tools, STACK).await?,
             issuer,
             dynamodb: DynamoDb::at(&cloud.endpoint()),
             routes: template().routes,
             tools,
-            outputs,
             cloud,
             _tasks: tasks,
         })
     }
 
-    /// The messaging backend, with this secret.
-    pub(crate) fn feed(&self, secret: &str) -> Feed {
-        Feed::new(&self.url, LOCAL_APP_KEY, secret).through(self.http.clone())
+    /// Deploys another stack, with these parameters of its own.
+    pub(crate) async fn deploy(&self, name: &str, own: &[(&'static str, &str)]) -> Result<Stack, String> {
+        let mut parameters = parameters(&self.issuer, LOCAL_APP_SECRET);
+        parameters.retain(|(name, _)| own.iter().all(|(given, _)| given != name));
+        parameters.extend(own.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        self.cloud.deploy(&self.tools, name, &parameters).await?;
+        self.cloud.stack(&self.tools, name).await
     }
 
-    /// The name that a table was given.
-    pub(crate) fn table(&self, logical_id: &str) -> &str {
-        &self.outputs[&format!("{logical_id}Name")]
+    /// Deletes another stack, as an operator does.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), String> {
+        let arguments = ["delete", "--no-prompts", "--region", "us-east-1"];
+        self.cloud.sam(&self.tools, name, &arguments).await.map(|_| ())
     }
 
     /// Stops the cloud, and with it its functions.
@@ -102,6 +99,29 @@ impl Deployment {
         }
         let _ = timeout(Duration::from_secs(20), process.wait()).await;
     }
+}
+
+impl Stack {
+    /// The messaging backend, with this secret.
+    pub(crate) fn feed(&self, secret: &str) -> Feed {
+        Feed::new(&self.url, LOCAL_APP_KEY, secret).posting_to(&self.feed_url).through(self.http.clone())
+    }
+
+    /// The name that a table has.
+    pub(crate) fn table(&self, logical_id: &str) -> &str {
+        &self.outputs[&format!("{logical_id}Name")]
+    }
+}
+
+/// What a stack cannot do without.
+fn parameters(issuer: &Issuer, secret: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("Architecture", ARCHITECTURE.to_owned()),
+        ("JwtIssuer", issuer.url().to_owned()),
+        ("JwtAudience", AUDIENCE.to_owned()),
+        ("MessageCopyAppKey", LOCAL_APP_KEY.to_owned()),
+        ("MessageCopyAppSecret", secret.to_owned()),
+    ]
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -139,8 +159,8 @@ async fn serve_issuer(tasks: &mut JoinSet<()>) -> Result<Issuer, String> {
 }
 
 /// MiniStack, running.
-struct Cloud {
-    address: SocketAddr,
+pub(crate) struct Cloud {
+    pub(crate) address: SocketAddr,
     process: Mutex<Child>,
 }
 
@@ -170,21 +190,43 @@ impl Cloud {
         Ok(cloud)
     }
 
-    fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    async fn deploy(&self, tools: &Tools, parameters: &[(&str, String)]) -> Result<(), String> {
-        eprintln!("sam deploy");
+    async fn deploy(&self, tools: &Tools, stack: &str, parameters: &[(&str, String)]) -> Result<(), String> {
+        eprintln!("sam deploy {stack}");
         let given: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
         let mut arguments = vec!["deploy", "--no-confirm-changeset", "--parameter-overrides"];
         arguments.extend(given.iter().map(String::as_str));
-        self.sam(tools, &arguments).await.map(|_| ())
+        self.sam(tools, stack, &arguments).await.map(|_| ())
     }
 
-    /// A command of the SAM CLI on the stack, with the settings of `samconfig.toml`.
-    async fn sam(&self, tools: &Tools, arguments: &[&str]) -> Result<String, String> {
-        run(self.command(tools, "sam").args(arguments).args(["--stack-name", STACK])).await
+    /// A stack that is deployed.
+    async fn stack(&self, tools: &Tools, name: &str) -> Result<Stack, String> {
+        let outputs = self.sam(tools, name, &["list", "stack-outputs", "--output", "json"]).await?;
+        let outputs = outputs_of(&outputs)?;
+        let output =
+            |name: &str| outputs.get(name).cloned().ok_or_else(|| format!("the stack has no {name}"));
+        let (url, feed_url) = (output("ApiUrl")?, output("FeedUrl")?);
+        // A Function URL names a host of AWS; the cloud answers it at its own address.
+        let function_host =
+            feed_url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/').to_owned());
+        let feed_url = match &function_host {
+            Some(host) => format!("http://{host}:{}/", self.address.port()),
+            None => feed_url,
+        };
+        let api_host = url.trim_start_matches("http://").split(':').next().unwrap_or_default();
+        let mut http = reqwest::Client::builder().resolve(api_host, self.address);
+        if let Some(host) = &function_host {
+            http = http.resolve(host, self.address);
+        }
+        Ok(Stack { http: http.build().map_err(|error| error.to_string())?, url, feed_url, outputs })
+    }
+
+    /// A command of the SAM CLI on a stack, with the settings of `samconfig.toml`.
+    async fn sam(&self, tools: &Tools, stack: &str, arguments: &[&str]) -> Result<String, String> {
+        run(self.command(tools, "sam").args(arguments).args(["--stack-name", stack])).await
     }
 
     /// A tool that takes this for AWS.

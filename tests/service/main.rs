@@ -11,6 +11,7 @@
 #![expect(clippy::float_cmp, reason = "capacity units are exact halves")]
 
 mod app;
+mod cloud_watch;
 mod copies;
 mod deployment;
 mod device;

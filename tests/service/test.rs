@@ -133,8 +133,18 @@ impl Test {
         self.app.http.request(method, format!("{}{path}", self.app.url()))
     }
 
+    /// A call of the feed's address that is not signed.
+    pub(crate) fn feed_request(&self, method: Method) -> RequestBuilder {
+        self.app.http.request(method, self.app.feed_url())
+    }
+
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
         Answer::of(request.send().await.expect("the service answers"), self.app.engine()).await
+    }
+
+    /// What came of a call that was sent otherwise.
+    pub(crate) async fn answer(&self, response: Response) -> Answer {
+        Answer::of(response, self.app.engine()).await
     }
 
     /// Posts a signed message copy.
@@ -202,6 +212,21 @@ impl Test {
         let mut kept = Vec::new();
         GzDecoder::new(&*gzipped).read_to_end(&mut kept).expect("gzip");
         Some((text("reason", "S"), kept))
+    }
+
+    /// Sets an attribute of a user's row by hand.
+    pub(crate) async fn damage_row(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
+        let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
+        self.damage("SessionsTable", key, attribute, value).await;
+    }
+
+    /// Sets an attribute of an item by hand.
+    pub(crate) async fn damage(&self, table: &str, key: Value, attribute: &str, value: Value) {
+        let input = json!({
+            "TableName": self.app.table(table), "Key": key, "UpdateExpression": "SET #a = :v",
+            "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": value},
+        });
+        self.app.dynamodb().call("UpdateItem", &input).await.expect("the engine takes it");
     }
 
     async fn stored(&self, table: &str, key: Value) -> Option<Value> {

@@ -21,20 +21,35 @@ pub const LOCAL_APP_SECRET: &str = "local-app-secret";
 pub struct Feed {
     http: Client,
     url: String,
+    posts_to: String,
     app_key: String,
     app_secret: String,
 }
 
 impl Feed {
-    /// A feed to the service at this address.
+    /// A feed to the service at this address, which takes message copies too.
     #[must_use]
     pub fn new(url: &str, app_key: &str, app_secret: &str) -> Self {
+        let url = url.trim_end_matches('/').to_owned();
         Self {
             http: Client::new(),
-            url: url.trim_end_matches('/').to_owned(),
-            app_key: app_key.to_owned(),
-            app_secret: app_secret.to_owned(),
+            posts_to: feed_url(&url),
+            url,
+            app_key: app_key.into(),
+            app_secret: app_secret.into(),
         }
+    }
+
+    /// The same where message copies have an address of their own.
+    #[must_use]
+    pub fn posting_to(self, feed_url: &str) -> Self {
+        Self { posts_to: feed_url.to_owned(), ..self }
+    }
+
+    /// The same with another key pair.
+    #[must_use]
+    pub fn signed_by(&self, app_key: &str, app_secret: &str) -> Self {
+        Self { app_key: app_key.to_owned(), app_secret: app_secret.to_owned(), ..self.clone() }
     }
 
     /// The same through this client, which may know addresses that no other does.
@@ -50,29 +65,29 @@ impl Feed {
 
     /// Posts whatever this is, signed.
     pub async fn post_bytes(&self, body: Vec<u8>) -> Result<Response> {
-        self.call(Method::POST, "/v1/messages", body).await
+        self.call(Method::POST, &self.posts_to, body).await
     }
 
     /// Tells who joined and left a group (`PATCH`), or who its members are (`PUT`), signed in the same way.
     pub async fn update_members(&self, method: Method, group_id: &str, body: &Value) -> Result<Response> {
         let group_id = utf8_percent_encode(group_id, NON_ALPHANUMERIC);
-        let path = format!("/v1/groups/{group_id}/members");
-        self.call(method, &path, body.to_string().into_bytes()).await
+        let url = format!("{}/v1/groups/{group_id}/members", self.url);
+        self.call(method, &url, body.to_string().into_bytes()).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Response> {
+    async fn call(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response> {
         let cur_time = clock::now_ms().to_string();
         let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
         let request = self
             .http
-            .request(method, format!("{}{path}", self.url))
+            .request(method, url)
             .header("Content-Type", "application/json")
             .header("AppKey", &self.app_key)
             .header("CurTime", cur_time)
             .header("MD5", md5)
             .header("CheckSum", check_sum)
             .body(body);
-        request.send().await.with_context(|| no_service(&self.url))
+        request.send().await.with_context(|| no_service(url))
     }
 
     /// Posts a message copy, and repeats it as the feed does until the service has taken it, three times at most.
@@ -106,6 +121,12 @@ impl Feed {
         }
         bail!("the service did not take it: {refusal}")
     }
+}
+
+/// Where a service that has one address takes message copies.
+#[must_use]
+pub fn feed_url(url: &str) -> String {
+    format!("{url}/v1/messages")
 }
 
 /// What to tell when nothing answers at an address.

@@ -11,7 +11,6 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     dynamodb::DynamoDb,
-    executables,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
     gateway::{self, Gateway, ISSUER_PATH, Routes},
     jwt::{Authorizer, Issuer},
@@ -72,7 +71,7 @@ impl Service {
             ("MessageCopyAppSecret", LOCAL_APP_SECRET.to_owned()),
         ]);
         parameters.extend(options.parameters.clone());
-        let template = Template::read(&executables::workspace().join("infra/template.yaml"), &parameters)?;
+        let template = Template::on_one_address(&parameters)?;
         let dynamodb = match &options.dynamodb_endpoint {
             Some(endpoint) => DynamoDb::at(endpoint),
             None => DynamoDb::embedded(options.data.as_deref(), &mut tasks).await?,

@@ -21,8 +21,8 @@ use crate::{
 };
 
 impl Store {
-    /// Opens so many connections, each by reading a key that never exists: no account holds a `/`. Whatever comes back, the
-    /// connection is open, so this needs no permission; if DynamoDB cannot be reached soon, the first call will tell.
+    /// Opens so many connections, each by reading a key that never exists: no account holds a `/`. That key alone every function may
+    /// read. Whatever comes back, the connection is open; if DynamoDB cannot be reached soon, the first call will tell.
     pub async fn open_connections(&self, count: usize) {
         const PATIENCE: Duration = Duration::from_millis(500);
         let Some(http) = self.client.config().http_client() else { return };

@@ -17,20 +17,6 @@ scenarios![ON_ONE_MACHINE:
     a_text_longer_than_the_limit_is_shown,
 ];
 
-/// Sets an attribute of an item by hand.
-async fn damage(t: &Test, table: &str, key: Value, attribute: &str, value: Value) {
-    let input = json!({
-        "TableName": t.app.table(table), "Key": key, "UpdateExpression": "SET #a = :v",
-        "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": value},
-    });
-    t.app.dynamodb().call("UpdateItem", &input).await.expect("the engine takes it");
-}
-
-async fn damage_row(t: &Test, user: &User, session_id: &str, attribute: &str, value: Value) {
-    let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
-    damage(t, "SessionsTable", key, attribute, value).await;
-}
-
 /// The ids of a page, and what its log line says was left out.
 async fn listed(t: &Test, user: &User, query: &str) -> (Vec<String>, Value, Value) {
     let answer = user.try_list(query).await;
@@ -52,7 +38,7 @@ async fn a_bad_row_costs_a_list_that_one_session(t: Test) {
         (&friends[3], "ext", json!({"M": {}})),
         (&friends[5], "lastMsg", json!({"BOOL": true})),
     ] {
-        damage_row(&t, &bob, &friend.session_id(), attribute, value).await;
+        t.damage_row(&bob, &friend.session_id(), attribute, value).await;
     }
     let good: Vec<_> = [4, 2, 0].map(|index: usize| friends[index].session_id()).into();
     assert_eq!(listed(&t, &bob, "").await, (good.clone(), json!(3), json!("lastMsg")));
@@ -75,7 +61,7 @@ async fn a_bad_row_is_passed_over_by_a_device(t: Test) {
     // Years late, so stamped; and more bad ones in a row than one request reads.
     for friend in &friends {
         t.deliver([&message(friend, &bob, 1)]).await;
-        damage_row(&t, &bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
+        t.damage_row(&bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
     }
     t.deliver([&message(&alice, &bob, 2)]).await;
     phone.pull().await;
@@ -89,7 +75,7 @@ async fn a_bad_row_of_a_member_costs_him_that_group(t: Test) {
     for group in [&good, &bad] {
         t.deliver([&listing(group_message(&alice, group, 1), &[&alice, &bob])]).await;
     }
-    damage_row(&t, &bob, &bad, "memberRank", json!({"N": "7"})).await;
+    t.damage_row(&bob, &bad, "memberRank", json!({"N": "7"})).await;
     assert_eq!(listed(&t, &bob, "").await, (vec![good.clone()], json!(1), json!("memberAt")));
     assert_eq!(alice.listed().await.len(), 2, "nobody else");
 }
@@ -101,7 +87,7 @@ async fn a_bad_head_shows_members_their_own_rows(t: Test) {
         t.deliver([&listing(group_message(&alice, group, 1), &[&alice, &bob])]).await;
     }
     bob.patch(&bad, &json!({"ext": "mine"})).await.ok();
-    damage(&t, "GroupsTable", json!({"groupId": {"S": bad}}), "lastMsgType", json!({"S": "0"})).await;
+    t.damage("GroupsTable", json!({"groupId": {"S": bad}}), "lastMsgType", json!({"S": "0"})).await;
     let (ids, unreadable, attribute) = listed(&t, &bob, "").await;
     assert_eq!((ids.len(), unreadable, attribute), (2, json!(1), json!("lastMsgType")));
     let own = bob.try_get(&bad).await.ok();
@@ -116,7 +102,7 @@ async fn a_text_longer_than_the_limit_is_shown(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     let long = "x".repeat(2_000);
-    damage_row(&t, &bob, &alice.session_id(), "ext", json!({"S": long})).await;
+    t.damage_row(&bob, &alice.session_id(), "ext", json!({"S": long})).await;
     assert_eq!(bob.get(&alice).await["ext"], *long);
     assert_eq!(listed(&t, &bob, "").await.1, Value::Null);
     t.deliver([&message(&alice, &bob, 2)]).await;

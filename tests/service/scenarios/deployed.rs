@@ -1,19 +1,91 @@
 //! What holds of the template and of its deployment alone.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::{executables::workspace, feed::LOCAL_APP_SECRET};
 
-use crate::{copies::message, deployment::OLD_SECRET, scenarios, test::Test, tools::run};
+use crate::{
+    copies::message,
+    deployment::OLD_SECRET,
+    scenarios,
+    test::{Test, ids},
+    tools::run,
+};
 
-scenarios![both_secrets_are_taken_while_they_rotate, the_linters_find_nothing_in_the_template,];
+scenarios![
+    both_secrets_are_taken_while_they_rotate,
+    the_feed_has_a_door_of_its_own,
+    a_second_stack_adopts_the_tables_of_the_first,
+    the_linters_find_nothing_in_the_template,
+];
 
 async fn both_secrets_are_taken_while_they_rotate(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for (at, secret, status) in [(1, OLD_SECRET, 200), (2, LOCAL_APP_SECRET, 200), (3, "another", 403)] {
-        let answer = t.app.deployment().feed(secret).post(&message(&alice, &bob, at)).await.unwrap();
+        let answer = t.app.deployment().stack.feed(secret).post(&message(&alice, &bob, at)).await.unwrap();
         assert_eq!(answer.status(), status, "{secret}");
     }
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2");
+}
+
+async fn the_feed_has_a_door_of_its_own(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let stack = &t.app.deployment().stack;
+    assert!(stack.feed_url.contains(".lambda-url."), "{}", stack.feed_url);
+    // Any path, and `POST` alone.
+    let elsewhere = format!("{}any/path?at=all", stack.feed_url);
+    let feed = t.app.feed.clone().posting_to(&elsewhere);
+    assert_eq!(feed.post(&message(&alice, &bob, 1)).await.unwrap().status(), 200);
+    assert!(bob.has(&alice).await);
+    for method in [Method::GET, Method::PUT, Method::DELETE] {
+        let answer = t.feed_request(method).send().await.unwrap();
+        let allowed = answer.headers()["allow"].to_str().unwrap();
+        assert_eq!((answer.status().as_u16(), allowed), (405, "POST"));
+    }
+    // The API has no such door.
+    assert_eq!(t.send(t.request(Method::POST, "/v1/messages").body("{}")).await.status, 404);
+}
+
+/// As after a failed deployment, and as after a restore: tables have other names than a stack would give them.
+async fn a_second_stack_adopts_the_tables_of_the_first(t: Test) {
+    const NO_SECRET: &str = "{{resolve:secretsmanager:missing:SecretString:secret}}";
+    let cloud = t.app.deployment();
+    let (alice, bob) = t.alice_and_bob();
+    let failed = [("MessageCopyAppSecret", NO_SECRET), ("DeletionProtection", "false")];
+    assert!(cloud.deploy("first", &failed).await.is_err());
+    assert_eq!(tables_of(&t, "first-").await, [""; 0], "nothing to stumble over");
+
+    let first = cloud.deploy("first", &[]).await.unwrap();
+    first.feed(LOCAL_APP_SECRET).deliver(&message(&alice, &bob, 1)).await.unwrap();
+    let (sessions, groups) = (first.table("SessionsTable").to_owned(), first.table("GroupsTable").to_owned());
+    cloud.delete("first").await.unwrap();
+    assert_eq!(tables_of(&t, "first-").await, [&*groups, &*sessions], "what has held data stays");
+
+    let adopted = [
+        ("SessionsTableName", &*sessions),
+        ("GroupsTableName", &*groups),
+        ("FeedDoor", "HttpApi"),
+        ("FeedSilenceMinutes", "60"),
+    ];
+    let second = cloud.deploy("second", &adopted).await.unwrap();
+    assert_eq!((second.table("SessionsTable"), second.table("GroupsTable")), (&*sessions, &*groups));
+    assert_eq!(second.feed_url, format!("{}/v1/messages", second.url), "the other door");
+    second.feed(LOCAL_APP_SECRET).deliver(&message(&t.user("carol"), &bob, 2)).await.unwrap();
+    let request = second.http.get(format!("{}/v1/sessions", second.url)).bearer_auth(&bob.token);
+    let list: Value = request.send().await.unwrap().json().await.unwrap();
+    let ids = ids(&list);
+    assert_eq!((ids.len(), &ids[1]), (2, &alice.session_id()));
+    cloud.delete("second").await.unwrap();
+    assert_eq!(tables_of(&t, "first-").await.len(), 2, "what it has adopted is not its own");
+}
+
+/// The tables whose names begin so.
+async fn tables_of(t: &Test, prefix: &str) -> Vec<String> {
+    let listed = t.app.dynamodb().call("ListTables", &json!({})).await.unwrap();
+    let names = listed["TableNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
+    names.sort();
+    names
 }
 
 async fn the_linters_find_nothing_in_the_template(t: Test) {

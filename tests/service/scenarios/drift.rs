@@ -19,7 +19,6 @@ scenarios![
     cargo_lambda_serves_the_template_s_routes,
     every_variable_is_declared_read_and_given,
     the_backend_never_gets_a_500,
-    alarms_count_what_the_log_says,
     layers_hold,
     every_source_file_stays_short,
 ];
@@ -138,26 +137,6 @@ async fn every_variable_is_declared_read_and_given(_: Test) {
         .chain(["MESSAGE_COPY_PREVIOUS_APP_SECRET".to_owned()])
         .collect();
     assert_eq!(given, declared);
-}
-
-/// Metric filters go by fields of the log line.
-async fn alarms_count_what_the_log_says(_: Test) {
-    let read = |path: &str| fs::read_to_string(workspace().join(path)).unwrap();
-    let (template_text, log) = (read("infra/template.yaml"), read("shared/session-api/src/log.rs"));
-    let patterns: BTreeSet<_> = template_text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("FilterPattern: '{ $."))
-        .map(|pattern| pattern.trim_end_matches(" }'").to_owned())
-        .collect();
-    let expected = ["clockSkewMs = *", "outcome = \"kept\"", "outcome = \"refused\""];
-    assert_eq!(patterns, expected.map(str::to_owned).into());
-    for field in ["\"clockSkewMs\"", "\"outcome\"", "Kept,", "Refused,", "rename_all = \"camelCase\""] {
-        assert!(log.contains(field), "{field}");
-    }
-    for id in template().functions.keys() {
-        let operation = id.trim_end_matches("Function");
-        assert!(template_text.contains(&format!("  {operation}ClockMetric:")), "{id} tells of its clock");
-    }
 }
 
 /// The Rust sources below a folder of the workspace.

@@ -27,6 +27,7 @@ scenarios![
 scenarios![ON_ONE_MACHINE:
     a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read,
     what_is_too_long_to_be_kept_is_refused,
+    a_function_url_takes_any_path_and_post_alone,
     the_log_tells_what_became_of_a_copy,
 ];
 
@@ -236,7 +237,8 @@ async fn the_secret_alone_proves_the_sender(t: Test) {
     let (md5, check_sum) = session_local::feed::sign(secret, &body, &cur_time.to_string());
     // Neither AppKey nor content type, and a query that nobody asked for; `CurTime` in seconds.
     let request = t
-        .request(reqwest::Method::POST, "/v1/messages?from=console")
+        .feed_request(reqwest::Method::POST)
+        .query(&[("from", "console")])
         .header("CurTime", cur_time.to_string())
         .header("MD5", md5)
         .header("CheckSum", check_sum);
@@ -269,7 +271,7 @@ async fn what_was_signed_long_ago_is_refused(t: Test) {
     let days_ago = (clock::now_ms() - 8 * 24 * 60 * 60 * 1000).to_string();
     let (md5, check_sum) = session_local::feed::sign(session_local::feed::LOCAL_APP_SECRET, &body, &days_ago);
     let request = t
-        .request(reqwest::Method::POST, "/v1/messages")
+        .feed_request(reqwest::Method::POST)
         .header("CurTime", days_ago)
         .header("MD5", md5)
         .header("CheckSum", check_sum);
@@ -324,13 +326,30 @@ async fn the_log_tells_what_became_of_a_copy(t: Test) {
     assert_eq!((&odd["level"], &odd["unknownNotice"]), (&json!("INFO"), &json!(true)));
     let applied = line(message(&alice, &bob, 1)).await;
     assert_eq!((applied.get("outcome"), applied.get("unknownNotice")), (None, None));
-    let forged = session_local::feed::Feed::new(t.app.url(), session_local::feed::LOCAL_APP_KEY, "other");
+    let forged = t.app.feed.signed_by(session_local::feed::LOCAL_APP_KEY, "other");
     let forged = forged.post(&message(&alice, &bob, 2)).await.unwrap();
     let id = forged.headers()["apigw-requestid"].to_str().unwrap().to_owned();
     let refused = t.app.logs.of(&id).await;
     let why = json!("CheckSum does not fit AppSecret, MD5 and CurTime");
     assert_eq!(told(&refused), (json!("WARN"), json!("refused"), why, Value::Null));
-    let unsigned = t.request(reqwest::Method::POST, "/v1/messages").body("unsigned");
+    let unsigned = t.feed_request(reqwest::Method::POST).body("unsigned");
     let line = t.app.logs.of(&t.send(unsigned).await.request_id).await;
     assert_eq!((line.get("outcome"), &line["cause"]), (None, &json!("MD5 is missing")), "nobody's alarm");
+}
+
+/// Behind a Function URL there is no gateway that knows routes and methods.
+async fn a_function_url_takes_any_path_and_post_alone(t: Test) {
+    let function = t.app.service().function("RecordMessageFunction").unwrap();
+    for (method, status) in [("POST", 200), ("GET", 405), ("PUT", 405), ("HEAD", 405), ("OPTIONS", 405)] {
+        let http = json!({"method": method, "path": "/any/path", "sourceIp": "192.0.2.1"});
+        let answer = function
+            .invoke(&json!({
+                "version": "2.0", "routeKey": "$default", "rawPath": "/any/path", "rawQueryString": "a=b", "headers": {},
+                "requestContext": {"http": http, "requestId": "r-1", "stage": "$default"}, "isBase64Encoded": false,
+            }))
+            .await
+            .unwrap();
+        assert_eq!(answer["statusCode"], status, "{method}");
+        assert_eq!(answer["headers"].get("allow").is_some(), status == 405, "{method}");
+    }
 }

@@ -113,7 +113,7 @@ async fn a_backend_function_with_a_bad_configuration_answers(t: Test) {
     let t = Test::at(t.app.with_parameters(&[("MaxCurTimeAgeDays", "soon")]).await);
     let (alice, bob) = t.alice_and_bob();
     let copy = t.post(&message(&alice, &bob, 1)).await;
-    let check = t.send(t.request(reqwest::Method::POST, "/v1/messages").body("{}")).await;
+    let check = t.send(t.feed_request(reqwest::Method::POST).body("{}")).await;
     let change = json!({"groupId": "team|1", "time": T0, "add": ["a"]});
     let members = t.try_update_members(reqwest::Method::PATCH, "team|1", &change).await;
     for answer in [copy, check, members] {

@@ -92,32 +92,35 @@ async fn a_user_reaches_only_his_own_list(t: Test) {
 async fn only_the_backend_posts_messages(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
-    let url = t.app.url();
     let refused = async |feed: Feed, detail: &str| {
-        let answer = feed.through(t.app.http.clone()).post(&copy).await.unwrap();
+        let answer = feed.post(&copy).await.unwrap();
         let status = answer.status().as_u16();
         let problem: Value = answer.json().await.unwrap();
         assert_eq!((status, &problem["code"], &problem["detail"]), (403, &json!(403), &json!(detail)));
     };
-    refused(Feed::new(url, "other", LOCAL_APP_SECRET), "AppKey is not known").await;
-    refused(Feed::new(url, LOCAL_APP_KEY, "other"), "CheckSum does not fit AppSecret, MD5 and CurTime").await;
-    refused(Feed::new(url, LOCAL_APP_KEY, ""), "CheckSum does not fit AppSecret, MD5 and CurTime").await;
+    refused(t.app.feed.signed_by("other", LOCAL_APP_SECRET), "AppKey is not known").await;
+    refused(t.app.feed.signed_by(LOCAL_APP_KEY, "other"), "CheckSum does not fit AppSecret, MD5 and CurTime")
+        .await;
+    refused(t.app.feed.signed_by(LOCAL_APP_KEY, ""), "CheckSum does not fit AppSecret, MD5 and CurTime")
+        .await;
     let body = copy.to_string();
     let (md5, check_sum) = sign(LOCAL_APP_SECRET, "another body", "1");
     let request = t
-        .request(Method::POST, "/v1/messages")
+        .feed_request(Method::POST)
         .header("Content-Type", "application/json")
         .header("AppKey", LOCAL_APP_KEY)
         .header("CurTime", "1")
         .header("MD5", md5)
         .header("CheckSum", check_sum);
     t.send(request.body(body.clone())).await.is_problem(403, "MD5 is not the MD5 of the body");
-    t.send(alice.request(Method::POST, "/v1/messages").body(body)).await.is_problem(403, "MD5 is missing");
+    t.send(t.feed_request(Method::POST).bearer_auth(&alice.token).body(body))
+        .await
+        .is_problem(403, "MD5 is missing");
     let members = json!({"groupId": "team|1", "time": copy["msgTimestamp"], "add": [alice.account]});
     for method in [Method::PATCH, Method::PUT] {
         let unsigned = alice.request(method.clone(), "/v1/groups/team%7C1/members").json(&members);
         t.send(unsigned).await.is_problem(403, "MD5 is missing");
-        let forged = Feed::new(url, LOCAL_APP_KEY, "other").through(t.app.http.clone());
+        let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other");
         let forged = forged.update_members(method, "team|1", &members).await.unwrap();
         assert_eq!(forged.status(), 403);
     }
@@ -134,8 +137,7 @@ async fn nothing_private_is_logged(t: Test) {
     }
     let page = bob.list("").await;
     bob.try_changes(&format!("since={}", page["syncToken"].as_str().unwrap())).await.ok();
-    let forged =
-        Feed::new(t.app.url(), LOCAL_APP_KEY, "other").post(&message(&alice, &bob, 3)).await.unwrap();
+    let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&message(&alice, &bob, 3)).await.unwrap();
     assert_eq!(forged.status(), 403);
     bob.patch(&alice.session_id(), &json!({"ext": "secret".repeat(200)})).await.is_problem(400, "ext");
     bob.delete(&alice).await;

@@ -98,7 +98,7 @@ async fn a_message_to_oneself_shows_once(t: Test) {
 async fn the_console_s_check_is_answered_signed_or_not(t: Test) {
     t.deliver([&json!({})]).await;
     for body in ["", "{}"] {
-        let request = t.request(reqwest::Method::POST, "/v1/messages").body(body);
+        let request = t.feed_request(reqwest::Method::POST).body(body);
         assert_eq!(t.send(request).await.ok(), json!({}));
     }
 }

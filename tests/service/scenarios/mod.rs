@@ -1,5 +1,6 @@
 //! The scenarios. A new one is written beside its like and listed in its module; a new module is listed here.
 
+mod alarms;
 mod bad_rows;
 mod capacity;
 mod cargo_lambda;
@@ -89,6 +90,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         faults::SCENARIOS,
         feed_faults::SCENARIOS,
         drift::SCENARIOS,
+        alarms::SCENARIOS,
         commands::SCENARIOS,
         readme::SCENARIOS,
         policies::SCENARIOS,
@@ -102,5 +104,5 @@ pub(crate) fn once() -> Vec<Scenario> {
 
 /// What holds where the template is deployed, and of the tools around it.
 pub(crate) fn deployed() -> Vec<Scenario> {
-    [&everywhere()[..], deployed::SCENARIOS, cargo_lambda::SCENARIOS].concat()
+    [&everywhere()[..], deployed::SCENARIOS, alarms::DEPLOYED, cargo_lambda::SCENARIOS].concat()
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use session_local::template::Allowed;
 
 use super::drift::template;
 use crate::{
@@ -18,16 +19,15 @@ async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     everything(&behind).await;
-    let mut seen: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
+    let mut seen: BTreeMap<String, BTreeSet<Allowed>> = BTreeMap::new();
     for (user_agent, action, input) in proxy.requests() {
         let operation = user_agent.rsplit(' ').next().unwrap_or_default();
-        // What only opens the connection needs no permission: a refusal opens it just as well.
-        if input["Key"]["userId"]["S"] != "/open-connection" {
-            let actions = seen.entry(operation.to_owned()).or_default();
-            actions.extend(
-                resources(&input).into_iter().map(|resource| (format!("dynamodb:{action}"), resource)),
-            );
-        }
+        let action = format!("dynamodb:{action}");
+        // What opens a connection may read nothing else.
+        let partition = input["Key"]["userId"]["S"].as_str().filter(|user| *user == "/open-connection");
+        let allowed =
+            |resource| Allowed { action: action.clone(), resource, partition: partition.map(str::to_owned) };
+        seen.entry(operation.to_owned()).or_default().extend(resources(&input).into_iter().map(allowed));
     }
     let allowed: BTreeMap<_, _> =
         template().functions.into_values().map(|function| (function.description, function.allowed)).collect();

@@ -1,6 +1,6 @@
 //! What the template declares: routes, functions with their environment, tables, the authorizer.
 //!
-//! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub` and `!GetAtt`, and refuses what it does not
+//! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub`, `!GetAtt` and conditions, and refuses what it does not
 //! understand, so that the service here never silently differs from the deployed one.
 
 mod resolver;
@@ -8,7 +8,7 @@ mod resolver;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
-    path::Path,
+    path::PathBuf,
     time::Duration,
 };
 
@@ -60,8 +60,19 @@ pub struct Function {
     pub timeout: Duration,
     /// Its memory.
     pub memory_mb: u64,
-    /// What its policies allow: actions, and the resources they are allowed on.
-    pub allowed: BTreeSet<(String, String)>,
+    /// What its policies allow.
+    pub allowed: BTreeSet<Allowed>,
+}
+
+/// What a function may do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Allowed {
+    /// The action.
+    pub action: String,
+    /// What it may be done to.
+    pub resource: String,
+    /// The only partition that it may be done to; none is any.
+    pub partition: Option<String>,
 }
 
 /// A table.
@@ -87,15 +98,37 @@ pub struct Authorizer {
 impl Template {
     /// The repository's template, with something in place of each parameter that has no default.
     pub fn of_the_repository() -> Result<Self> {
-        let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
-        let parameters = HashMap::from(given.map(|name| (name, "x".to_owned())));
-        Self::read(&workspace().join("infra/template.yaml"), &parameters)
+        Self::on_one_address(&Self::something_given())
     }
 
-    /// Reads the template with these parameters; the others take their defaults.
-    pub fn read(path: &Path, parameters: &HashMap<&str, String>) -> Result<Self> {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text, parameters).with_context(|| format!("in {}", path.display()))
+    /// Something in place of each parameter that has no default.
+    #[must_use]
+    pub fn something_given() -> HashMap<&'static str, String> {
+        let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
+        HashMap::from(given.map(|name| (name, "x".to_owned())))
+    }
+
+    /// The repository's template with these parameters, all of it behind its HTTP API: a machine has one address, so the feed has no
+    /// other.
+    pub fn on_one_address(parameters: &HashMap<&str, String>) -> Result<Self> {
+        let mut parameters = parameters.clone();
+        parameters.insert("FeedDoor", "HttpApi".to_owned());
+        let path = path_of_template();
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(&text, &parameters).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// The properties of the repository's resources of one type, by logical id, resolved with these parameters.
+    pub fn resources(wanted: &str, parameters: &HashMap<&str, String>) -> Result<BTreeMap<String, Value>> {
+        let template = long_form(serde_norway::from_str(&fs::read_to_string(path_of_template())?)?)?;
+        let resolver = Resolver::new(&template, parameters)?;
+        let mut found = BTreeMap::new();
+        for (id, resource) in object(&template, "Resources")? {
+            if resource["Type"] == wanted && resolver.makes(resource)? {
+                found.insert(id.clone(), resolver.resolve(&resource["Properties"]).context(id.clone())?);
+            }
+        }
+        Ok(found)
     }
 
     fn parse(text: &str, parameters: &HashMap<&str, String>) -> Result<Self> {
@@ -103,11 +136,15 @@ impl Template {
         let resolver = Resolver::new(&template, parameters)?;
         let resources = object(&template, "Resources")?;
         let of_type = |wanted: &'static str| {
-            resources.iter().filter(move |(_, resource)| resource["Type"] == wanted).map(|(id, resource)| {
-                let properties =
-                    resolver.resolve(&resource["Properties"]).with_context(|| format!("in {id}"))?;
-                Ok::<_, anyhow::Error>((id, resource, properties))
-            })
+            resources.iter().filter(move |(_, resource)| resource["Type"] == wanted).filter_map(
+                |(id, resource)| match resolver.makes(resource) {
+                    Ok(false) => None,
+                    made => {
+                        let properties = made.and_then(|_| resolver.resolve(&resource["Properties"]));
+                        Some(properties.map(|properties| (id, resource, properties)).context(id.clone()))
+                    }
+                },
+            )
         };
         let mut functions = BTreeMap::new();
         for entry in of_type("AWS::Serverless::Function") {
@@ -153,6 +190,10 @@ impl Template {
         };
         Ok(Self { routes, functions, tables, authorizer })
     }
+}
+
+fn path_of_template() -> PathBuf {
+    workspace().join("infra/template.yaml")
 }
 
 impl Route {
@@ -203,20 +244,35 @@ fn overwritten(integration: &Value) -> BTreeMap<String, String> {
     overwritten
 }
 
-/// The actions and resources of a list of policies, all of which must allow.
-fn allowed(policies: &Value) -> Result<BTreeSet<(String, String)>> {
+/// What a list of policies allows; each must allow something, and on no other condition than the partition.
+fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
     let mut allowed = BTreeSet::new();
     for statement in list(policies).into_iter().flat_map(|policy| list(&policy["Statement"])) {
         if statement["Effect"] != "Allow" {
             bail!("a statement of a policy does not allow: {statement}");
         }
+        let partition = match statement.get("Condition") {
+            None => None,
+            Some(condition) => {
+                let partition = condition.pointer("/ForAllValues:StringEquals/dynamodb:LeadingKeys/0");
+                let partition = partition.and_then(Value::as_str).map(str::to_owned);
+                Some(
+                    partition
+                        .ok_or_else(|| anyhow!("a condition of a policy is not understood: {condition}"))?,
+                )
+            }
+        };
         for (action, resource) in list(&statement["Action"]).into_iter().flat_map(|action| {
             list(&statement["Resource"]).into_iter().map(move |resource| (action, resource))
         }) {
             let text = |value: &Value| {
                 value.as_str().map(str::to_owned).ok_or_else(|| anyhow!("{value} is no text"))
             };
-            allowed.insert((text(action)?, text(resource)?));
+            allowed.insert(Allowed {
+                action: text(action)?,
+                resource: text(resource)?,
+                partition: partition.clone(),
+            });
         }
     }
     Ok(allowed)
@@ -274,6 +330,10 @@ Conditions: { Long: !Not [!Equals [!Ref Days, 30]] }
 Globals:
   Function: { Timeout: 6, MemorySize: 128, Environment: { Variables: { TABLE: !Ref Table, DAYS: !Ref Days } } }
 Resources:
+  Other:
+    Type: AWS::DynamoDB::Table
+    Condition: Long
+    Properties: { KeySchema: !Ref Nothing }
   Table:
     Type: AWS::DynamoDB::Table
     Properties: { KeySchema: [], TimeToLiveSpecification: { AttributeName: expiresAt } }
@@ -317,6 +377,7 @@ Resources:
         let environment: Vec<_> =
             function.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(environment, ["DAYS=30", "TABLE=Table", "URL=x/me/Table.Arn"]);
+        assert_eq!(template.tables.len(), 1, "what is not made is not read");
         assert_eq!(template.tables[0].create, json!({"TableName": "Table", "KeySchema": []}));
         assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expiresAt"));
         assert_eq!(template.authorizer, Authorizer { issuer: "me".into(), audience: vec!["a".into()] });

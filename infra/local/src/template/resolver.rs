@@ -81,6 +81,11 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// Whether a resource is made: it may stand under a condition.
+    pub(super) fn makes(&self, resource: &Value) -> Result<bool> {
+        resource.get("Condition").map_or(Ok(true), |condition| self.condition(condition))
+    }
+
     /// Whether a condition holds, given by its name or as an expression.
     fn condition(&self, condition: &Value) -> Result<bool> {
         if let Some(name) = condition.as_str() {

@@ -1,0 +1,193 @@
+//! Alarms: which there are, what rings each, and that what they count is what the service says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+};
+
+use serde_json::{Value, json};
+use session_local::{executables::workspace, feed::LOCAL_APP_KEY, template::Template};
+
+use crate::{
+    copies::message,
+    fault_proxy::{Fault, FaultProxy},
+    scenarios,
+    test::{Answer, Test},
+};
+
+scenarios![
+    operations_tells_each_alarm_of_the_template,
+    each_alarm_goes_by_one_metric,
+    what_the_alarms_count_is_in_the_log,
+    no_line_is_lost_where_only_warnings_are_wanted,
+];
+scenarios![DEPLOYED: alarms_ring];
+
+/// Each alarm of the template and the event that rings it, as OPERATIONS.md tells them.
+const ALARMS: [(&str, &str); 16] = [
+    ("KeptCopies", "a signed copy could not be taken"),
+    ("FeedRefusals", "a call of the messaging backend was refused, and the copy is **not** kept"),
+    ("FeedSilence", "the messaging backend has posted nothing for `FeedSilenceMinutes`"),
+    ("FeedErrors", "the feed's Function URL answered 5xx five times in five minutes"),
+    ("FeedThrottles", "Lambda had no concurrency for a call of the feed"),
+    ("FeedLatency", "one copy in a hundred takes over two seconds"),
+    ("ServerErrors", "the API answered 5xx five times in five minutes, errors of the gateway included"),
+    ("InternalErrors", "the API answered 500"),
+    ("Latency", "one call in a hundred takes over two seconds"),
+    ("ClockSkew", "the clock of a function and DynamoDB's differ by more than 20 seconds"),
+    (
+        "UnreadableItems",
+        "an item was left out of what a user was shown, since it holds what this version never writes",
+    ),
+    (
+        "DatabaseErrors",
+        "DynamoDB failed or did not answer, five times in five minutes, also when asked again",
+    ),
+    ("SessionsReadThrottles", "DynamoDB refused ten reads of the sessions table in five minutes for load"),
+    ("SessionsWriteThrottles", "DynamoDB refused ten writes of the sessions table in five minutes for load"),
+    ("GroupsReadThrottles", "DynamoDB refused ten reads of the groups table in five minutes for load"),
+    ("GroupsWriteThrottles", "DynamoDB refused ten writes of the groups table in five minutes for load"),
+];
+
+/// The template's resources of a type, every alarm among them.
+fn resources(kind: &str) -> BTreeMap<String, Value> {
+    let mut parameters: HashMap<&str, String> = Template::something_given();
+    parameters.insert("FeedSilenceMinutes", "5".to_owned());
+    Template::resources(kind, &parameters).expect("the template is understood")
+}
+
+/// The patterns of the log lines that count for a metric, by the log group they are looked for in.
+fn patterns(metric: &str) -> BTreeMap<String, String> {
+    let filters = resources("AWS::Logs::MetricFilter").into_values();
+    let of_metric = filters.filter(|filter| filter["MetricTransformations"][0]["MetricName"] == metric);
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    of_metric.map(|filter| (text(&filter["LogGroupName"]), text(&filter["FilterPattern"]))).collect()
+}
+
+/// Whether a line matches a pattern such as `{ $.outcome = "kept" }`; a `*` at its end stands for any text, alone for any value.
+fn matches(pattern: &str, line: &Value) -> bool {
+    let inner = pattern
+        .strip_prefix("{ $.")
+        .and_then(|rest| rest.strip_suffix(" }"))
+        .expect("a pattern of one field");
+    let (field, wanted) = inner.split_once(" = ").expect("a comparison");
+    let Some(value) = line.get(field) else { return false };
+    if wanted == "*" {
+        return true;
+    }
+    let wanted = wanted.trim_matches('"');
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    wanted.strip_suffix('*').map_or_else(|| text == wanted, |start| text.starts_with(start))
+}
+
+async fn operations_tells_each_alarm_of_the_template(_: Test) {
+    let made: BTreeSet<_> = resources("AWS::CloudWatch::Alarm").into_keys().collect();
+    let listed: BTreeSet<_> = ALARMS.iter().map(|(name, _)| format!("{name}Alarm")).collect();
+    assert_eq!(made, listed);
+    let operations = fs::read_to_string(workspace().join("infra/OPERATIONS.md")).unwrap();
+    for (name, rings) in ALARMS {
+        assert!(operations.contains(&format!("| {name} | {rings}")), "OPERATIONS.md on {name}");
+    }
+}
+
+async fn each_alarm_goes_by_one_metric(_: Test) {
+    let mut counted = BTreeSet::new();
+    for (id, alarm) in resources("AWS::CloudWatch::Alarm") {
+        assert!(alarm.get("Metrics").is_none(), "{id}");
+        let metric = alarm["MetricName"].as_str().unwrap();
+        // The stack's own metrics are counted out of logs.
+        if alarm["Namespace"] == "local" {
+            assert!(!patterns(metric).is_empty(), "{id} counts nothing");
+            counted.insert(metric.to_owned());
+        }
+    }
+    for filter in resources("AWS::Logs::MetricFilter").into_values() {
+        let metric = filter["MetricTransformations"][0]["MetricName"].as_str().unwrap();
+        assert!(counted.contains(metric), "nobody minds {metric}");
+    }
+    let functions = Template::of_the_repository().unwrap().functions;
+    let groups: BTreeSet<_> = functions.keys().map(|id| id.replace("Function", "LogGroup")).collect();
+    for metric in ["ClockSkew", "DatabaseErrors"] {
+        assert_eq!(patterns(metric).into_keys().collect::<BTreeSet<_>>(), groups, "{metric}: each function");
+    }
+}
+
+/// The lines that alarms count, each as the service writes it, by the metric.
+async fn provoked(t: &Test) -> Vec<(&'static str, Answer)> {
+    let (alice, bob) = t.alice_and_bob();
+    let copy = message(&alice, &bob, 1);
+    t.deliver([&copy]).await;
+    let kept = t.post(&json!({"eventType": "1"})).await;
+    let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&copy).await.unwrap();
+    let forged = t.answer(forged).await;
+    t.damage_row(&bob, &alice.session_id(), "lastMsgType", json!({"N": "2"})).await;
+    vec![("KeptCopies", kept), ("FeedRefusals", forged), ("UnreadableItems", bob.try_list("").await)]
+}
+
+async fn what_the_alarms_count_is_in_the_log(t: Test) {
+    let mut provoked = provoked(&t).await;
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    proxy.set(Fault::InternalError);
+    provoked.push(("DatabaseErrors", behind.user("bob").try_list("").await));
+    for (metric, answer) in provoked {
+        let logs = if metric == "DatabaseErrors" { &behind.app.logs } else { &t.app.logs };
+        let line = logs.of(&answer.request_id).await;
+        let group = format!("{}LogGroup", capitalized(line["operation"].as_str().unwrap()));
+        let pattern = &patterns(metric)[&group];
+        assert!(matches(pattern, &line), "{metric}: {pattern} does not find {line}");
+        let fine = json!({"level": "INFO", "status": 200});
+        assert!(!matches(pattern, &fine), "{metric}: {pattern} finds everything");
+    }
+    // Functions compare clocks on AWS alone; a test beside the line holds its form.
+    assert!(patterns("ClockSkew").values().all(|pattern| pattern == "{ $.clockSkewMs = * }"));
+}
+
+/// In the local cloud nothing counts log lines, and nothing bills: a line is looked for where it must be, by the pattern of its alarm, and
+/// the metric is then given its value by hand.
+async fn alarms_ring(t: Test) {
+    let cloud = t.app.deployment();
+    for (metric, _) in provoked(&t).await {
+        let (group, pattern) = patterns(metric).pop_first().unwrap();
+        let lines = cloud.log_lines(&group).await;
+        assert!(
+            lines.iter().any(|line| matches(&pattern, line)),
+            "{metric}: {pattern} finds nothing in {lines:?}"
+        );
+        assert_ne!(cloud.alarm_state(metric).await, "ALARM", "{metric}");
+        cloud.put_metric(metric, 1).await;
+        assert_eq!(cloud.alarm_state(metric).await, "ALARM", "{metric}");
+    }
+    for (metric, value) in
+        [("ServerErrors", 5), ("InternalErrors", 1), ("ClockSkew", 1), ("DatabaseErrors", 5)]
+    {
+        cloud.put_metric(metric, value).await;
+        assert_eq!(cloud.alarm_state(metric).await, "ALARM", "{metric}");
+    }
+}
+
+/// Lambda's filter goes by `level`, in a line that has a `timestamp`: at WARN, all of these must pass it.
+async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
+    let bob = t.user("bob");
+    let refused = [
+        ("WARN", bob.try_get("p2p|nobody").await),
+        ("WARN", bob.try_list("limit=0").await),
+        ("WARN", t.send(t.feed_request(reqwest::Method::POST).body("unsigned")).await),
+    ];
+    let alarming = provoked(&t)
+        .await
+        .into_iter()
+        .map(|(metric, answer)| (if metric == "KeptCopies" { "ERROR" } else { "WARN" }, answer));
+    for (level, answer) in refused.into_iter().chain(alarming) {
+        let line = t.app.logs.of(&answer.request_id).await;
+        assert_eq!(line["level"], level, "{line}");
+        let timestamp = line["timestamp"].as_str().unwrap();
+        assert!(timestamp.contains('T') && timestamp.ends_with('Z'), "{timestamp}");
+    }
+    let fine = t.app.logs.of(&bob.try_list("").await.request_id).await;
+    assert_eq!(fine["level"], "INFO");
+}
+
+fn capitalized(operation: &str) -> String {
+    operation[..1].to_uppercase() + &operation[1..]
+}
