@@ -2,7 +2,7 @@
 //! times a price table.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -20,6 +20,7 @@ use crate::{
     Options, Service, clock,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
     listen,
+    template::Template,
 };
 
 /// Unit prices in US dollars, and what the platform adds to a call.
@@ -35,9 +36,8 @@ pub struct Prices {
     gigabyte_second: f64,
     gigabyte_out: f64,
     gigabyte_of_logs: f64,
-    million_traces: f64,
-    share_of_traced_calls: f64,
-    bytes_logged_by_the_platform_per_call: u64,
+    bytes_of_an_access_log_line: u64,
+    bytes_billed_per_log_event: u64,
 }
 
 /// What one call of an operation takes.
@@ -55,6 +55,8 @@ pub struct Call {
     pub logged_bytes: u64,
     /// The function's memory.
     pub memory_mb: u64,
+    /// Whether it comes through the HTTP API, which bills it and logs it; a Function URL does neither.
+    pub through_api: bool,
 }
 
 /// What a million calls cost, in US dollars.
@@ -68,7 +70,7 @@ pub struct Cost {
     pub gateway: f64,
     /// Answers to the internet.
     pub data_out: f64,
-    /// Logs and traces.
+    /// Logs.
     pub logs: f64,
 }
 
@@ -93,14 +95,15 @@ impl Prices {
     pub fn of_a_million(&self, call: &Call, billed: Duration) -> Cost {
         const GB_PER_MILLION_BYTES: f64 = 1e-3;
         let gigabyte_seconds = call.memory_mb as f64 / 1_024.0 * billed.as_secs_f64() * 1e6;
-        let logged = call.logged_bytes + self.bytes_logged_by_the_platform_per_call;
+        let access_log = self.bytes_of_an_access_log_line + self.bytes_billed_per_log_event;
+        let access_log = if call.through_api { access_log } else { 0 };
+        let logged = call.logged_bytes + self.bytes_billed_per_log_event + access_log;
         Cost {
             dynamodb: call.read_units * self.million_read_units + call.write_units * self.million_write_units,
             lambda: self.million_invocations + gigabyte_seconds * self.gigabyte_second,
-            gateway: self.million_api_calls,
+            gateway: if call.through_api { self.million_api_calls } else { 0.0 },
             data_out: call.answer_bytes as f64 * GB_PER_MILLION_BYTES * self.gigabyte_out,
-            logs: logged as f64 * GB_PER_MILLION_BYTES * self.gigabyte_of_logs
-                + self.million_traces * self.share_of_traced_calls,
+            logs: logged as f64 * GB_PER_MILLION_BYTES * self.gigabyte_of_logs,
         }
     }
 }
@@ -185,6 +188,8 @@ struct Meter {
     http: Client,
     feed: Feed,
     lines: Arc<Mutex<HashMap<String, (String, String)>>>,
+    /// The functions that have a Function URL where the template is deployed.
+    behind_urls: BTreeSet<String>,
 }
 
 impl Meter {
@@ -208,7 +213,7 @@ impl Meter {
         })
         .await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
-        Ok(Self { service, http: Client::new(), feed, lines })
+        Ok(Self { service, http: Client::new(), feed, lines, behind_urls: behind_urls()? })
     }
 
     /// A hundred sessions for Bob, a hundred and thirty groups for Alice.
@@ -257,6 +262,7 @@ impl Meter {
             write_units: units("writeUnits")?,
             answer_bytes: hundreds(answer_bytes),
             logged_bytes: hundreds(line.len()),
+            through_api: !self.behind_urls.contains(&function),
             memory_mb: self
                 .service
                 .memory_mb(&function)
@@ -276,6 +282,14 @@ impl Meter {
             }
         }
     }
+}
+
+/// The functions that the template gives an address of their own.
+fn behind_urls() -> Result<BTreeSet<String>> {
+    let functions = Template::of_the_repository()?.functions;
+    let urls = Template::resources("AWS::Lambda::Url", &Template::something_given())?;
+    let targets = urls.values().filter_map(|url| url["TargetFunctionArn"].as_str()?.strip_suffix(".Arn"));
+    Ok(targets.filter_map(|id| Some(functions.get(id)?.binary.clone())).collect())
 }
 
 fn hundreds(bytes: usize) -> u64 {

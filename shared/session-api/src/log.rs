@@ -210,6 +210,7 @@ mod tests {
             let time = line["timestamp"].as_str().unwrap();
             assert!(OffsetDateTime::parse(time, &Rfc3339).is_ok(), "{line}");
         }
+        assert_eq!(skew_line(-25_000)["clockSkewMs"], -25_000, "an alarm goes by it");
     }
 
     #[test]

@@ -112,8 +112,8 @@ async fn each_alarm_goes_by_one_metric(_: Test) {
     }
 }
 
-/// The lines that alarms count, each as the service writes it, by the metric.
-async fn provoked(t: &Test) -> Vec<(&'static str, Answer)> {
+/// Calls whose log lines alarms count: the metric, the log group, the answer.
+async fn provoked(t: &Test) -> Vec<(&'static str, &'static str, Answer)> {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
     t.deliver([&copy]).await;
@@ -121,7 +121,11 @@ async fn provoked(t: &Test) -> Vec<(&'static str, Answer)> {
     let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&copy).await.unwrap();
     let forged = t.answer(forged).await;
     t.damage_row(&bob, &alice.session_id(), "lastMsgType", json!({"N": "2"})).await;
-    vec![("KeptCopies", kept), ("FeedRefusals", forged), ("UnreadableItems", bob.try_list("").await)]
+    vec![
+        ("KeptCopies", "RecordMessageLogGroup", kept),
+        ("FeedRefusals", "RecordMessageLogGroup", forged),
+        ("UnreadableItems", "QueryMySessionListLogGroup", bob.try_list("").await),
+    ]
 }
 
 async fn what_the_alarms_count_is_in_the_log(t: Test) {
@@ -129,12 +133,12 @@ async fn what_the_alarms_count_is_in_the_log(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     proxy.set(Fault::InternalError);
-    provoked.push(("DatabaseErrors", behind.user("bob").try_list("").await));
-    for (metric, answer) in provoked {
+    let silent = behind.user("bob").try_list("").await;
+    provoked.push(("DatabaseErrors", "QueryMySessionListLogGroup", silent));
+    for (metric, group, answer) in provoked {
         let logs = if metric == "DatabaseErrors" { &behind.app.logs } else { &t.app.logs };
         let line = logs.of(&answer.request_id).await;
-        let group = format!("{}LogGroup", capitalized(line["operation"].as_str().unwrap()));
-        let pattern = &patterns(metric)[&group];
+        let pattern = &patterns(metric)[group];
         assert!(matches(pattern, &line), "{metric}: {pattern} does not find {line}");
         let fine = json!({"level": "INFO", "status": 200});
         assert!(!matches(pattern, &fine), "{metric}: {pattern} finds everything");
@@ -147,11 +151,11 @@ async fn what_the_alarms_count_is_in_the_log(t: Test) {
 /// the metric is then given its value by hand.
 async fn alarms_ring(t: Test) {
     let cloud = t.app.deployment();
-    for (metric, _) in provoked(&t).await {
-        let (group, pattern) = patterns(metric).pop_first().unwrap();
-        let lines = cloud.log_lines(&group).await;
+    for (metric, group, _) in provoked(&t).await {
+        let pattern = &patterns(metric)[group];
+        let lines = cloud.log_lines(group).await;
         assert!(
-            lines.iter().any(|line| matches(&pattern, line)),
+            lines.iter().any(|line| matches(pattern, line)),
             "{metric}: {pattern} finds nothing in {lines:?}"
         );
         assert_ne!(cloud.alarm_state(metric).await, "ALARM", "{metric}");
@@ -177,7 +181,7 @@ async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
     let alarming = provoked(&t)
         .await
         .into_iter()
-        .map(|(metric, answer)| (if metric == "KeptCopies" { "ERROR" } else { "WARN" }, answer));
+        .map(|(metric, _, answer)| (if metric == "KeptCopies" { "ERROR" } else { "WARN" }, answer));
     for (level, answer) in refused.into_iter().chain(alarming) {
         let line = t.app.logs.of(&answer.request_id).await;
         assert_eq!(line["level"], level, "{line}");
@@ -186,8 +190,4 @@ async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
     }
     let fine = t.app.logs.of(&bob.try_list("").await.request_id).await;
     assert_eq!(fine["level"], "INFO");
-}
-
-fn capitalized(operation: &str) -> String {
-    operation[..1].to_uppercase() + &operation[1..]
 }

@@ -19,6 +19,7 @@ scenarios![
     cargo_lambda_serves_the_template_s_routes,
     every_variable_is_declared_read_and_given,
     the_backend_never_gets_a_500,
+    the_stack_policy_guards_what_is_retained,
     layers_hold,
     every_source_file_stays_short,
 ];
@@ -108,6 +109,20 @@ async fn the_backend_never_gets_a_500(_: Test) {
             if route.authorized { BTreeMap::new() } else { BTreeMap::from([("500".into(), "503".into())]) };
         assert_eq!(route.overwritten, expected, "{} {}", route.method, route.path);
     }
+}
+
+async fn the_stack_policy_guards_what_is_retained(_: Test) {
+    let policy = fs::read_to_string(workspace().join("infra/stack-policy.json")).unwrap();
+    let policy: Value = serde_json::from_str(&policy).unwrap();
+    let denied = policy["Statement"][1]["Resource"].as_array().unwrap().iter();
+    let guarded: BTreeSet<_> =
+        denied.map(|id| id.as_str().unwrap().replace("LogicalResourceId/", "")).collect();
+    let text = fs::read_to_string(workspace().join("infra/template.yaml")).unwrap();
+    let retained = template().tables.into_iter().map(|table| table.name).filter(|id| {
+        let resource = text.split(&format!("\n  {id}:\n")).nth(1).unwrap().split("\n\n").next().unwrap();
+        resource.contains("DeletionPolicy: RetainExceptOnCreate")
+    });
+    assert_eq!(guarded, retained.collect());
 }
 
 /// The template gives each function what it reads; `cargo lambda` gets the same from its file.

@@ -7,7 +7,12 @@ use tokio::process::Command;
 
 use crate::{scenarios, test::Test};
 
-scenarios![the_examples_answer_as_printed, the_table_of_costs_is_what_the_command_prints];
+scenarios![
+    the_examples_answer_as_printed,
+    the_table_of_costs_is_what_the_command_prints,
+    operations_tells_the_same_costs,
+    the_changelog_tells_of_tables,
+];
 
 /// A command and what it prints, in which `…` stands for anything.
 struct Example {
@@ -77,4 +82,27 @@ async fn the_table_of_costs_is_what_the_command_prints(t: Test) {
     let table = String::from_utf8(output.stdout).unwrap();
     assert!(table.lines().count() > 10, "{}", String::from_utf8_lossy(&output.stderr));
     assert!(readme.contains(&table), "the README has another table than:\n{table}");
+}
+
+async fn operations_tells_the_same_costs(_: Test) {
+    let read = |path: &str| std::fs::read_to_string(workspace().join(path)).unwrap();
+    let costs = |text: &str| -> Vec<(String, String)> {
+        let table = text.split("| a million calls of |").nth(1).unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let cells = rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>());
+        cells.map(|row| (row[0].to_owned(), row[row.len() - 1].trim_matches('*').to_owned())).collect()
+    };
+    let readme = costs(&read("README.md"));
+    assert!(readme.len() > 10);
+    assert_eq!(costs(&read("infra/OPERATIONS.md")), readme);
+}
+
+async fn the_changelog_tells_of_tables(_: Test) {
+    let changelog = std::fs::read_to_string(workspace().join("CHANGELOG.md")).unwrap();
+    let versions: Vec<_> = changelog.split("\n## ").skip(1).collect();
+    assert!(versions[0].starts_with(env!("CARGO_PKG_VERSION")), "the newest is this one");
+    for version in versions {
+        let after = version.lines().nth(2).unwrap_or_default();
+        assert!(after.starts_with("Tables: "), "{version}");
+    }
 }

@@ -26,7 +26,7 @@ impl Cost {
         eprintln!("building the functions (minutes the first time)");
         let calls = count(executables::build("dev").await?).await?;
         println!(
-            "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs, traces | $ |"
+            "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs | $ |"
         );
         println!("|---|---|---|---|---|---|---|---|---|");
         for call in &calls {
