@@ -1,6 +1,7 @@
-//! A function that misbehaves as its path says, to see what that costs: `GET /v1/sessions/p2p|panic`.
+//! A function that misbehaves as its path says, to see what that costs: `GET /v1/sessions/p2p|panic`. A `PUT` fails with a 500.
 
-use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_api::{Call, Environment, Method, Operation, Problem, Reply};
+use session_store::StoreError;
 
 struct Misbehaving;
 
@@ -12,6 +13,9 @@ impl Operation for Misbehaving {
     }
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        if call.method() == Method::PUT {
+            return Err(StoreError::Failed("ResourceNotFoundException".into()).into());
+        }
         match call.session_id()?.as_str() {
             "p2p|panic" => panic!("a secret"),
             "p2p|exit" => std::process::exit(3),

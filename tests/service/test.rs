@@ -345,10 +345,15 @@ impl User {
         self.call(Method::DELETE, &path_of(session_id)).await
     }
 
+    /// Deletes a session unless it shows something after this time.
+    pub(crate) async fn try_delete_up_to(&self, session_id: &str, up_to: u64) -> Answer {
+        self.call(Method::DELETE, &format!("{}?upTo={up_to}", path_of(session_id))).await
+    }
+
     /// Deletes the session with another user.
     pub(crate) async fn delete(&self, other: &Self) {
         let outcome = self.try_delete(&other.session_id()).await.ok();
-        assert_eq!(outcome, json!({"deleted": [other.session_id()], "failed": []}));
+        assert_eq!(outcome, json!({"deleted": [other.session_id()], "newer": [], "failed": []}));
     }
 
     /// Calls the batch form of deleteMySession with this body.

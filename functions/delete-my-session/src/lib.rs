@@ -1,17 +1,19 @@
 //! deleteMySession: `DELETE /v1/sessions/{sessionId}`, and `POST /v1/sessions/batch-delete` with `{"sessionIds": […]}`.
 //! Hides sessions from the caller's list until a newer message comes. Idempotent; ids that never existed count as
-//! deleted.
+//! deleted. With `upTo`, in the query or in the body, a session that shows something newer stays: the caller has not seen it.
 
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use session_api::{Call, Environment, Method, Operation, Problem, Reply};
-use session_model::{AccountCase, Fields, InvalidField, InvalidValue, SessionId};
-use session_store::StoreError;
+use session_model::{AccountCase, Fields, InvalidField, InvalidValue, SessionId, Timestamp};
+use session_store::{Deleted, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 const MAX_IDS: usize = 100;
+/// The `updateTime` that the caller shows.
+const UP_TO: &str = "upTo";
 /// How many deletes run at once: enough to end 100 of them in a fraction of the deadline, few enough connections.
 const AT_ONCE: usize = 10;
 /// What is not deleted by then is reported as failed, before the deadline takes the whole answer.
@@ -30,15 +32,17 @@ impl Operation for DeleteMySession {
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        let ids = if call.method() == Method::POST {
-            session_ids(&call.fields(Call::MAX_BODY_BYTES)?, call.account_case())?
+        let (ids, up_to) = if call.method() == Method::POST {
+            call.knows(&[])?;
+            batch(&call.fields()?, call.account_case())?
         } else {
-            vec![call.session_id()?]
+            call.knows(&[UP_TO])?;
+            (vec![call.session_id()?], call.query(UP_TO)?)
         };
         let sessions = call.store().sessions_of(&caller);
         let deadline = Instant::now() + TIME_FOR_ALL;
         let delete = |id: SessionId| async move {
-            let deleted = timeout_at(deadline, sessions.delete(&id, call.now())).await;
+            let deleted = timeout_at(deadline, sessions.delete(&id, up_to, call.now())).await;
             (id, deleted.unwrap_or_else(|_| Err(StoreError::Unavailable("deadline".into()))))
         };
         let results = stream::iter(ids).map(delete).buffered(AT_ONCE).collect::<Vec<_>>().await;
@@ -46,20 +50,23 @@ impl Operation for DeleteMySession {
     }
 }
 
-fn session_ids(fields: &Fields, case: AccountCase) -> Result<Vec<SessionId>, InvalidField> {
+/// The sessions of a batch, and up to when they are to be deleted.
+fn batch(fields: &Fields, case: AccountCase) -> Result<(Vec<SessionId>, Option<Timestamp>), InvalidField> {
     const NAME: &str = "sessionIds";
-    fields.only(&[NAME])?;
+    fields.only(&[NAME, UP_TO])?;
     let texts = fields.texts(NAME)?;
     if texts.is_empty() || texts.len() > MAX_IDS {
-        return Err(InvalidValue::new("must hold 1 to 100 session ids").of(NAME));
+        return Err(InvalidValue::new("must hold 1 to 100 session ids").in_body(NAME));
     }
-    fields.distinct(NAME, "ids", |text| case.session_id(text))
+    let ids = fields.distinct(NAME, "ids", |text| case.session_id(text))?;
+    Ok((ids, fields.optional_time(UP_TO)?))
 }
 
-/// What was deleted, and what the store could not delete now.
+/// What was deleted, what stays since it is newer than the caller knows, and what the store could not delete now.
 #[derive(Debug, Serialize)]
 struct Outcome {
     deleted: Vec<SessionId>,
+    newer: Vec<SessionId>,
     failed: Vec<Failure>,
 }
 
@@ -71,13 +78,14 @@ struct Failure {
     detail: String,
 }
 
-/// When nothing could be deleted, that is a problem of the whole call.
-fn outcome(results: Vec<(SessionId, Result<(), StoreError>)>) -> Result<Outcome, Problem> {
-    let mut outcome = Outcome { deleted: Vec::new(), failed: Vec::new() };
+/// When all of them failed, that is a problem of the whole call.
+fn outcome(results: Vec<(SessionId, Result<Deleted, StoreError>)>) -> Result<Outcome, Problem> {
+    let mut outcome = Outcome { deleted: Vec::new(), newer: Vec::new(), failed: Vec::new() };
     let mut worst: Option<Problem> = None;
     for (session_id, result) in results {
         match result.map_err(Problem::from) {
-            Ok(()) => outcome.deleted.push(session_id),
+            Ok(Deleted::Done) => outcome.deleted.push(session_id),
+            Ok(Deleted::Newer) => outcome.newer.push(session_id),
             Err(problem) => {
                 let (code, detail) = (problem.code(), problem.detail().to_owned());
                 outcome.failed.push(Failure { session_id, code, detail });
@@ -89,7 +97,7 @@ fn outcome(results: Vec<(SessionId, Result<(), StoreError>)>) -> Result<Outcome,
         }
     }
     match worst {
-        Some(problem) if outcome.deleted.is_empty() => Err(problem),
+        Some(problem) if outcome.deleted.is_empty() && outcome.newer.is_empty() => Err(problem),
         _ => Ok(outcome),
     }
 }
@@ -102,7 +110,23 @@ mod tests {
 
     fn parsed(ids: &serde_json::Value) -> Result<usize, String> {
         let fields = Fields::parse(json!({"sessionIds": ids}).to_string().as_bytes()).unwrap();
-        session_ids(&fields, AccountCase::Lower).map(|ids| ids.len()).map_err(|refusal| refusal.to_string())
+        batch(&fields, AccountCase::Lower).map(|(ids, _)| ids.len()).map_err(|refusal| refusal.to_string())
+    }
+
+    #[test]
+    fn a_batch_has_one_up_to_for_all() {
+        let up_to = |value: serde_json::Value| {
+            let body = json!({"sessionIds": ["p2p|a"], "upTo": value}).to_string();
+            let batch = batch(&Fields::parse(body.as_bytes()).unwrap(), AccountCase::Keep);
+            batch.map(|(_, up_to)| up_to.map(Timestamp::as_millis)).map_err(|refusal| refusal.to_string())
+        };
+        assert_eq!(
+            (up_to(json!(null)), up_to(json!(7)), up_to(json!(7.0))),
+            (Ok(None), Ok(Some(7)), Ok(Some(7)))
+        );
+        for value in [json!(-1), json!(1.5), json!([7]), json!("soon")] {
+            assert!(up_to(value.clone()).unwrap_err().starts_with("upTo must be a time in milli"), "{value}");
+        }
     }
 
     #[test]
@@ -129,11 +153,17 @@ mod tests {
     fn a_part_that_failed_is_told_and_a_whole_is_a_problem() {
         let id = |text: &str| text.parse::<SessionId>().unwrap();
         let throttled = || Err(StoreError::Throttled("T".into()));
-        let part = outcome(vec![(id("p2p|a"), Ok(())), (id("p2p|b"), throttled())]).unwrap();
+        let done = || Ok(Deleted::Done);
+        let part = outcome(vec![
+            (id("p2p|a"), done()),
+            (id("p2p|b"), throttled()),
+            (id("p2p|c"), Ok(Deleted::Newer)),
+        ]);
+        let part = part.unwrap();
         let detail = "the database is busy; safe to repeat";
         assert_eq!(
             json!(part),
-            json!({"deleted": ["p2p|a"], "failed": [{"sessionId": "p2p|b", "code": 503, "detail": detail}]})
+            json!({"deleted": ["p2p|a"], "newer": ["p2p|c"], "failed": [{"sessionId": "p2p|b", "code": 503, "detail": detail}]})
         );
         assert_eq!(outcome(vec![(id("p2p|b"), throttled())]).unwrap_err().status(), 503);
         let malformed = || Err(StoreError::MalformedItem("ext"));

@@ -22,6 +22,7 @@ impl Operation for QueryMySessionChanges {
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
+        call.knows(&["since", "limit", "needLastMsg"])?;
         let of = PageOf {
             limit: call.query("limit")?.unwrap_or(Limit::MAX),
             need_last_msg: call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set(),

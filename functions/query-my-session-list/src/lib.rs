@@ -1,7 +1,7 @@
 //! queryMySessionList: `GET /v1/sessions`. One page of the caller's list, newest first.
 
 use session_api::{Call, Environment, Operation, Problem, Reply};
-use session_model::{Flag, InvalidField, Limit, ListQuery, Pass, SyncToken, Window};
+use session_model::{Flag, InvalidField, Limit, ListQuery, Pass, SyncToken};
 
 /// The operation.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ impl Operation for QueryMySessionList {
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
+        call.knows(&["minTimestamp", "maxTimestamp", "needLastMsg", "limit", "hasMore", "cursor"])?;
         let query = query(call)?;
         let mut list = call.store().sessions_of(&caller).list(&query, call.now()).await?;
         if query.is_of_everything() {
@@ -30,11 +31,10 @@ impl Operation for QueryMySessionList {
 }
 
 fn query(call: &Call<'_>) -> Result<ListQuery, InvalidField> {
-    let min = call.query("minTimestamp")?.unwrap_or_default();
-    let max = call.query("maxTimestamp")?.unwrap_or_default();
+    let (min, max) = (call.query("minTimestamp")?, call.query("maxTimestamp")?);
     let need_last_msg = call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set();
     let limit = call.query("limit")?.unwrap_or(Limit::MAX);
     // Without effect, as in Yunxin; a value that is no flag is refused all the same.
     call.query::<Flag>("hasMore")?;
-    ListQuery::new(Window::new(min, max)?, call.query("cursor")?, limit, need_last_msg)
+    ListQuery::new(min, max, call.query("cursor")?, limit, need_last_msg)
 }

@@ -15,6 +15,7 @@ impl Operation for QueryMySession {
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
+        call.knows(&[])?;
         let id = call.session_id()?;
         let session = call.store().sessions_of(&caller).get(&id).await?;
         Ok(Reply::json(&session.ok_or_else(Problem::no_such_session)?))

@@ -31,9 +31,10 @@ impl Operation for UpdateGroupMembers {
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         self.signature.verify(call, call.body(Call::MAX_BODY_BYTES)?)?;
+        call.knows(&[])?;
         let body = Body {
             group: call.group_id()?,
-            fields: call.fields(Call::MAX_BODY_BYTES)?,
+            fields: call.fields()?,
             now: call.now(),
             case: call.account_case(),
         };
@@ -88,7 +89,9 @@ impl Body {
         let time = self.time()?;
         let members = self.accounts("members")?;
         if members.len() > MAX_MEMBERS {
-            return Err(InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).of("members"));
+            return Err(
+                InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).in_body("members")
+            );
         }
         Ok(GroupEvent::of_list(&self.group, time, &members))
     }
@@ -100,14 +103,14 @@ impl Body {
             |name| if self.fields.value(name).is_some() { self.accounts(name) } else { Ok(BTreeSet::new()) };
         let (add, remove) = (some("add")?, some("remove")?);
         if !add.is_disjoint(&remove) {
-            return Err(InvalidValue::new("must not hold an account that add holds too").of("remove"));
+            return Err(InvalidValue::new("must not hold an account that add holds too").in_body("remove"));
         }
         match add.len() + remove.len() {
-            0 => Err(InvalidValue::new("must hold accounts, or remove must").of("add")),
+            0 => Err(InvalidValue::new("must hold accounts, or remove must").in_body("add")),
             1..=MAX_CHANGES => Ok(GroupEvent::of_changes(time, add, remove)),
             _ => {
                 let reason = format!("must hold at most {MAX_CHANGES} accounts, together with remove");
-                Err(InvalidValue::new(reason).of("add"))
+                Err(InvalidValue::new(reason).in_body("add"))
             }
         }
     }
@@ -115,7 +118,7 @@ impl Body {
     /// The time. The signature covers the body alone, so it must say which group it is for.
     fn time(&self) -> Result<Timestamp, InvalidField> {
         if self.fields.read("groupId", |text| self.case.group_id(text))? != self.group {
-            return Err(InvalidValue::new("must be the group that the path names").of("groupId"));
+            return Err(InvalidValue::new("must be the group that the path names").in_body("groupId"));
         }
         self.fields.time("time", self.now)
     }

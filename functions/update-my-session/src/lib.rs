@@ -17,8 +17,9 @@ impl Operation for UpdateMySession {
 
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
+        call.knows(&[])?;
         let id = call.session_id()?;
-        let ext = ext(&call.fields(Call::MAX_BODY_BYTES)?)?;
+        let ext = ext(&call.patch()?)?;
         Ok(Reply::json(&call.store().sessions_of(&caller).set_ext(&id, &ext, call.now()).await?))
     }
 }

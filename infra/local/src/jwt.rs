@@ -109,8 +109,8 @@ impl Authorizer {
         if claims.get("iat").and_then(Value::as_u64).is_some_and(|issued_at| issued_at > now) {
             return None;
         }
-        let texts = || claims.iter().map(|(name, value)| (name.clone(), claim_text(value).into()));
-        self.has_audience(&claims).then(|| texts().collect())
+        // API Gateway would write each as a text, `[alice]` for a list of one. As it is, whatever is no text names nobody.
+        self.has_audience(&claims).then_some(claims)
     }
 
     /// API Gateway takes `client_id` only where there is no `aud`.
@@ -119,16 +119,6 @@ impl Authorizer {
         let fits = |name: &Value| self.settings.audience.iter().any(|audience| name == audience);
         named
             .is_some_and(|named| named.as_array().map_or_else(|| fits(named), |names| names.iter().any(fits)))
-    }
-}
-
-fn claim_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(values) => {
-            format!("[{}]", values.iter().map(claim_text).collect::<Vec<_>>().join(" "))
-        }
-        other => other.to_string(),
     }
 }
 
@@ -146,13 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_token_gives_its_claims_as_texts() {
+    fn a_valid_token_gives_its_claims() {
         let issuer = issuer();
         let token = issuer.token("alice").unwrap();
         for header in [token.clone(), format!("Bearer {token}"), format!("bearer {token}")] {
             let claims = authorizer(&issuer).claims(Some(&header)).unwrap();
             assert_eq!(claims["sub"], "alice");
-            assert!(claims["exp"].is_string());
         }
     }
 

@@ -85,7 +85,7 @@ impl Service {
             issuer,
             functions,
         });
-        let router = gateway::router(Arc::clone(&gateway));
+        let router = gateway::router(Arc::clone(&gateway), &template.cors)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(options.listener, router).await {
                 eprintln!("the gateway failed: {error}");

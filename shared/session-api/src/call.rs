@@ -59,9 +59,7 @@ impl<'a> Call<'a> {
     /// The user whom the verified token's claim names. Fails closed: 401 when no authorizer has been there.
     pub fn caller(&self) -> Result<Account, Problem> {
         let claim = self.event.claim(&self.callers.user_claim);
-        // Half a character may stand for many.
-        let whole = claim.filter(|user| !user.contains(char::REPLACEMENT_CHARACTER));
-        let account = whole.and_then(|user| self.account_case().account(&user).ok());
+        let account = claim.and_then(|user| self.account_case().account(&user).ok());
         account.ok_or_else(Problem::no_identity)
     }
 
@@ -78,7 +76,7 @@ impl<'a> Call<'a> {
 
     /// The group that the path names.
     pub fn group_id(&self) -> Result<GroupId, InvalidField> {
-        self.path("groupId", |text| self.account_case().group_id(text))
+        self.path("groupId", |text| self.account_case().group_id(&decoded(text)?))
     }
 
     fn path<T>(
@@ -86,8 +84,19 @@ impl<'a> Call<'a> {
         name: &'static str,
         read: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<T, InvalidField> {
-        let text = self.event.path_parameter(name).unwrap_or_default();
-        decoded_once(&text).and_then(|text| read(&text)).map_err(|reason| reason.of(name))
+        read(&self.event.path_parameter(name).unwrap_or_default()).map_err(|reason| reason.of(name))
+    }
+
+    /// Refuses query parameters other than these: one that is misspelt would be as if it were not there.
+    pub fn knows(&self, parameters: &[&'static str]) -> Result<(), InvalidField> {
+        let mut unknown = self.event.query_names().filter(|name| !parameters.contains(&&**name));
+        let Some(first) = unknown.next() else { return Ok(()) };
+        let others: Vec<_> = unknown.collect();
+        let others =
+            if others.is_empty() { String::new() } else { format!(", nor is {}", others.join(", ")) };
+        let known = if parameters.is_empty() { "none".to_owned() } else { parameters.join(", ") };
+        let reason = InvalidValue::new(format!("is not known{others}; known here: {known}"));
+        Err(reason.of(first.into_owned()))
     }
 
     /// A query parameter, if it is given.
@@ -117,12 +126,21 @@ impl<'a> Call<'a> {
     }
 
     /// The fields of the body, which must be a JSON object and say so.
-    pub fn fields(&self, max_bytes: usize) -> Result<Fields, Problem> {
-        let body = self.body(max_bytes)?;
+    pub fn fields(&self) -> Result<Fields, Problem> {
+        self.fields_of(&["application/json"])
+    }
+
+    /// The fields of a body that says what is to change, of this type or `application/merge-patch+json` (RFC 7396).
+    pub fn patch(&self) -> Result<Fields, Problem> {
+        self.fields_of(&["application/json", "application/merge-patch+json"])
+    }
+
+    fn fields_of(&self, media_types: &[&str]) -> Result<Fields, Problem> {
+        let body = self.body(Self::MAX_BODY_BYTES)?;
         let content_type = self.header("content-type").unwrap_or_default();
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
-            return Err(InvalidValue::new("must be application/json").of("Content-Type").into());
+        let given = content_type.split(';').next().unwrap_or_default().trim();
+        if !media_types.iter().any(|supported| given.eq_ignore_ascii_case(supported)) {
+            return Err(Problem::unsupported_media_type(media_types));
         }
         Ok(Fields::parse(body)?)
     }
@@ -137,9 +155,9 @@ impl<'a> Call<'a> {
     }
 }
 
-/// API Gateway decodes a path parameter, `cargo lambda watch` leaves it encoded. A session id always holds a literal
-/// `|`, so it has been decoded already iff there is one.
-fn decoded_once(text: &str) -> Result<Cow<'_, str>, InvalidValue> {
+/// API Gateway decodes a path parameter, once. `cargo lambda watch` leaves it encoded; of the operations that work there, those of the
+/// backend, one has a parameter: a group's id, which always holds a literal `|`, so it has been decoded already iff there is one.
+fn decoded(text: &str) -> Result<Cow<'_, str>, InvalidValue> {
     if text.contains('|') {
         return Ok(text.into());
     }
@@ -201,7 +219,7 @@ pub(crate) mod tests {
     #[test]
     fn the_user_and_his_sessions_are_taken_in_the_case_of_accounts() {
         let parts = json!({
-            "authorizer": {"jwt": {"claims": {"sub": "Alice"}}}, "pathParameters": {"sessionId": "p2p%7CBob", "groupId": "team|T"},
+            "authorizer": {"jwt": {"claims": {"sub": "Alice"}}}, "pathParameters": {"sessionId": "p2p|Bob", "groupId": "team|T"},
         });
         for (case, expected) in [
             (AccountCase::Keep, ["Alice", "p2p|Bob", "team|T"]),
@@ -219,13 +237,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_session_id_is_decoded_exactly_once() {
+    fn a_session_id_is_not_decoded_again() {
         for (parameter, expected) in [
             ("p2p|alice", Some("p2p|alice")),
-            ("p2p%7Calice", Some("p2p|alice")),
             ("p2p|a%20b", Some("p2p|a%20b")),
-            ("p2p%7Ca%2520b", Some("p2p|a%20b")),
-            ("p2p%7C%ff", None),
+            ("p2p%7Calice", None),
+            ("p2p|half \u{fffd}", None),
             ("alice", None),
         ] {
             let parts = json!({"pathParameters": {"sessionId": parameter}});
@@ -233,6 +250,29 @@ pub(crate) mod tests {
             assert_eq!(id.as_deref().ok(), expected, "{parameter}");
             assert!(id.is_ok() || id.is_err_and(|refusal| refusal.field == "sessionId"));
         }
+    }
+
+    #[test]
+    fn a_group_s_id_may_come_encoded() {
+        for parameter in ["team|1", "team%7C1"] {
+            let parts = json!({"pathParameters": {"groupId": parameter}});
+            assert_eq!(with_call(&parts, |call| call.group_id().unwrap().to_string()), "team|1");
+        }
+    }
+
+    #[test]
+    fn a_query_parameter_that_is_not_known_is_named() {
+        let knows = |query: &str| {
+            with_call(&json!({"rawQueryString": query}), |call| {
+                call.knows(&["limit", "cursor"]).map_err(|refusal| refusal.to_string())
+            })
+        };
+        assert_eq!((knows(""), knows("limit=1&cursor=2&limit=3")), (Ok(()), Ok(())));
+        assert_eq!(knows("limit=1&limt=2"), Err("limt is not known; known here: limit, cursor".into()));
+        let both = "Limit is not known, nor is x y; known here: limit, cursor";
+        assert_eq!(knows("Limit=1&x+y"), Err(both.into()));
+        let none = with_call(&json!({"rawQueryString": "a=1"}), |call| call.knows(&[]).unwrap_err());
+        assert_eq!((&*none.field, none.to_string()), ("a", "a is not known; known here: none".into()));
     }
 
     #[test]
@@ -251,16 +291,24 @@ pub(crate) mod tests {
 
     #[test]
     fn a_body_says_that_it_is_json_and_is_not_too_long() {
-        let fields = |content_type: &str, body: &str| {
+        let status = |problem: Problem| problem.status();
+        let with = |content_type: &str, body: &str, of_patch: bool| {
             let parts = json!({"headers": {"content-type": content_type}, "body": body});
-            let status = |problem: Problem| problem.status();
-            with_call(&parts, |call| call.fields(10).map(|fields| fields.is_empty()).map_err(status))
+            with_call(&parts, |call| {
+                let fields = if of_patch { call.patch() } else { call.fields() };
+                fields.map(|fields| fields.is_empty()).map_err(status)
+            })
         };
+        let fields = |content_type: &str, body: &str| with(content_type, body, false);
         assert_eq!(fields("application/json", "{}"), Ok(true));
         assert_eq!(fields("Application/JSON; charset=utf-8", "{}"), Ok(true));
-        assert_eq!(fields("text/plain", "{}"), Err(400));
-        assert_eq!(fields("", "{}"), Err(400));
+        for content_type in ["text/plain", "", "application/merge-patch+json"] {
+            assert_eq!(fields(content_type, "{}"), Err(415), "{content_type}");
+        }
+        assert_eq!(with("application/merge-patch+json", "{}", true), Ok(true));
+        assert_eq!(with("text/plain", "{}", true), Err(415));
         assert_eq!(fields("application/json", "{"), Err(400));
-        assert_eq!(fields("application/json", "{         }"), Err(413));
+        let long = format!("{{{}}}", " ".repeat(Call::MAX_BODY_BYTES));
+        assert_eq!(fields("application/json", &long), Err(413));
     }
 }

@@ -58,6 +58,11 @@ impl<'a> Event<'a> {
         pairs.filter(move |(found, _)| found == name).map(|(_, value)| value)
     }
 
+    /// The names of the query parameters, decoded.
+    pub(crate) fn query_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        form_urlencoded::parse(self.query.as_bytes()).map(|(name, _)| name)
+    }
+
     /// A claim of the token that the authorizer has verified, if it is a text.
     pub(crate) fn claim(&self, name: &str) -> Option<Cow<'a, str>> {
         self.claims.get(name)?.string()

@@ -1,7 +1,7 @@
 //! Problem documents (RFC 9457), and the one table of statuses and codes.
 
 use serde_json::{Value, json};
-use session_model::InvalidField;
+use session_model::{InvalidField, Place};
 use session_store::StoreError;
 
 /// Why a call was not done. What the caller reads is `detail`; what only the log gets is the cause.
@@ -9,52 +9,60 @@ use session_store::StoreError;
 pub struct Problem {
     kind: Kind,
     detail: String,
+    parameter: Option<String>,
     cause: Option<String>,
 }
 
+/// What a program may tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Invalid,
-    NoIdentity,
-    Forbidden,
-    NotFound,
-    NotPost,
-    Expired,
+    InvalidParameter,
+    InvalidBody,
+    AnotherPull,
+    UnsupportedMediaType,
+    Unauthenticated,
+    BadSignature,
+    NoSuchSession,
+    MethodNotAllowed,
+    SyncTokenExpired,
     TooLarge,
-    Failed,
+    Internal,
     Unavailable,
 }
 
 impl Kind {
-    /// Status, Yunxin's code, title.
-    fn row(self) -> (u16, u16, &'static str) {
+    /// Type, status, Yunxin's code, title.
+    fn row(self) -> (&'static str, u16, u16, &'static str) {
         match self {
-            Self::Invalid => (400, 414, "Bad Request"),
-            Self::NoIdentity => (401, 302, "Unauthorized"),
-            Self::Forbidden => (403, 403, "Forbidden"),
-            Self::NotFound => (404, 404, "Not Found"),
-            Self::NotPost => (405, 414, "Method Not Allowed"),
-            Self::Expired => (410, 410, "Gone"),
-            Self::TooLarge => (413, 414, "Content Too Large"),
-            Self::Failed => (500, 500, "Internal Server Error"),
-            Self::Unavailable => (503, 503, "Service Unavailable"),
+            Self::InvalidParameter => ("invalid-parameter", 400, 414, "Bad Request"),
+            Self::InvalidBody => ("invalid-body", 400, 414, "Bad Request"),
+            Self::AnotherPull => ("cursor-outside-window", 400, 414, "Bad Request"),
+            Self::UnsupportedMediaType => ("unsupported-media-type", 415, 414, "Unsupported Media Type"),
+            Self::Unauthenticated => ("unauthenticated", 401, 302, "Unauthorized"),
+            Self::BadSignature => ("bad-signature", 403, 403, "Forbidden"),
+            Self::NoSuchSession => ("no-such-session", 404, 404, "Not Found"),
+            Self::MethodNotAllowed => ("method-not-allowed", 405, 414, "Method Not Allowed"),
+            Self::SyncTokenExpired => ("sync-token-expired", 410, 410, "Gone"),
+            Self::TooLarge => ("too-large", 413, 414, "Content Too Large"),
+            Self::Internal => ("internal", 500, 500, "Internal Server Error"),
+            Self::Unavailable => ("unavailable", 503, 503, "Service Unavailable"),
         }
     }
-}
 
-impl Kind {
-    /// What a program goes by where a status says too little.
-    fn type_uri(self) -> &'static str {
+    /// What the status wants said in a header.
+    fn header(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Expired => "urn:session-service:sync-token-expired",
-            _ => "about:blank",
+            Self::Unauthenticated => Some(("www-authenticate", "Bearer")),
+            Self::MethodNotAllowed => Some(("allow", "POST")),
+            Self::Unavailable => Some(("retry-after", "1")),
+            _ => None,
         }
     }
 }
 
 impl Problem {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), cause: None }
+        Self { kind, detail: detail.into(), parameter: None, cause: None }
     }
 
     fn because(self, cause: impl Into<String>) -> Self {
@@ -63,30 +71,42 @@ impl Problem {
 
     /// 401: the call says nobody's name.
     pub(crate) fn no_identity() -> Self {
-        Self::new(Kind::NoIdentity, "the request carries no verified account")
+        Self::new(Kind::Unauthenticated, "the request carries no verified account")
     }
 
     /// 403: the call is not signed as it must be. The detail names what does not fit.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(Kind::Forbidden, detail)
+        Self::new(Kind::BadSignature, detail)
     }
 
     /// 404: the session does not exist.
     #[must_use]
     pub fn no_such_session() -> Self {
-        Self::new(Kind::NotFound, "sessionId names no session of the caller")
+        Self::new(Kind::NoSuchSession, "sessionId names no session of the caller")
     }
 
     /// 405: the address takes `POST` alone.
     #[must_use]
     pub fn only_post() -> Self {
-        Self::new(Kind::NotPost, "the method must be POST")
+        Self::new(Kind::MethodNotAllowed, "the method must be POST")
     }
 
     /// 410: the sync token does not go on.
     #[must_use]
     pub fn sync_token_expired() -> Self {
-        Self::new(Kind::Expired, "since is too old, or of another account or epoch: pull the list anew")
+        Self {
+            parameter: Some("since".to_owned()),
+            ..Self::new(
+                Kind::SyncTokenExpired,
+                "since is too old, or of another account or epoch: pull the list anew",
+            )
+        }
+    }
+
+    /// 415: the body does not say that it is of one of these types.
+    pub(crate) fn unsupported_media_type(supported: &[&str]) -> Self {
+        let detail = format!("Content-Type must be {}", supported.join(" or "));
+        Self::new(Kind::UnsupportedMediaType, detail)
     }
 
     /// 413: the body is too large.
@@ -130,24 +150,24 @@ impl Problem {
     /// For a caller that takes a 500 for delivered, as the feed does: what failed is not done, so it must repeat it.
     #[must_use]
     pub(crate) fn repeatable(self) -> Self {
-        if self.kind == Kind::Failed { Self { kind: Kind::Unavailable, ..self } } else { self }
+        if self.kind == Kind::Internal { Self { kind: Kind::Unavailable, ..self } } else { self }
     }
 
-    /// What the status wants said beside the document.
+    /// What is said in a header beside the document.
     pub(crate) fn header(&self) -> Option<(&'static str, &'static str)> {
-        (self.kind == Kind::NotPost).then_some(("allow", "POST"))
+        self.kind.header()
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.kind.row().0
+        self.kind.row().1
     }
 
     /// Yunxin's code.
     #[must_use]
     pub fn code(&self) -> u16 {
-        self.kind.row().1
+        self.kind.row().2
     }
 
     /// What went wrong, for the caller.
@@ -163,21 +183,33 @@ impl Problem {
 
     /// The document.
     pub(crate) fn document(&self, request_id: &str) -> Value {
-        let (status, code, title) = self.kind.row();
-        json!({
-            "type": self.kind.type_uri(),
+        let (case, status, code, title) = self.kind.row();
+        let mut document = json!({
+            "type": format!("urn:session-service:{case}"),
             "title": title,
             "status": status,
             "detail": self.detail,
             "code": code,
             "requestId": request_id,
-        })
+        });
+        if let Some(parameter) = &self.parameter {
+            document["parameter"] = parameter.as_str().into();
+        }
+        document
     }
 }
 
+/// A refusal of the body as a whole has no parameter.
 impl From<InvalidField> for Problem {
     fn from(refusal: InvalidField) -> Self {
-        Self::new(Kind::Invalid, refusal.to_string())
+        let kind = match refusal.place {
+            Place::Parameter => Kind::InvalidParameter,
+            Place::Body => Kind::InvalidBody,
+            Place::AnotherPull => Kind::AnotherPull,
+        };
+        let detail = refusal.to_string();
+        let parameter = Some(refusal.field.into_owned()).filter(|name| name != "body");
+        Self { parameter, ..Self::new(kind, detail) }
     }
 }
 
@@ -187,7 +219,7 @@ impl From<StoreError> for Problem {
             StoreError::Throttled(_) => Self::unavailable("the database is busy; safe to repeat"),
             StoreError::Unavailable(_) => Self::unavailable("the database did not answer; safe to repeat"),
             StoreError::MalformedItem(_) | StoreError::Refused(_) | StoreError::Failed(_) => {
-                Self::new(Kind::Failed, "internal error")
+                Self::new(Kind::Internal, "internal error")
             }
         };
         problem.because(error.to_string())
@@ -205,9 +237,21 @@ mod tests {
         let problem = Problem::from(InvalidValue::new("must be a whole number from 1 to 100").of("limit"));
         assert_eq!(
             problem.document("r-1"),
-            json!({"type": "about:blank", "title": "Bad Request", "status": 400, "code": 414, "requestId": "r-1",
-                   "detail": "limit must be a whole number from 1 to 100"})
+            json!({"type": "urn:session-service:invalid-parameter", "title": "Bad Request", "status": 400, "code": 414,
+                   "detail": "limit must be a whole number from 1 to 100", "parameter": "limit", "requestId": "r-1"})
         );
+        let of_body =
+            |field| Problem::from(InvalidValue::new("must be better").in_body(field)).document("r-1");
+        assert_eq!(of_body("ext")["type"], "urn:session-service:invalid-body");
+        assert_eq!((&of_body("ext")["parameter"], of_body("body").get("parameter")), (&json!("ext"), None));
+    }
+
+    #[test]
+    fn a_caller_is_told_what_to_do_in_headers_too() {
+        assert_eq!(Problem::no_identity().header(), Some(("www-authenticate", "Bearer")));
+        assert_eq!(Problem::unavailable("later").header(), Some(("retry-after", "1")));
+        assert_eq!(Problem::only_post().header(), Some(("allow", "POST")));
+        assert_eq!(Problem::no_such_session().header(), None);
     }
 
     #[test]

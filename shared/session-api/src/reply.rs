@@ -131,17 +131,20 @@ impl Head {
     }
 }
 
-/// Whether `Accept-Encoding` lists gzip or `*` with a weight above zero (RFC 9110, 12.5.3). The gateway joins repeated
-/// headers into one.
+/// Whether `Accept-Encoding` lists gzip or `*` with a weight above zero, and not a greater one for the text as it is (RFC 9110,
+/// 12.5.3). The gateway joins repeated headers into one.
 fn accepts_gzip(codings: &str) -> bool {
-    let weight = |wanted: &str| {
+    let weight = |wanted: &str| -> Option<f32> {
         codings.split(',').find_map(|coding| {
             let mut parts = coding.split(';').map(str::trim);
             parts.next().filter(|name| name.eq_ignore_ascii_case(wanted))?;
-            Some(parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0)))
+            let mut parameters = parts.filter_map(|part| part.split_once('='));
+            let q = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+            Some(q.map_or(1.0, |(_, q)| q.trim().parse().unwrap_or(0.0)))
         })
     };
-    weight("gzip").or_else(|| weight("*")).is_some_and(|weight: f32| weight > 0.0)
+    let gzip = weight("gzip").or_else(|| weight("*")).unwrap_or(0.0);
+    gzip > 0.0 && gzip >= weight("identity").unwrap_or(0.0)
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -173,10 +176,19 @@ mod tests {
 
     #[test]
     fn gzip_is_chosen_as_the_client_says() {
-        for accepted in ["gzip", "br, gzip", "GZIP;q=0.5", "*", "gzip;q=1.0, identity; q=0.5"] {
+        for accepted in [
+            "gzip",
+            "br, gzip",
+            "GZIP;q=0.5",
+            "*",
+            "gzip;q=1.0, identity; q=0.5",
+            "gzip;Q=0.5",
+            "gzip, identity",
+        ] {
             assert!(accepts_gzip(accepted), "{accepted}");
         }
-        for refused in ["", "br", "gzip;q=0", "identity", "gzip;q=0, *", "*;q=0", "gzipped"] {
+        let refused_by_weight = ["gzip;q=0", "gzip;Q=0", "gzip;q=0, *", "*;q=0", "gzip;q=0.1, identity;q=1"];
+        for refused in ["", "br", "identity", "gzipped"].into_iter().chain(refused_by_weight) {
             assert!(!accepts_gzip(refused), "{refused}");
         }
     }

@@ -35,6 +35,11 @@ impl fmt::Display for Account {
     }
 }
 
+/// What bytes become that are no UTF-8, or half a character, may stand for many names.
+pub(crate) fn cut() -> InvalidValue {
+    InvalidValue::new("must not hold a part of a character (U+FFFD)")
+}
+
 /// The rule for accounts and for the target of a session id.
 pub(crate) fn check_target(text: &str) -> Result<(), InvalidValue> {
     if text.is_empty() {
@@ -45,6 +50,8 @@ pub(crate) fn check_target(text: &str) -> Result<(), InvalidValue> {
         Err(InvalidValue::new("must not contain control characters"))
     } else if text.contains('/') {
         Err(InvalidValue::new("must not contain '/'"))
+    } else if text.contains(char::REPLACEMENT_CHARACTER) {
+        Err(cut())
     } else {
         Ok(())
     }
@@ -63,7 +70,9 @@ mod tests {
 
     #[test]
     fn what_a_path_or_a_key_cannot_carry_is_refused() {
-        for text in ["", "a/b", "a\nb", "a\u{7f}b", "a\u{85}b", &"x".repeat(256), &"é".repeat(128)] {
+        for text in
+            ["", "a/b", "cut \u{fffd}", "a\nb", "a\u{7f}b", "a\u{85}b", &"x".repeat(256), &"é".repeat(128)]
+        {
             assert!(text.parse::<Account>().is_err(), "{text:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet, hash::Hash, str::FromStr};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{Ahead, InvalidField, InvalidValue, Timestamp};
 
@@ -15,11 +15,11 @@ impl Fields {
     pub fn parse(body: &[u8]) -> Result<Self, InvalidField> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(InvalidValue::new("must be a JSON object").of("body")),
+            Ok(_) => Err(InvalidValue::new("must be a JSON object").in_body("body")),
             Err(error) => {
                 let at =
                     format!("must be JSON: malformed at line {}, column {}", error.line(), error.column());
-                Err(InvalidValue::new(at).of("body"))
+                Err(InvalidValue::new(at).in_body("body"))
             }
         }
     }
@@ -35,7 +35,7 @@ impl Fields {
         if self.0.keys().all(|name| known.contains(&name.as_str())) {
             return Ok(());
         }
-        Err(InvalidValue::new(format!("must hold no other fields than {}", known.join(", "))).of("body"))
+        Err(InvalidValue::new(format!("must hold no other fields than {}", known.join(", "))).in_body("body"))
     }
 
     /// The field's value as it is.
@@ -49,24 +49,31 @@ impl Fields {
         match self.value(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(InvalidValue::new("must be a string").of(name)),
+            Some(_) => Err(InvalidValue::new("must be a string").in_body(name)),
         }
     }
 
     /// A text that must be there, and may be empty.
     pub fn text(&self, name: &'static str) -> Result<&str, InvalidField> {
-        self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").of(name))
+        self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").in_body(name))
     }
 
-    /// A required time, as a text or a number: not before 2000, and not more than 5 minutes after `now`.
-    pub fn time(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
+    /// A time that may be absent, as a text or a number. A whole number that is written as a double, as some languages write all of
+    /// theirs, is that number.
+    pub fn optional_time(&self, name: &'static str) -> Result<Option<Timestamp>, InvalidField> {
         let text = match self.value(name) {
-            None => return Err(InvalidValue::new("is required").of(name)),
+            None => return Ok(None),
             Some(Value::String(text)) => text.into(),
+            Some(Value::Number(number)) => whole(number).map_or_else(|| number.to_string().into(), Cow::from),
             Some(other) => Cow::from(other.to_string()),
         };
-        let time = text.parse().and_then(|time: Timestamp| time.check_plausible(now, Ahead::FiveMinutes));
-        time.map_err(|reason| reason.of(name))
+        text.parse().map(Some).map_err(|reason: InvalidValue| reason.in_body(name))
+    }
+
+    /// A required time, likewise: not before 2000, and not more than 5 minutes after `now`.
+    pub fn time(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
+        let time = self.optional_time(name)?.ok_or_else(|| InvalidValue::new("is required").in_body(name))?;
+        time.check_plausible(now, Ahead::FiveMinutes).map_err(|reason| reason.in_body(name))
     }
 
     /// A required text, parsed.
@@ -80,14 +87,14 @@ impl Fields {
         name: &'static str,
         read: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<T, InvalidField> {
-        read(self.text(name)?).map_err(|reason| reason.of(name))
+        read(self.text(name)?).map_err(|reason| reason.in_body(name))
     }
 
     /// A required list of texts.
     pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, InvalidField> {
-        let refusal = || InvalidValue::new("must be an array of strings").of(name);
+        let refusal = || InvalidValue::new("must be an array of strings").in_body(name);
         match self.value(name) {
-            None => Err(InvalidValue::new("is required").of(name)),
+            None => Err(InvalidValue::new("is required").in_body(name)),
             Some(Value::Array(values)) => {
                 values.iter().map(|value| value.as_str().ok_or_else(refusal)).collect()
             }
@@ -106,7 +113,8 @@ impl Fields {
         let texts = self.texts(name)?.into_iter().enumerate();
         let values = texts.map(|(index, text)| {
             let refusal = |reason: &str| {
-                InvalidValue::new(format!("must hold valid {what}: number {} {reason}", index + 1)).of(name)
+                InvalidValue::new(format!("must hold valid {what}: number {} {reason}", index + 1))
+                    .in_body(name)
             };
             let value = read(text).map_err(|reason| refusal(&reason.to_string()))?;
             if seen.insert(value.clone()) { Ok(value) } else { Err(refusal("is there twice")) }
@@ -115,9 +123,16 @@ impl Fields {
     }
 }
 
+/// The digits of a number that has no fraction.
+fn whole(number: &Number) -> Option<String> {
+    let double = number.as_f64().filter(|_| number.is_f64())?;
+    (double.fract() == 0.0 && double >= 0.0).then(|| format!("{:.0}", double.abs()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Place;
 
     fn refusal<T>(result: Result<T, InvalidField>) -> String {
         result.err().unwrap().to_string()
@@ -128,6 +143,21 @@ mod tests {
         assert_eq!(refusal(Fields::parse(b"[]")), "body must be a JSON object");
         assert_eq!(refusal(Fields::parse(b"{\n  x")), "body must be JSON: malformed at line 2, column 3");
         assert_eq!(refusal(Fields::parse(b"\xff")), "body must be JSON: malformed at line 1, column 1");
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_as_a_double() {
+        let time = |text: &str| {
+            let fields = Fields::parse(format!(r#"{{"time": {text}}}"#).as_bytes()).unwrap();
+            fields.optional_time("time").ok().flatten().map(Timestamp::as_millis)
+        };
+        for text in ["1700000000000", "1700000000000.0", "1.7e12", "\"1700000000000\""] {
+            assert_eq!(time(text), Some(1_700_000_000_000), "{text}");
+        }
+        assert_eq!((time("0"), time("-0.0"), time("null")), (Some(0), Some(0), None));
+        for text in ["1.5", "-1", "-1.0", "1e300", "true", "\"1.0\"", "9007199254740992.0"] {
+            assert_eq!(time(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -142,6 +172,7 @@ mod tests {
             assert!(reason.starts_with(&format!("{name} must be a time in milliseconds")), "{reason}");
         }
         assert_eq!(refusal(fields.texts("none")), "none is required");
+        assert_eq!(fields.texts("mixed").err().unwrap().place, Place::Body);
         assert_eq!(refusal(fields.texts("number")), "number must be an array of strings");
         assert_eq!(refusal(fields.texts("mixed")), "mixed must be an array of strings");
         assert_eq!(refusal(fields.only(&["text"])), "body must hold no other fields than text");

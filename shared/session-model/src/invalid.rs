@@ -13,19 +13,38 @@ impl InvalidValue {
         Self(reason.into())
     }
 
-    /// The same refusal with the name of the parameter, field or header that held the value.
+    /// The same refusal with the name of the parameter, of path or query, that held the value.
     #[must_use]
-    pub fn of(self, field: &'static str) -> InvalidField {
-        InvalidField { field, reason: self }
+    pub fn of(self, field: impl Into<Cow<'static, str>>) -> InvalidField {
+        InvalidField { field: field.into(), reason: self, place: Place::Parameter }
+    }
+
+    /// The same refusal with the name of the field of the body that held the value, or `body`.
+    #[must_use]
+    pub fn in_body(self, field: &'static str) -> InvalidField {
+        InvalidField { place: Place::Body, ..self.of(field) }
     }
 }
 
-/// A refused parameter, field or header, and why.
+/// A refused parameter or field, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub struct InvalidField {
     /// The name as the caller wrote it.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// The reason.
     pub reason: InvalidValue,
+    /// Where it stood.
+    pub place: Place,
+}
+
+/// Where a refused value stood, as far as a program may do something about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In the path or the query.
+    Parameter,
+    /// In the body.
+    Body,
+    /// A cursor of another pull than the one that the bounds beside it tell.
+    AnotherPull,
 }

@@ -39,7 +39,7 @@ pub use group::{
     GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt, MemberHash,
     MemberList, Membership, Rank, RowWrite, Written, apply,
 };
-pub use invalid::{InvalidField, InvalidValue};
+pub use invalid::{InvalidField, InvalidValue, Place};
 pub use json_object::{JsonObject, JsonValue};
 pub use json_text::JsonText;
 pub use list_query::{Flag, Limit, ListQuery, Window};

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::{
-    Cursor, InvalidField, InvalidValue, Timestamp,
+    Cursor, InvalidField, InvalidValue, Place, Timestamp,
     changes::{LATE_MS, WINDOW_MS},
 };
 
@@ -24,6 +24,12 @@ impl Window {
             return Err(InvalidValue::new("must not be above maxTimestamp").of("minTimestamp"));
         }
         Ok(Self { min, max: Some(max) })
+    }
+
+    /// The bounds as a caller gives them: 0 is no upper one.
+    #[must_use]
+    pub(crate) fn bounds(&self) -> (Timestamp, Timestamp) {
+        (self.min, self.max.unwrap_or_default())
     }
 
     /// The lower bound.
@@ -108,19 +114,33 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    /// Refuses a cursor whose time lies outside the window: it belongs to another pull.
+    /// The page after the cursor, in the bounds of its pull; without a cursor the first page in these bounds, of which absent ones are
+    /// none. Refuses other bounds beside a cursor: it belongs to another pull.
     pub fn new(
-        window: Window,
+        min: Option<Timestamp>,
+        max: Option<Timestamp>,
         cursor: Option<Cursor>,
         limit: Limit,
         need_last_msg: bool,
     ) -> Result<Self, InvalidField> {
-        if cursor.as_ref().is_some_and(|cursor| !window.contains(cursor.time())) {
-            let reason =
-                "must lie between minTimestamp and maxTimestamp: give each page the bounds of the first";
-            return Err(InvalidValue::new(reason).of("cursor"));
+        let given = cursor.as_ref().map(Cursor::window);
+        let (default_min, default_max) = given.as_ref().map(Window::bounds).unwrap_or_default();
+        let window = Window::new(min.unwrap_or(default_min), max.unwrap_or(default_max));
+        match given {
+            None => Ok(Self { window: window?, cursor, limit, need_last_msg }),
+            Some(given) if window == Ok(given) => Ok(Self { window: given, cursor, limit, need_last_msg }),
+            Some(_) => {
+                let reason = "belongs to a pull with other bounds: give it alone, or with the bounds of its first page";
+                let refusal = InvalidValue::new(reason).of("cursor");
+                Err(InvalidField { place: Place::AnotherPull, ..refusal })
+            }
         }
-        Ok(Self { window, cursor, limit, need_last_msg })
+    }
+
+    /// The bounds of the pull.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.window
     }
 
     /// The range this page lies in: the window, from the cursor's time downwards.
@@ -199,21 +219,41 @@ mod tests {
     #[test]
     fn only_the_first_page_of_an_open_pull_has_a_watermark() {
         let open = Window::new(ms(0), ms(0)).unwrap();
-        let bounded = Window::new(ms(0), ms(90_000)).unwrap();
-        let cursor = Some(Cursor::start(ms(80_000)));
+        let cursor = Some(Cursor::start(open, ms(80_000)));
         let watermark =
-            |window, cursor| ListQuery::new(window, cursor, Limit::MAX, true).unwrap().watermark(ms(700_000));
-        assert_eq!(watermark(open, None), Some(ms(100_000)));
-        assert_eq!(watermark(open, cursor), None);
-        assert_eq!(watermark(bounded, None), None);
+            |max, cursor| ListQuery::new(None, max, cursor, Limit::MAX, true).unwrap().watermark(ms(700_000));
+        assert_eq!(watermark(None, None), Some(ms(100_000)));
+        assert_eq!(watermark(Some(ms(0)), None), Some(ms(100_000)));
+        assert_eq!(watermark(None, cursor), None);
+        assert_eq!(watermark(Some(ms(90_000)), None), None);
     }
 
     #[test]
-    fn a_cursor_belongs_to_its_window() {
-        let window = Window::new(ms(5), ms(7)).unwrap();
-        for (time, fits) in [(4, false), (5, true), (7, true), (8, false)] {
-            let query = ListQuery::new(window, Some(Cursor::start(ms(time))), Limit::MAX, true);
-            assert_eq!(query.map(|query| query.range().max()).ok(), fits.then(|| ms(time)));
+    fn a_cursor_belongs_to_its_pull() {
+        let bounded = Cursor::start(Window::new(ms(5), ms(7)).unwrap(), ms(6));
+        let open = Cursor::start(Window::new(ms(0), ms(0)).unwrap(), ms(6));
+        for (cursor, min, max, fits) in [
+            (&bounded, None, None, true),
+            (&bounded, Some(5), None, true),
+            (&bounded, Some(5), Some(7), true),
+            (&bounded, Some(4), None, false),
+            (&bounded, Some(0), None, false),
+            (&bounded, None, Some(6), false),
+            (&bounded, None, Some(0), false),
+            (&bounded, Some(8), None, false),
+            (&open, Some(0), Some(0), true),
+            (&open, None, None, true),
+            (&open, Some(1), None, false),
+            (&open, None, Some(9), false),
+        ] {
+            let query = ListQuery::new(min.map(ms), max.map(ms), Some(cursor.clone()), Limit::MAX, true);
+            match query {
+                Ok(query) => {
+                    assert!(fits, "{min:?} {max:?}");
+                    assert_eq!((query.range().min(), query.range().max()), (cursor.window().min(), ms(6)));
+                }
+                Err(refusal) => assert_eq!((fits, refusal.place), (false, Place::AnotherPull), "{refusal}"),
+            }
         }
     }
 }

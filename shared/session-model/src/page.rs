@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::{Cursor, Limit, ListQuery, RecentSession, RecentSessionList, SessionId, Timestamp};
+use crate::{Cursor, Limit, ListQuery, RecentSession, RecentSessionList, SessionId, Timestamp, Window};
 
 /// More than the fixed parts of one session's JSON text.
 const FIXED_TEXT_BYTES: usize = 120;
@@ -11,6 +11,7 @@ const FIXED_TEXT_BYTES: usize = 120;
 #[derive(Debug)]
 pub struct Page {
     limit: Limit,
+    window: Window,
     text_bytes: usize,
     cursor: Option<Cursor>,
     sessions: Vec<RecentSession>,
@@ -32,6 +33,7 @@ impl Page {
     pub fn new(query: &ListQuery) -> Self {
         Self {
             limit: query.limit(),
+            window: query.window(),
             text_bytes: 0,
             cursor: query.cursor().cloned(),
             sessions: Vec::with_capacity(query.limit().get()),
@@ -52,7 +54,7 @@ impl Page {
     fn push(
         &mut self,
         session: RecentSession,
-        after: impl Fn(Option<Cursor>, Timestamp, SessionId) -> Cursor,
+        after: impl Fn(Option<Cursor>, Window, Timestamp, SessionId) -> Cursor,
     ) -> ControlFlow<()> {
         let text_bytes = self.text_bytes + Self::text_bytes(&session.session_id, Some(&session));
         let too_long = text_bytes > Self::MAX_TEXT_BYTES && !self.sessions.is_empty();
@@ -61,7 +63,8 @@ impl Page {
             return ControlFlow::Break(());
         }
         self.text_bytes = text_bytes;
-        self.cursor = Some(after(self.cursor.take(), session.update_time, session.session_id.clone()));
+        let (time, id) = (session.update_time, session.session_id.clone());
+        self.cursor = Some(after(self.cursor.take(), self.window, time, id));
         self.sessions.push(session);
         ControlFlow::Continue(())
     }
@@ -82,11 +85,13 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Window;
 
     fn query(limit: &str, cursor: Option<Cursor>) -> ListQuery {
-        let window = Window::new(Timestamp::default(), Timestamp::default()).unwrap();
-        ListQuery::new(window, cursor, limit.parse().unwrap(), true).unwrap()
+        ListQuery::new(None, None, cursor, limit.parse().unwrap(), true).unwrap()
+    }
+
+    fn open() -> Window {
+        Window::new(Timestamp::default(), Timestamp::default()).unwrap()
     }
 
     fn session(time: u64, text: &str) -> RecentSession {
@@ -112,7 +117,7 @@ mod tests {
         assert!(list.has_more && list.session_list.len() == 2);
         assert_eq!(
             list.next_cursor,
-            Some(Cursor::after_own(None, Timestamp::from_millis(8), "p2p|8".parse().unwrap()))
+            Some(Cursor::after_own(None, open(), Timestamp::from_millis(8), "p2p|8".parse().unwrap()))
         );
     }
 
@@ -128,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_last_page_has_no_cursor() {
-        let given = Cursor::start(Timestamp::from_millis(5));
+        let given = Cursor::start(open(), Timestamp::from_millis(5));
         assert_eq!(Page::new(&query("2", Some(given))).finish(None).next_cursor, None);
     }
 }

@@ -33,7 +33,7 @@ pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
 pub use error::StoreError;
 pub use group::{Group, LeftOut};
 pub use kept_copies::{KeepError, KeptCopies};
-pub use sessions::Sessions;
+pub use sessions::{Deleted, Sessions};
 pub use units::{Units, Unreadable};
 
 use units::Meter;

@@ -18,6 +18,15 @@ const MAX_TRIES: usize = 5;
 /// What a delete takes from what a session shows.
 const SHOWN: &str = "updateTime, lastMsg, lastMsgType, ext";
 
+/// What came of a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// The session is deleted, or was absent already.
+    Done,
+    /// It shows something newer than what was to be deleted, and stays.
+    Newer,
+}
+
 /// The sessions of one user.
 #[derive(Clone, Copy, Debug)]
 pub struct Sessions<'a> {
@@ -84,12 +93,18 @@ impl Sessions<'_> {
         session.ok_or(StoreError::MalformedItem(UPDATE_TIME))
     }
 
-    /// Deletes the session. Its position stays as a tombstone for 31 days after `now`, so that a late copy of what was
-    /// deleted does not bring it back. Deleting what is absent or deleted is a success and changes nothing.
-    pub async fn delete(&self, id: &SessionId, now: Timestamp) -> Result<(), StoreError> {
+    /// Deletes the session, unless its `updateTime` is after `up_to`, where that is given: then it shows what its user may not have
+    /// seen. Its position stays as a tombstone for 31 days after `now`, so that a late copy of what was deleted does not bring it back.
+    /// Deleting what is absent or deleted is a success and changes nothing.
+    pub async fn delete(
+        &self,
+        id: &SessionId,
+        up_to: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Deleted, StoreError> {
         let expires_at = expires_at(now, TOMBSTONE_DAYS);
         if let Some(group) = id.group() {
-            return self.delete_group(&group, expires_at, now).await;
+            return self.delete_group(&group, up_to, expires_at, now).await;
         }
         let update = Update::default()
             .set("expiresAt = :e")
@@ -97,7 +112,15 @@ impl Sessions<'_> {
             .only_if("attribute_exists(updateTime)")
             .stamped(now)
             .with(":e", n(expires_at));
-        self.update(id, update, Give::Nothing).await.map(|_| ())
+        let (update, give) = match up_to {
+            None => (update, Give::Nothing),
+            Some(time) => (update.only_if("updateTime <= :up_to").with(":up_to", n(time)), Give::WhenRefused),
+        };
+        match self.update(id, update, give).await? {
+            // Whatever else it holds: this is all that the condition went by.
+            Updated::Refused(item) if item.contains_key(UPDATE_TIME) => Ok(Deleted::Newer),
+            _ => Ok(Deleted::Done),
+        }
     }
 
     /// Merges what a copy of the feed says of a p2p session: the merge rule as one conditional write, while no edits are known. A
@@ -118,19 +141,29 @@ impl Sessions<'_> {
     /// The tombstone stands at what the user sees: the head's position, unless he does not see the head or his own is
     /// greater. It expires only when nothing is known of his membership: what it hides from a member does not, and a late copy must
     /// not make a member of who has left.
-    async fn delete_group(&self, group: &GroupId, expires_at: u64, now: Timestamp) -> Result<(), StoreError> {
+    async fn delete_group(
+        &self,
+        group: &GroupId,
+        up_to: Option<Timestamp>,
+        expires_at: u64,
+        now: Timestamp,
+    ) -> Result<Deleted, StoreError> {
         let id = group.session_id();
         for _ in 0..MAX_TRIES {
             let (row, head) = tokio::try_join!(self.row(id), self.store.head(group, true))?;
             let row = row.unwrap_or_default();
             let seen = head.as_ref().and_then(|head| head.position_seen_by(group, self.user, &row));
-            if row.clone().into_group_session(group, self.user, head.clone()).is_none() {
-                return Ok(());
+            match row.clone().into_group_session(group, self.user, head.clone()) {
+                None => return Ok(Deleted::Done),
+                Some(session) if up_to.is_some_and(|time| session.update_time > time) => {
+                    return Ok(Deleted::Newer);
+                }
+                Some(_) => {}
             }
             let read = row.register.as_ref().map(|held| &held.position);
             let update = tombstone(read, seen.max(read), row.membership, expires_at).stamped(now);
             if let Updated::Done(_) = self.update(id, update, Give::Nothing).await? {
-                return Ok(());
+                return Ok(Deleted::Done);
             }
         }
         Err(StoreError::Throttled("overtaken by other writes of the session".into()))

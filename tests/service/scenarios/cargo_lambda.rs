@@ -97,7 +97,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     assert_eq!(watch.invoke("query-my-session").await, (200, list["sessionList"][0].clone()));
     let (status, session) = watch.invoke("update-my-session").await;
     assert_eq!((status, &session["ext"]), (200, &"pinned".into()));
-    let deleted = json!({"deleted": ["p2p|alice"], "failed": []});
+    let deleted = json!({"deleted": ["p2p|alice"], "newer": [], "failed": []});
     assert_eq!(watch.invoke("delete-my-session").await, (200, deleted));
     assert_eq!(watch.invoke("query-my-session").await.0, 404);
 

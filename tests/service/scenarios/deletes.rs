@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
-    copies::{message, recall, shown_message, shown_recall},
+    copies::{T0, group_message, listing, message, recall, shown_message, shown_recall},
     scenarios,
-    test::{Test, User},
+    test::{Test, User, team},
 };
 
 scenarios![
@@ -16,6 +16,8 @@ scenarios![
     deleting_is_idempotent,
     a_deleted_session_expires_in_31_days,
     a_batch_deletes_up_to_a_hundred,
+    what_is_newer_than_the_user_has_seen_stays,
+    a_group_s_session_is_compared_as_it_is_seen,
 ];
 
 async fn deleted_at(t: &Test, at: u64) -> (User, User) {
@@ -90,6 +92,55 @@ async fn a_batch_deletes_up_to_a_hundred(t: Test) {
     let mut session_ids = vec![alice.session_id()];
     session_ids.extend((0..99).map(|never| format!("p2p|never-{never}")));
     let outcome = bob.batch_delete(&json!({ "sessionIds": session_ids })).await.ok();
-    assert_eq!(outcome, json!({"deleted": session_ids, "failed": []}), "in the order of the request");
+    assert_eq!(
+        outcome,
+        json!({"deleted": session_ids, "newer": [], "failed": []}),
+        "in the order of the request"
+    );
     assert_eq!(bob.listed().await, [carol.session_id()]);
+}
+
+/// Deletes up to a time, alone and in a batch; both answer the same.
+async fn delete_up_to(user: &User, session_id: &str, up_to: u64) -> (Value, Value) {
+    let alone = user.try_delete_up_to(session_id, up_to).await.ok();
+    let batch = user.batch_delete(&json!({"sessionIds": [session_id], "upTo": up_to})).await.ok();
+    (alone, batch)
+}
+
+async fn what_is_newer_than_the_user_has_seen_stays(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 5), &message(&alice, &bob, 6)]).await;
+    let id = alice.session_id();
+    let stays = json!({"deleted": [], "newer": [id], "failed": []});
+    assert_eq!(delete_up_to(&bob, &id, T0 + 5).await, (stays.clone(), stays));
+    assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 6));
+    let gone = json!({"deleted": [id], "newer": [], "failed": []});
+    assert_eq!(
+        delete_up_to(&bob, &id, T0 + 6).await,
+        (gone.clone(), gone.clone()),
+        "the second finds nothing"
+    );
+    assert!(!bob.has(&alice).await);
+    t.deliver([&message(&alice, &bob, 7)]).await;
+    assert!(
+        bob.try_delete_up_to(&id, T0 + 6).await.ok()["newer"][0].is_string(),
+        "a repeat takes nothing new"
+    );
+    assert!(bob.has(&alice).await);
+    let unknown = "p2p|nobody";
+    let nothing = json!({"deleted": [unknown], "newer": [], "failed": []});
+    assert_eq!(delete_up_to(&bob, unknown, 0).await, (nothing.clone(), nothing));
+}
+
+async fn a_group_s_session_is_compared_as_it_is_seen(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = team();
+    t.deliver([&listing(group_message(&alice, &group, 5), &[&alice, &bob])]).await;
+    assert_eq!(bob.try_delete_up_to(&group, T0 + 4).await.ok()["newer"], json!([group]));
+    assert_eq!(bob.listed().await, [&*group]);
+    assert_eq!(bob.try_delete_up_to(&group, T0 + 5).await.ok()["deleted"], json!([group]));
+    assert!(bob.listed().await.is_empty());
+    t.deliver([&listing(group_message(&alice, &group, 6), &[&alice, &bob])]).await;
+    assert_eq!(bob.try_delete_up_to(&group, T0 + 5).await.ok()["newer"], json!([group]));
+    assert_eq!(bob.listed().await, [group]);
 }

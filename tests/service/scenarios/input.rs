@@ -124,7 +124,8 @@ async fn bad_batches(t: Test) {
         (json!({"sessionIds": id}), "sessionIds must be an array of strings"),
         (json!({"sessionIds": [id, 5]}), "sessionIds must be an array of strings"),
         (json!({"sessionIds": [id, id]}), "sessionIds must hold valid ids: number 2 is there twice"),
-        (json!({"sessionIds": [id], "all": true}), "body must hold no other fields than sessionIds"),
+        (json!({"sessionIds": [id], "all": true}), "body must hold no other fields than sessionIds, upTo"),
+        (json!({"sessionIds": [id], "upTo": "soon"}), "upTo must be a time in milliseconds"),
     ] {
         bob.batch_delete(&body).await.is_problem(400, detail);
     }
@@ -239,7 +240,7 @@ async fn bodies_that_are_no_json(t: Test) {
             send(Some("application/json"), body).await.is_problem(400, "body must be JSON");
         }
         for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("")] {
-            send(content_type, b"{}").await.is_problem(400, "Content-Type must be application/json");
+            send(content_type, b"{}").await.is_problem(415, "Content-Type must be application/json");
         }
     }
     assert_unchanged(&t, &alice, &bob, &item).await;
@@ -269,8 +270,18 @@ async fn a_cursor_of_another_window_or_list(t: Test) {
     let (alice, bob, _) = bob_with_a_session(&t).await;
     t.deliver([&message(&t.user("carol"), &bob, 5)]).await;
     let cursor = bob.list("limit=1").await["nextCursor"].as_str().unwrap().to_owned();
-    for window in [format!("minTimestamp={}", T0 + 6), format!("maxTimestamp={}", T0 + 4)] {
-        bob.try_list(&format!("{window}&cursor={cursor}")).await.is_problem(400, "cursor must lie between");
+    for window in [format!("minTimestamp={}", T0 + 1), format!("maxTimestamp={}", T0 + 9)] {
+        let refused = bob.try_list(&format!("{window}&cursor={cursor}")).await;
+        refused.is_problem(400, "cursor belongs to a pull with other bounds");
+        assert_eq!(refused.body["type"], "urn:session-service:cursor-outside-window");
+    }
+    let bounded = format!("minTimestamp={}&maxTimestamp={}", T0 + 1, T0 + 5);
+    let cursor_of_it =
+        bob.list(&format!("{bounded}&limit=1")).await["nextCursor"].as_str().unwrap().to_owned();
+    t.deliver([&message(&t.user("dora"), &bob, 0)]).await;
+    for query in [String::new(), format!("&{bounded}")] {
+        let rest = bob.list(&format!("cursor={cursor_of_it}{query}")).await;
+        assert_eq!(crate::test::ids(&rest), [alice.session_id()], "a page stays in the bounds of its pull");
     }
     let foreign = alice.list(&format!("cursor={cursor}")).await;
     assert_eq!(

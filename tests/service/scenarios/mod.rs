@@ -22,6 +22,7 @@ mod group_model;
 mod group_paging;
 mod group_reference;
 mod groups;
+mod http;
 mod identity;
 mod input;
 mod lists;
@@ -57,6 +58,7 @@ fn everywhere() -> Vec<Scenario> {
         merge_rule::SCENARIOS,
         input::SCENARIOS,
         identity::SCENARIOS,
+        http::SCENARIOS,
     ]
     .concat()
 }
@@ -80,6 +82,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         capacity::ON_ONE_MACHINE,
         identity::ON_ONE_MACHINE,
         input::ON_ONE_MACHINE,
+        http::ON_ONE_MACHINE,
     ]
     .concat()
 }

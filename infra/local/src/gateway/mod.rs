@@ -1,15 +1,18 @@
 //! API Gateway: an HTTP API with the template's routes.
 
+mod cors;
 mod event;
 mod routes;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use anyhow::Result;
 use axum::{
     Json, Router,
     body::{self, Body},
     extract::{Query, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -21,6 +24,7 @@ use uuid::Uuid;
 use crate::{
     jwt::{Authorizer, Issuer},
     lambda::{Function, InvokeError},
+    template::{Cors, Route},
 };
 
 pub(crate) use routes::Routes;
@@ -29,6 +33,8 @@ pub(crate) use routes::Routes;
 pub(crate) const ISSUER_PATH: &str = "/local-issuer";
 /// HTTP APIs take bodies up to 10 MB.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// And headers, the request line among them, up to 10 KB.
+const MAX_HEADER_BYTES: usize = 10_240;
 
 /// An HTTP API and the functions behind it.
 pub(crate) struct Gateway {
@@ -42,14 +48,17 @@ pub(crate) struct Gateway {
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
 }
 
-/// Serves the API and the local issuer.
-pub(crate) fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
+/// Serves the API, to web apps too, and the local issuer, which they have no part in.
+pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
+    let api = Router::new()
+        .fallback(serve)
+        .layer(cors::layer(cors)?)
+        .layer(middleware::from_fn(cors::for_browsers_alone));
+    let own = Router::new()
         .route("/local-issuer/.well-known/openid-configuration", get(configuration))
         .route("/local-issuer/.well-known/jwks.json", get(keys))
-        .route("/local-issuer/token", post(token))
-        .fallback(serve)
-        .with_state(gateway)
+        .route("/local-issuer/token", post(token));
+    Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
 }
 
 async fn configuration(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
@@ -85,13 +94,21 @@ async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
 
 async fn answer(gateway: &Gateway, request: Request, request_id: &str) -> Response {
     let (parts, body) = request.into_parts();
+    if header_bytes(&parts) > MAX_HEADER_BYTES {
+        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+    }
+    if has_stray_percent(parts.uri.path()) {
+        return message(StatusCode::BAD_REQUEST, "Bad Request");
+    }
     let Some(found) = gateway.routes.find(&parts.method, parts.uri.path()) else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
     let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let claims = if found.route.authorized {
         let Some(claims) = gateway.authorizer.claims(authorization) else {
-            return message(StatusCode::UNAUTHORIZED, "Unauthorized");
+            let mut refusal = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+            refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            return refusal;
         };
         Some(claims)
     } else {
@@ -109,13 +126,37 @@ async fn answer(gateway: &Gateway, request: Request, request_id: &str) -> Respon
     let invocation = task::spawn(async move { function.invoke(&event).await });
     let answer = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
     match answer {
-        Ok(answer) => from_function(&answer)
-            .unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")),
+        Ok(answer) => match from_function(&answer) {
+            Some(response) => overwritten(response, found.route),
+            None => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+        },
         Err(error) => {
             eprintln!("{}: {error}", found.route.function);
             message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         }
     }
+}
+
+fn header_bytes(parts: &Parts) -> usize {
+    let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.sum::<usize>() + parts.uri.to_string().len()
+}
+
+/// Whether a `%` does not begin an encoded byte.
+fn has_stray_percent(path: &str) -> bool {
+    path.split('%').skip(1).any(|rest| {
+        let encoded = rest.as_bytes().get(..2);
+        !encoded.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// The answer with the status that the route's integration makes of it.
+fn overwritten(mut response: Response, route: &Route) -> Response {
+    let status = route.overwritten.get(response.status().as_str());
+    if let Some(status) = status.and_then(|status| status.parse().ok()) {
+        *response.status_mut() = status;
+    }
+    response
 }
 
 /// The gateway's own answers.

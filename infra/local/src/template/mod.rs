@@ -3,6 +3,7 @@
 //! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub`, `!GetAtt` and conditions, and refuses what it does not
 //! understand, so that the service here never silently differs from the deployed one.
 
+mod api;
 mod resolver;
 
 use std::{
@@ -15,6 +16,9 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
+pub use api::{Authorizer, Cors, Route};
+
+use api::overwritten;
 use resolver::{Resolver, long_form};
 
 use crate::executables::workspace;
@@ -30,21 +34,8 @@ pub struct Template {
     pub tables: Vec<Table>,
     /// Whose tokens the JWT authorizer accepts.
     pub authorizer: Authorizer,
-}
-
-/// A route of the HTTP API.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Route {
-    /// The path, with `{parameters}`.
-    pub path: String,
-    /// The HTTP method.
-    pub method: String,
-    /// The logical id of the function behind it.
-    pub function: String,
-    /// Whether the JWT authorizer stands before it.
-    pub authorized: bool,
-    /// Which statuses of the function the gateway answers as others.
-    pub overwritten: BTreeMap<String, String>,
+    /// What web apps of other origins may do.
+    pub cors: Cors,
 }
 
 /// A function.
@@ -84,15 +75,6 @@ pub struct Table {
     pub create: Value,
     /// The attribute by which items expire.
     pub ttl_attribute: Option<String>,
-}
-
-/// The settings of the JWT authorizer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorizer {
-    /// The issuer.
-    pub issuer: String,
-    /// The audiences, one of which a token must name.
-    pub audience: Vec<String>,
 }
 
 impl Template {
@@ -183,25 +165,15 @@ impl Template {
             .collect::<Result<_>>()?;
         let (_, _, authorizer) =
             of_type("AWS::ApiGatewayV2::Authorizer").next().ok_or_else(|| anyhow!("no authorizer"))??;
-        let audience = authorizer["JwtConfiguration"]["Audience"].as_array().cloned().unwrap_or_default();
-        let authorizer = Authorizer {
-            issuer: text_at(&authorizer, "/JwtConfiguration/Issuer")?.to_owned(),
-            audience: audience.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        };
-        Ok(Self { routes, functions, tables, authorizer })
+        let authorizer = Authorizer::new(&authorizer)?;
+        let (_, _, api) = of_type("AWS::ApiGatewayV2::Api").next().ok_or_else(|| anyhow!("no API"))??;
+        let cors = Cors::new(&api["CorsConfiguration"])?;
+        Ok(Self { routes, functions, tables, authorizer, cors })
     }
 }
 
 fn path_of_template() -> PathBuf {
     workspace().join("infra/template.yaml")
-}
-
-impl Route {
-    /// The route key, `METHOD /path/{parameter}`.
-    #[must_use]
-    pub fn key(&self) -> String {
-        format!("{} {}", self.method, self.path)
-    }
 }
 
 impl Function {
@@ -227,21 +199,6 @@ impl Function {
             allowed: allowed(&properties["Policies"])?,
         })
     }
-}
-
-/// The statuses that an integration overwrites.
-fn overwritten(integration: &Value) -> BTreeMap<String, String> {
-    let mut overwritten = BTreeMap::new();
-    for (status, response) in integration["ResponseParameters"].as_object().into_iter().flatten() {
-        for mapping in list(&response["ResponseParameters"]) {
-            if let ("overwrite:statuscode", Some(source)) =
-                (mapping["Destination"].as_str().unwrap_or_default(), mapping["Source"].as_str())
-            {
-                overwritten.insert(status.clone(), source.to_owned());
-            }
-        }
-    }
-    overwritten
 }
 
 /// What a list of policies allows; each must allow something, and on no other condition than the partition.
@@ -330,6 +287,9 @@ Conditions: { Long: !Not [!Equals [!Ref Days, 30]] }
 Globals:
   Function: { Timeout: 6, MemorySize: 128, Environment: { Variables: { TABLE: !Ref Table, DAYS: !Ref Days } } }
 Resources:
+  Api:
+    Type: AWS::ApiGatewayV2::Api
+    Properties: { CorsConfiguration: { AllowOrigins: 'http://a, http://b', AllowMethods: [GET, POST], MaxAge: 60 } }
   Other:
     Type: AWS::DynamoDB::Table
     Condition: Long
@@ -380,6 +340,8 @@ Resources:
         assert_eq!(template.tables.len(), 1, "what is not made is not read");
         assert_eq!(template.tables[0].create, json!({"TableName": "Table", "KeySchema": []}));
         assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expiresAt"));
+        assert_eq!(template.cors.allow_origins, ["http://a", "http://b"]);
+        assert_eq!(template.cors.allow_methods, ["GET", "POST"]);
         assert_eq!(template.authorizer, Authorizer { issuer: "me".into(), audience: vec!["a".into()] });
     }
 

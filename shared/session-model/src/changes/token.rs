@@ -201,7 +201,7 @@ mod tests {
             lasts in proptest::option::of(0..1_000_000_000u64),
             phase in 0..3u8,
             after in 0..1_000_000_000u64,
-            id in proptest::option::of("(team|super_team)\\|[^/|\\p{Cc}]{1,40}"),
+            id in proptest::option::of("(team|super_team)\\|[^/|\u{fffd}\\p{Cc}]{1,40}"),
         ) {
             let time = ms(since + after.min(lasts.unwrap_or_default()));
             let key = id.as_ref().map(|id| ChangeKey { time, session_id: id.parse().unwrap() });

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     Account, AccountCase, Ahead, InvalidField, InvalidValue, JsonObject, JsonValue, MessageId, Position,
-    Timestamp,
+    Timestamp, account::cut,
 };
 
 /// The longest id of a message, in bytes.
@@ -37,7 +37,7 @@ impl<'a> Copy<'a> {
 
     /// A needed account.
     pub(super) fn account(&self, name: &'static str) -> Result<Account, InvalidField> {
-        account(&self.text(name)?, self.case).map_err(|reason| reason.of(name))
+        self.case.account(&self.text(name)?).map_err(|reason| reason.of(name))
     }
 
     /// A needed time.
@@ -107,13 +107,4 @@ pub(super) fn whole_id(id: Cow<'_, str>) -> Result<Cow<'_, str>, InvalidValue> {
     } else {
         Ok(id)
     }
-}
-
-/// An account that is whole.
-pub(super) fn account(text: &str, case: AccountCase) -> Result<Account, InvalidValue> {
-    if text.contains(char::REPLACEMENT_CHARACTER) { Err(cut()) } else { case.account(text) }
-}
-
-fn cut() -> InvalidValue {
-    InvalidValue::new("must not hold a part of a character")
 }

@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::copy;
 use crate::{Account, AccountCase, InvalidValue, JsonValue};
 
 /// How many names a list holds at most.
@@ -47,7 +46,7 @@ fn account(name: &str, case: AccountCase) -> Result<Account, InvalidValue> {
     if name.contains(['"', '\'', '[', ']', '{', '}']) {
         return Err(InvalidValue::new("must not hold quotes, brackets or braces"));
     }
-    copy::account(name, case)
+    case.account(name)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::{broken, copy, copy::Copy, members};
+use super::{broken, copy::Copy, members};
 use crate::{Account, AccountCase, InvalidField, InvalidValue, JsonObject, JsonValue};
 
 const ATTACH: &str = "attach";
@@ -182,8 +182,7 @@ impl Named<'_> {
 /// The account that a value is.
 fn one(value: JsonValue<'_>, case: AccountCase) -> Result<Account, InvalidValue> {
     let text = value.text().ok_or_else(|| InvalidValue::new("must name an account by a string"))?;
-    copy::account(&text, case)
-        .map_err(|reason| InvalidValue::new(format!("must name accounts, and one {reason}")))
+    case.account(&text).map_err(|reason| InvalidValue::new(format!("must name accounts, and one {reason}")))
 }
 
 /// The sender and the owner of a group that was just made.

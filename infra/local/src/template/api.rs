@@ -1,0 +1,98 @@
+//! What the template declares of the HTTP API: routes, the authorizer, CORS.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Result, anyhow};
+use serde_json::Value;
+
+use super::{list, text_at};
+
+/// A route of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// The path, with `{parameters}`.
+    pub path: String,
+    /// The HTTP method.
+    pub method: String,
+    /// The logical id of the function behind it.
+    pub function: String,
+    /// Whether the JWT authorizer stands before it.
+    pub authorized: bool,
+    /// Which statuses of the function the gateway answers as others.
+    pub overwritten: BTreeMap<String, String>,
+}
+
+/// The settings of the JWT authorizer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorizer {
+    /// The issuer.
+    pub issuer: String,
+    /// The audiences, one of which a token must name.
+    pub audience: Vec<String>,
+}
+
+/// The CORS settings of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// The origins, or `*`.
+    pub allow_origins: Vec<String>,
+    /// The methods.
+    pub allow_methods: Vec<String>,
+    /// Request headers that an app may send.
+    pub allow_headers: Vec<String>,
+    /// Response headers that an app may read.
+    pub expose_headers: Vec<String>,
+    /// How long a browser may remember that.
+    pub max_age: Duration,
+}
+
+impl Route {
+    /// The route key, `METHOD /path/{parameter}`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+impl Authorizer {
+    pub(super) fn new(authorizer: &Value) -> Result<Self> {
+        let audience = list(&authorizer["JwtConfiguration"]["Audience"]);
+        Ok(Self {
+            issuer: text_at(authorizer, "/JwtConfiguration/Issuer")?.to_owned(),
+            audience: audience.into_iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        })
+    }
+}
+
+impl Cors {
+    pub(super) fn new(configuration: &Value) -> Result<Self> {
+        // A parameter that is a list comes as one text with commas.
+        let texts = |name: &str| -> Vec<String> {
+            let texts = list(&configuration[name]).into_iter().filter_map(Value::as_str);
+            texts.flat_map(|text| text.split(',')).map(|text| text.trim().to_owned()).collect()
+        };
+        let max_age = configuration["MaxAge"].as_u64().ok_or_else(|| anyhow!("no MaxAge"))?;
+        Ok(Self {
+            allow_origins: texts("AllowOrigins"),
+            allow_methods: texts("AllowMethods"),
+            allow_headers: texts("AllowHeaders"),
+            expose_headers: texts("ExposeHeaders"),
+            max_age: Duration::from_secs(max_age),
+        })
+    }
+}
+
+/// The statuses that an integration overwrites.
+pub(super) fn overwritten(integration: &Value) -> BTreeMap<String, String> {
+    let mut overwritten = BTreeMap::new();
+    for (status, response) in integration["ResponseParameters"].as_object().into_iter().flatten() {
+        for mapping in list(&response["ResponseParameters"]) {
+            if let ("overwrite:statuscode", Some(source)) =
+                (mapping["Destination"].as_str().unwrap_or_default(), mapping["Source"].as_str())
+            {
+                overwritten.insert(status.clone(), source.to_owned());
+            }
+        }
+    }
+    overwritten
+}

@@ -1,0 +1,196 @@
+//! Habits of HTTP that clients and browsers rely on.
+
+use reqwest::{Method, header};
+use serde_json::{Value, json};
+use session_local::feed::LOCAL_APP_KEY;
+
+use crate::{
+    copies::{T0, message},
+    scenarios,
+    test::{Answer, Test, path_of, team},
+};
+
+scenarios![
+    each_problem_has_a_type_of_its_own,
+    what_is_misspelt_is_not_passed_over,
+    whole_numbers_may_be_written_as_doubles,
+    a_merge_patch_is_a_patch,
+];
+scenarios![ON_ONE_MACHINE:
+    web_apps_of_other_origins_may_call,
+    a_refusal_tells_in_headers_what_to_do,
+    paths_are_decoded_exactly_once,
+    requests_with_too_long_headers_are_refused,
+    a_claim_that_is_no_text_names_nobody,
+    the_gateway_maps_statuses_as_the_template_says,
+];
+
+fn tells(answer: &Answer) -> (u16, String, Value) {
+    let case = answer.body["type"].as_str().expect("a type").to_owned();
+    let case = case.strip_prefix("urn:session-service:").expect("one of ours").to_owned();
+    (answer.status, case, answer.body["parameter"].clone())
+}
+
+async fn each_problem_has_a_type_of_its_own(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let copy = message(&alice, &bob, 1);
+    t.deliver([&copy, &message(&t.user("carol"), &bob, 2)]).await;
+    let id = alice.session_id();
+    let cursor = bob.list("limit=1").await["nextCursor"].as_str().unwrap().to_owned();
+    let foreign = alice.list("").await["syncToken"].as_str().unwrap().to_owned();
+    let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&copy).await.unwrap();
+    let untyped = bob.request(Method::PATCH, &path_of(&id)).body("{}");
+    let untyped = untyped.header(header::CONTENT_TYPE, "text/plain");
+    let long = json!({"ext": "x".repeat(256 * 1024)});
+    for (answer, status, case, parameter) in [
+        (bob.try_list("limit=0").await, 400, "invalid-parameter", json!("limit")),
+        (bob.try_get("bare").await, 400, "invalid-parameter", json!("sessionId")),
+        (bob.patch(&id, &json!({"ext": 5})).await, 400, "invalid-body", json!("ext")),
+        (bob.patch(&id, &json!([])).await, 400, "invalid-body", Value::Null),
+        (
+            bob.try_list(&format!("cursor={cursor}&minTimestamp=1")).await,
+            400,
+            "cursor-outside-window",
+            json!("cursor"),
+        ),
+        (t.send(untyped).await, 415, "unsupported-media-type", Value::Null),
+        (t.answer(forged).await, 403, "bad-signature", Value::Null),
+        (bob.try_get("p2p|nobody").await, 404, "no-such-session", Value::Null),
+        (bob.try_changes(&format!("since={foreign}")).await, 410, "sync-token-expired", json!("since")),
+        (bob.patch(&id, &long).await, 413, "too-large", Value::Null),
+    ] {
+        assert_eq!(tells(&answer), (status, case.to_owned(), parameter));
+    }
+}
+
+async fn what_is_misspelt_is_not_passed_over(t: Test) {
+    let bob = t.user("bob");
+    let routes = t.app.routes().iter().filter(|route| route.authorized);
+    for route in routes {
+        let path = route.path.replace("{sessionId}", "p2p%7Calice");
+        let request = bob.request(route.method.parse().unwrap(), &format!("{path}?limt=1"));
+        let answer = t.send(request.json(&json!({"ext": "x", "sessionIds": ["p2p|alice"]}))).await;
+        answer.is_problem(400, "limt is not known; known here: ");
+        assert_eq!(tells(&answer).2, "limt", "{}", route.key());
+    }
+    let answer = bob.try_list("minTimeStamp=1&limit=5").await;
+    let known = "minTimestamp, maxTimestamp, needLastMsg, limit, hasMore, cursor";
+    answer.is_problem(400, &format!("minTimeStamp is not known; known here: {known}"));
+}
+
+async fn whole_numbers_may_be_written_as_doubles(t: Test) {
+    let bob = t.user("bob");
+    let group = team();
+    let body = format!(r#"{{"groupId": "{group}", "time": {T0}.0, "add": ["{}"]}}"#, bob.account);
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert!(body["time"].is_f64());
+    t.try_update_members(Method::PATCH, &group, &body).await.ok();
+    assert!(t.item(&bob, &group).await.is_some());
+}
+
+async fn a_merge_patch_is_a_patch(t: Test) {
+    let bob = t.user("bob");
+    let request = bob.request(Method::PATCH, "/v1/sessions/p2p%7Calice").body(r#"{"ext": "pinned"}"#);
+    let request = request.header(header::CONTENT_TYPE, "application/merge-patch+json");
+    assert_eq!(t.send(request).await.ok()["ext"], "pinned");
+}
+
+async fn web_apps_of_other_origins_may_call(t: Test) {
+    const ORIGIN: &str = "http://app.example:3000";
+    let bob = t.user("bob");
+    let preflight = t
+        .request(Method::OPTIONS, "/v1/sessions/p2p%7Calice")
+        .header(header::ORIGIN, ORIGIN)
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "PATCH")
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization,content-type,traceparent");
+    let preflight = preflight.send().await.unwrap();
+    assert!(preflight.status().is_success());
+    let header = |name: &str| preflight.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("access-control-allow-origin"), "*");
+    assert!(header("access-control-allow-methods").contains("PATCH"));
+    for name in ["authorization", "content-type", "traceparent"] {
+        assert!(header("access-control-allow-headers").contains(name), "{name}");
+    }
+    // An answer, a problem, and the gateway's own refusals.
+    for (path, token, status) in [
+        ("/v1/sessions", &*bob.token, 200),
+        ("/v1/sessions?limit=0", &*bob.token, 400),
+        ("/v1/sessions", "no token", 401),
+        ("/v1/elsewhere", &*bob.token, 404),
+    ] {
+        let request = t.request(Method::GET, path).bearer_auth(token).header(header::ORIGIN, ORIGIN);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*", "{path}");
+        let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap();
+        for name in ["apigw-requestid", "retry-after", "www-authenticate"] {
+            assert!(exposed.contains(name), "{path}: {exposed}");
+        }
+    }
+    let answer = t.request(Method::GET, "/v1/sessions").bearer_auth(&bob.token).send().await.unwrap();
+    assert_eq!(answer.headers().get("access-control-allow-origin"), None, "no browser");
+    // Where the template names origins, no other may.
+    let t =
+        Test::at(t.app.with_parameters(&[("CorsAllowOrigins", "http://a.example,http://b.example")]).await);
+    for (origin, allowed) in [("http://b.example", true), (ORIGIN, false)] {
+        let answer =
+            t.request(Method::GET, "/v1/sessions").header(header::ORIGIN, origin).send().await.unwrap();
+        assert_eq!(answer.headers().get("access-control-allow-origin").is_some(), allowed, "{origin}");
+    }
+    let issuer =
+        t.request(Method::POST, "/local-issuer/token?user=bob").header(header::ORIGIN, "http://b.example");
+    let issuer = issuer.send().await.unwrap();
+    assert_eq!(issuer.headers().get("access-control-allow-origin"), None, "tokens are not for every page");
+}
+
+async fn a_refusal_tells_in_headers_what_to_do(t: Test) {
+    let answer = t.request(Method::GET, "/v1/sessions").send().await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["www-authenticate"].to_str().unwrap()),
+        (401, &"Bearer")
+    );
+    let ahead = session_local::clock::now_ms() + 10 * 60 * 1000;
+    let (alice, bob) = t.alice_and_bob();
+    let early = crate::copies::with(message(&alice, &bob, 1), "msgTimestamp", ahead);
+    let answer = t.app.feed.post(&early).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"].to_str().unwrap()), (503, &"1"));
+}
+
+async fn paths_are_decoded_exactly_once(t: Test) {
+    let bob = t.user("bob");
+    let get = async |path: &str| t.send(bob.request(Method::GET, &format!("/v1/sessions/{path}"))).await;
+    get("p2p%257Calice").await.is_problem(400, "sessionId must be one of p2p|<accid>");
+    get("p2p%7C%FF").await.is_problem(400, "sessionId must be one of p2p|<accid>");
+    get("p2p%7C%EF%BF%BD").await.is_problem(400, "sessionId must be one of p2p|<accid>");
+    for stray in ["p2p%7Ca%", "p2p%7Ca%7", "p2p%7Ca%ZZ"] {
+        let answer = get(stray).await;
+        assert_eq!((answer.status, answer.body), (400, json!({"message": "Bad Request"})), "{stray}");
+    }
+    let named = json!({"sessionIds": ["p2p|half \u{fffd}"]});
+    bob.batch_delete(&named).await.is_problem(400, "sessionIds must hold valid ids: number 1");
+}
+
+async fn requests_with_too_long_headers_are_refused(t: Test) {
+    let bob = t.user("bob");
+    let with = async |bytes: usize| {
+        let request = bob.request(Method::GET, "/v1/sessions").header("x-long", "x".repeat(bytes));
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((with(5_000).await, with(11_000).await), (200, 431));
+}
+
+async fn a_claim_that_is_no_text_names_nobody(t: Test) {
+    let issuer = t.app.issuer();
+    for user in [Value::Null, json!(7), json!(["alice"]), json!({"name": "alice"}), json!("")] {
+        let mut claims = issuer.claims("alice");
+        claims["sub"] = user.clone();
+        let request = t.request(Method::GET, "/v1/sessions").bearer_auth(issuer.sign(&claims).unwrap());
+        assert_eq!(t.send(request).await.status, 401, "{user}");
+    }
+}
+
+async fn the_gateway_maps_statuses_as_the_template_says(t: Test) {
+    let t = Test::at(t.app.with_function("update-group-members", "misbehaving").await);
+    let answer = t.try_update_members(Method::PUT, "team|1", &json!({})).await;
+    assert_eq!((answer.status, &answer.body["status"]), (503, &json!(500)), "the function's own is another");
+}
