@@ -70,6 +70,7 @@ pub(crate) struct App {
     engine: &'static str,
     executables: HashMap<String, PathBuf>,
     place: Place,
+    is_itself: bool,
     pub(crate) logs: Arc<Logs>,
     pub(crate) http: reqwest::Client,
     pub(crate) feed: Feed,
@@ -114,7 +115,7 @@ impl App {
         .await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
         let (place, http) = (Place::Here(service), reqwest::Client::new());
-        Ok(Self { engine, executables, place, logs, http, feed })
+        Ok(Self { engine, executables, place, is_itself: true, logs, http, feed })
     }
 
     /// Deploys it. What its functions log stays in that cloud.
@@ -122,7 +123,7 @@ impl App {
         let deployment = Deployment::start().await?;
         let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
         let (place, logs) = (Place::Deployed(Box::new(deployment)), Arc::default());
-        Ok(Self { engine: DEPLOYED, executables: HashMap::new(), place, logs, http, feed })
+        Ok(Self { engine: DEPLOYED, executables: HashMap::new(), place, is_itself: true, logs, http, feed })
     }
 
     /// The same tables behind a service of its own, whose functions reach them by another address.
@@ -137,8 +138,8 @@ impl App {
         let mut executables = self.executables.clone();
         executables.insert(function.to_owned(), self.executables[executable].clone());
         let endpoint = Some(self.dynamodb().endpoint());
-        let app = Self::start_with(self.engine, endpoint, None, &[], executables);
-        app.await.expect("a second service starts")
+        let app = Self::start_with(self.engine, endpoint, None, &[], executables).await;
+        Self { is_itself: false, ..app.expect("a second service starts") }
     }
 
     /// The same tables behind a service of its own, with other parameters of the template.
@@ -155,6 +156,11 @@ impl App {
 
     pub(crate) fn engine(&self) -> &'static str {
         self.engine
+    }
+
+    /// Whether all functions are those of the service.
+    pub(crate) fn is_itself(&self) -> bool {
+        self.is_itself
     }
 
     pub(crate) fn executable(&self, name: &str) -> &PathBuf {

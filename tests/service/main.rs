@@ -10,8 +10,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::float_cmp, reason = "capacity units are exact halves")]
 
+mod answer;
 mod app;
 mod cloud_watch;
+mod contract;
 mod copies;
 mod deployment;
 mod device;
@@ -28,6 +30,7 @@ use session_local::executables;
 use tokio::runtime::Runtime;
 
 use app::{App, DEPLOYED};
+use contract::CONTRACT;
 use dynamodb_local::DynamoDbLocal;
 use test::{Scenario, Test};
 
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Ok(runtime) => Arc::new(runtime),
         Err(error) => return fail(&error.to_string()),
     };
+    let runs_all = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
     let wants_deployment = arguments.filter.as_deref().is_some_and(|filter| filter.starts_with(DEPLOYED));
     let started =
         if wants_deployment { runtime.block_on(deploy()) } else { runtime.block_on(start_engines()) };
@@ -61,6 +65,15 @@ fn main() -> ExitCode {
     }
     if let Some(reason) = not_run {
         eprintln!("{reason}");
+    }
+    if runs_all && !conclusion.has_failed() {
+        let unseen = CONTRACT.unseen();
+        if !unseen.is_empty() {
+            return fail(&format!(
+                "infra/openapi.yaml has answers that no scenario saw: {}",
+                unseen.join(", ")
+            ));
+        }
     }
     conclusion.exit_code()
 }

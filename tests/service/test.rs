@@ -3,13 +3,16 @@
 use std::{future::Future, io::Read, pin::Pin, sync::Arc};
 
 use flate2::read::GzDecoder;
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+use session_local::feed::{Feed, LOCAL_APP_SECRET, sign};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    app::{App, DEPLOYED},
+    answer::{Answer, FEED, signed},
+    app::App,
+    contract::Request,
     copies::T0,
 };
 
@@ -58,51 +61,6 @@ pub(crate) struct Test {
     pub(crate) app: Arc<App>,
 }
 
-/// What the service answered.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
-    pub(crate) request_id: String,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    /// A gateway tells the request's id in a header; MiniStack tells another one there.
-    async fn of(response: Response, engine: &str) -> Self {
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
-        };
-        let (status, content_type, mut request_id) =
-            (response.status().as_u16(), header("content-type"), header("apigw-requestid"));
-        let text = response.text().await.expect("the body arrives");
-        let body: Value =
-            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text}"));
-        if engine == DEPLOYED {
-            body["requestId"].as_str().unwrap_or_default().clone_into(&mut request_id);
-        }
-        Self { status, content_type, request_id, body }
-    }
-
-    /// The body of a success.
-    #[track_caller]
-    pub(crate) fn ok(self) -> Value {
-        assert_eq!(self.status, 200, "{}", self.body);
-        self.body
-    }
-
-    /// Asserts a problem document of this status whose detail begins with this text.
-    #[track_caller]
-    pub(crate) fn is_problem(&self, status: u16, detail: &str) {
-        assert_eq!(self.status, status, "{}", self.body);
-        assert_eq!(self.content_type, "application/problem+json");
-        assert_eq!(self.body["status"], status);
-        assert_eq!(self.body["requestId"], self.request_id);
-        let actual = self.body["detail"].as_str().unwrap_or_default();
-        assert!(actual.starts_with(detail), "{actual:?} does not begin with {detail:?}");
-    }
-}
-
 impl Test {
     pub(crate) fn new(app: Arc<App>) -> Self {
         Self { app }
@@ -139,23 +97,36 @@ impl Test {
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
-        Answer::of(request.send().await.expect("the service answers"), self.app.engine()).await
-    }
-
-    /// What came of a call that was sent otherwise.
-    pub(crate) async fn answer(&self, response: Response) -> Answer {
-        Answer::of(response, self.app.engine()).await
+        let request = request.build().expect("a request");
+        let url = request.url();
+        let is_copy = url.as_str().starts_with(&self.app.feed_url());
+        let header = request.headers().get("content-type").and_then(|value| value.to_str().ok());
+        let sent = Request {
+            method: request.method().clone(),
+            path: if is_copy { FEED.to_owned() } else { url.path().to_owned() },
+            query: url.query().unwrap_or_default().to_owned(),
+            content_type: header.unwrap_or_default().to_owned(),
+            body: request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec(),
+        };
+        Answer::of(&sent, self.app.http.execute(request).await.expect("the service answers"), &self.app).await
     }
 
     /// Posts a signed message copy.
     pub(crate) async fn post(&self, copy: &Value) -> Answer {
-        Answer::of(self.app.feed.post(copy).await.expect("the service answers"), self.app.engine()).await
+        self.post_bytes(copy.to_string()).await
     }
 
     /// Posts whatever this is, signed.
     pub(crate) async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Answer {
-        let response = self.app.feed.post_bytes(body.into()).await.expect("the service answers");
-        Answer::of(response, self.app.engine()).await
+        self.post_by(&self.app.feed, body).await
+    }
+
+    /// The same by another feed.
+    pub(crate) async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Answer {
+        let body = body.into();
+        let sent = signed(Method::POST, FEED.to_owned(), body.clone());
+        let response = feed.post_bytes(body).await.expect("the service answers");
+        Answer::of(&sent, response, &self.app).await
     }
 
     /// Posts signed message copies, each of which must be taken.
@@ -167,8 +138,19 @@ impl Test {
 
     /// Calls updateGroupMembers, signed.
     pub(crate) async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
+        let path = path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members";
+        let sent = signed(method.clone(), path, body.to_string().into_bytes());
         let response = self.app.feed.update_members(method, group, body).await.expect("the service answers");
-        Answer::of(response, self.app.engine()).await
+        Answer::of(&sent, response, &self.app).await
+    }
+
+    /// A signed call of updateGroupMembers that does not say yet of which type it is.
+    pub(crate) fn signed_request(&self, method: Method, group: &str, body: &'static [u8]) -> RequestBuilder {
+        let path = path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members";
+        let cur_time = session_local::clock::now_ms().to_string();
+        let (md5, check_sum) = sign(LOCAL_APP_SECRET, body, &cur_time);
+        let request = self.request(method, &path).body(body);
+        request.header("CurTime", cur_time).header("MD5", md5).header("CheckSum", check_sum)
     }
 
     /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).

@@ -2,6 +2,7 @@
 //! run through the Lambda Runtime API, and a DynamoDB engine behind it.
 
 pub mod clock;
+pub mod contract;
 pub mod cost;
 pub mod dynamodb;
 pub mod executables;

@@ -85,7 +85,7 @@ impl Service {
             issuer,
             functions,
         });
-        let router = gateway::router(Arc::clone(&gateway), &template.cors)?;
+        let router = gateway::router(Arc::clone(&gateway), &template.cors, &url)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(options.listener, router).await {
                 eprintln!("the gateway failed: {error}");

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use session_local::{executables::workspace, feed::LOCAL_APP_KEY, template::Template};
 
 use crate::{
+    answer::Answer,
     copies::message,
     fault_proxy::{Fault, FaultProxy},
     scenarios,
-    test::{Answer, Test},
+    test::Test,
 };
 
 scenarios![
@@ -118,8 +119,7 @@ async fn provoked(t: &Test) -> Vec<(&'static str, &'static str, Answer)> {
     let copy = message(&alice, &bob, 1);
     t.deliver([&copy]).await;
     let kept = t.post(&json!({"eventType": "1"})).await;
-    let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&copy).await.unwrap();
-    let forged = t.answer(forged).await;
+    let forged = t.post_by(&t.app.feed.signed_by(LOCAL_APP_KEY, "other"), copy.to_string()).await;
     t.damage_row(&bob, &alice.session_id(), "lastMsgType", json!({"N": "2"})).await;
     vec![
         ("KeptCopies", "RecordMessageLogGroup", kept),

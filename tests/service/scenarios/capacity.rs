@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::{
+    answer::Answer,
     copies::{message, on_time, recall, with},
     scenarios,
-    test::{Answer, Test},
+    test::Test,
 };
 
 scenarios![ON_ONE_MACHINE: recording_p2p, a_page_of_a_hundred, get_set_ext_and_delete];

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use session_local::clock;
 
 use crate::{
+    answer::Answer,
     copies::{T0, message, on_time, recall},
     device::Device,
     scenarios,
-    test::{Answer, Test, super_team},
+    test::{Test, super_team},
 };
 
 scenarios![ON_ONE_MACHINE: what_changes_cost, what_happens_on_time_costs_what_it_did];

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use session_local::{executables::workspace, template::Template};
 use session_store::table;
 
-use crate::{scenarios, test::Test};
+use crate::{contract::CONTRACT, scenarios, test::Test};
 
 scenarios![
     every_function_is_in_the_template_and_answers_as_its_operation,
     the_template_s_tables_are_the_store_s,
     cargo_lambda_serves_the_template_s_routes,
+    the_contract_has_the_template_s_routes,
     every_variable_is_declared_read_and_given,
     the_backend_never_gets_a_500,
     the_stack_policy_guards_what_is_retained,
@@ -82,6 +83,11 @@ async fn the_template_s_tables_are_the_store_s(_: Test) {
     let kept = &tables["KeptCopiesTable"];
     assert_eq!(keys(&kept.create), [(table::COPY_ID.to_owned(), "HASH".to_owned())]);
     assert_eq!(kept.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
+}
+
+async fn the_contract_has_the_template_s_routes(_: Test) {
+    let routes: BTreeSet<_> = template().routes.iter().map(session_local::template::Route::key).collect();
+    assert_eq!(CONTRACT.routes(), routes);
 }
 
 async fn cargo_lambda_serves_the_template_s_routes(_: Test) {

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::{
+    answer::Answer,
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, on_time, recall, with, without,
     },
     scenarios,
-    test::{Answer, Test, User, super_team, team},
+    test::{Test, User, super_team, team},
 };
 
 scenarios![

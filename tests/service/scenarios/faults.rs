@@ -1,13 +1,15 @@
 //! Faults: of a function, and of the database behind it. Each costs one call, which may be repeated.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::{
-    copies::{message, shown_message, with},
+    answer::Answer,
+    copies::{T0, message, shown_message, with},
     fault_proxy::{Fault, FaultProxy},
     scenarios,
-    test::{Answer, Test},
+    test::Test,
 };
 
 scenarios![
@@ -20,6 +22,7 @@ scenarios![
     a_failing_database_is_a_503_and_the_repeat_completes,
     a_hanging_database_is_a_503_within_the_deadline,
     a_lost_answer_does_not_count_twice,
+    whatever_is_asked_of_a_failing_database_may_be_repeated,
     calls_at_once_have_processes_of_their_own,
     a_function_that_lacks_configuration_tells_all_of_it,
 ];
@@ -197,5 +200,30 @@ async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
                        ACCOUNT_CASE is not valid: must be keep or lower; AWS_REGION is not set; \
                        SESSIONS_TABLE is not set";
         assert_eq!(line["message"], format!("{missing}{more}"));
+    }
+}
+
+async fn whatever_is_asked_of_a_failing_database_may_be_repeated(t: Test) {
+    let bob = t.user("bob");
+    let since = bob.list("").await["syncToken"].as_str().unwrap().to_owned();
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    let bob = behind.known_user(&bob.account);
+    proxy.set(Fault::InternalError);
+    let (id, group) = ("p2p|alice", "team|7");
+    let change = json!({"groupId": group, "time": T0, "add": ["carol"]});
+    let list = json!({"groupId": group, "time": T0, "members": ["carol"]});
+    for answer in [
+        bob.try_list("").await,
+        bob.try_changes(&format!("since={since}")).await,
+        bob.try_get(id).await,
+        bob.patch(id, &json!({"ext": "x"})).await,
+        bob.try_delete(id).await,
+        bob.batch_delete(&json!({"sessionIds": [id]})).await,
+        behind.try_update_members(Method::PATCH, group, &change).await,
+        behind.try_update_members(Method::PUT, group, &list).await,
+    ] {
+        answer.is_problem(503, "the database did not answer; safe to repeat");
+        assert_eq!(answer.body["type"], "urn:session-service:unavailable");
     }
 }

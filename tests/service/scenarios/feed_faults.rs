@@ -8,12 +8,13 @@ use serde_json::{Map, Value, json};
 use session_model::{AccountCase, Effect, Entry, GroupEvent, MessageCopy, NotApplied, Position, Timestamp};
 
 use crate::{
+    answer::Answer,
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, recall, with,
     },
     fault_proxy::{Fault, FaultProxy},
     scenarios,
-    test::{Answer, Test, super_team, team},
+    test::{Test, super_team, team},
 };
 
 scenarios![ON_ONE_MACHINE:

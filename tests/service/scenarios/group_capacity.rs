@@ -5,9 +5,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    answer::Answer,
     copies::{T0, group_message, group_recall, listing, message, notification, with},
     scenarios,
-    test::{Answer, Test, User, super_team, team},
+    test::{Test, User, super_team, team},
 };
 
 scenarios![ON_ONE_MACHINE:

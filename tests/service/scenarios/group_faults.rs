@@ -4,10 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    answer::Answer,
     copies::{T0, group_message, listing, notification},
     fault_proxy::{Fault, FaultProxy},
     scenarios,
-    test::{Answer, Test, User, team},
+    test::{Test, User, team},
 };
 
 scenarios![ON_ONE_MACHINE:

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use session_local::feed::LOCAL_APP_KEY;
 
 use crate::{
+    answer::Answer,
     copies::{T0, message},
     scenarios,
-    test::{Answer, Test, path_of, team},
+    test::{Test, path_of, team},
 };
 
 scenarios![
@@ -38,7 +39,7 @@ async fn each_problem_has_a_type_of_its_own(t: Test) {
     let id = alice.session_id();
     let cursor = bob.list("limit=1").await["nextCursor"].as_str().unwrap().to_owned();
     let foreign = alice.list("").await["syncToken"].as_str().unwrap().to_owned();
-    let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&copy).await.unwrap();
+    let forged = t.post_by(&t.app.feed.signed_by(LOCAL_APP_KEY, "other"), copy.to_string()).await;
     let untyped = bob.request(Method::PATCH, &path_of(&id)).body("{}");
     let untyped = untyped.header(header::CONTENT_TYPE, "text/plain");
     let long = json!({"ext": "x".repeat(256 * 1024)});
@@ -54,7 +55,7 @@ async fn each_problem_has_a_type_of_its_own(t: Test) {
             json!("cursor"),
         ),
         (t.send(untyped).await, 415, "unsupported-media-type", Value::Null),
-        (t.answer(forged).await, 403, "bad-signature", Value::Null),
+        (forged, 403, "bad-signature", Value::Null),
         (bob.try_get("p2p|nobody").await, 404, "no-such-session", Value::Null),
         (bob.try_changes(&format!("since={foreign}")).await, 410, "sync-token-expired", json!("since")),
         (bob.patch(&id, &long).await, 413, "too-large", Value::Null),

@@ -211,8 +211,12 @@ async fn bad_group_changes(t: Test) {
         .await
         .is_problem(400, "remove must not hold an account");
     let long = json!({"groupId": group, "time": time, "add": ["x".repeat(256 * 1024)]});
-    let too_long = t.try_update_members(Method::PATCH, &group, &long).await;
-    too_long.is_problem(413, "body must be at most 262144 bytes long");
+    for method in [Method::PATCH, Method::PUT] {
+        let too_long = t.try_update_members(method.clone(), &group, &long).await;
+        too_long.is_problem(413, "body must be at most 262144 bytes long");
+        let untyped = t.signed_request(method, &group, b"{}").header(header::CONTENT_TYPE, "text/plain");
+        t.send(untyped).await.is_problem(415, "Content-Type must be application/json");
+    }
     for id in ["p2p|x", "1", "team|"] {
         let body = json!({"groupId": id, "time": time, "remove": ["x"]});
         t.try_update_members(Method::PATCH, id, &body)

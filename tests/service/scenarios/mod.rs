@@ -8,6 +8,7 @@ mod changes;
 mod changes_capacity;
 mod changes_in_depth;
 mod commands;
+mod contract;
 mod deletes;
 mod deployed;
 mod drift;
@@ -59,6 +60,7 @@ fn everywhere() -> Vec<Scenario> {
         input::SCENARIOS,
         identity::SCENARIOS,
         http::SCENARIOS,
+        contract::SCENARIOS,
     ]
     .concat()
 }
@@ -94,6 +96,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         feed_faults::SCENARIOS,
         drift::SCENARIOS,
         alarms::SCENARIOS,
+        contract::ONCE,
         commands::SCENARIOS,
         readme::SCENARIOS,
         policies::SCENARIOS,

@@ -17,11 +17,12 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task;
 use uuid::Uuid;
 
 use crate::{
+    contract,
     jwt::{Authorizer, Issuer},
     lambda::{Function, InvokeError},
     template::{Cors, Route},
@@ -48,9 +49,13 @@ pub(crate) struct Gateway {
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
 }
 
-/// Serves the API, to web apps too, and the local issuer, which they have no part in.
-pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
+/// Serves the API at this address and its contract, to web apps too, and the local issuer, which they have no part in.
+pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors, url: &str) -> Result<Router> {
+    let contract = contract_at(url)?;
+    let for_apps = contract::for_apps(&contract);
     let api = Router::new()
+        .route("/openapi.json", get(async || Json(contract)))
+        .route("/openapi-apps.json", get(async || Json(for_apps)))
         .fallback(serve)
         .layer(cors::layer(cors)?)
         .layer(middleware::from_fn(cors::for_browsers_alone));
@@ -59,6 +64,17 @@ pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
         .route("/local-issuer/.well-known/jwks.json", get(keys))
         .route("/local-issuer/token", post(token));
     Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
+}
+
+/// The contract of the service that answers at this address.
+fn contract_at(url: &str) -> Result<Value> {
+    let mut contract = contract::read()?;
+    let here = json!([{"url": url, "description": "This service, on one machine"}]);
+    contract["servers"] = here;
+    for path in contract["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        path.as_object_mut().map(|path| path.remove("servers"));
+    }
+    Ok(contract)
 }
 
 async fn configuration(State(gateway): State<Arc<Gateway>>) -> Json<Value> {

@@ -1,0 +1,65 @@
+//! Calls and their answers, held to the contract.
+
+use reqwest::{Method, Response};
+use serde_json::Value;
+
+use crate::{
+    app::{App, DEPLOYED},
+    contract::{CONTRACT, Request},
+};
+
+/// What the service answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: String,
+    pub(crate) request_id: String,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// Held to the contract, as is the request. A gateway tells the request's id in a header; MiniStack tells another one there.
+    pub(crate) async fn of(request: &Request, response: Response, app: &App) -> Self {
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+        };
+        let (status, content_type, mut request_id) =
+            (response.status().as_u16(), header("content-type"), header("apigw-requestid"));
+        let text = response.text().await.expect("the body arrives");
+        let body: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text}"));
+        if app.engine() == DEPLOYED {
+            body["requestId"].as_str().unwrap_or_default().clone_into(&mut request_id);
+        }
+        if app.is_itself() {
+            CONTRACT.check(request, status, &content_type, &body);
+        }
+        Self { status, content_type, request_id, body }
+    }
+
+    /// The body of a success.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.body);
+        self.body
+    }
+
+    /// Asserts a problem document of this status whose detail begins with this text.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, detail: &str) {
+        assert_eq!(self.status, status, "{}", self.body);
+        assert_eq!(self.content_type, "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["requestId"], self.request_id);
+        let actual = self.body["detail"].as_str().unwrap_or_default();
+        assert!(actual.starts_with(detail), "{actual:?} does not begin with {detail:?}");
+    }
+}
+
+/// Where copies are posted, as the contract has it.
+pub(crate) const FEED: &str = "/v1/messages";
+
+/// A call of the messaging backend.
+pub(crate) fn signed(method: Method, path: String, body: Vec<u8>) -> Request {
+    Request { method, path, query: String::new(), content_type: "application/json".to_owned(), body }
+}

@@ -1,0 +1,227 @@
+//! The contract: every request and answer of every scenario is held to `infra/openapi.yaml`, and every status of every operation must be
+//! seen.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use jsonschema::Validator;
+use reqwest::Method;
+use serde_json::{Value, json};
+use session_local::contract;
+
+/// The contract that this run is held to.
+pub(crate) static CONTRACT: LazyLock<Contract> =
+    LazyLock::new(|| Contract::new(&contract::read().expect("infra/openapi.yaml is read")));
+
+/// Statuses that no scenario can have of any operation: the gateway's own for too many calls, and a fault that is ours.
+const NOT_TO_BE_SEEN: [u16; 2] = [429, 500];
+
+/// The document, compiled.
+pub(crate) struct Contract {
+    operations: Vec<Operation>,
+    /// What the text `lastMsg` holds, by `lastMsgType`.
+    last_msg: [Validator; 2],
+    seen: Mutex<BTreeSet<(String, u16)>>,
+}
+
+struct Operation {
+    id: String,
+    method: Method,
+    path: Vec<String>,
+    parameters: BTreeSet<String>,
+    requests: BTreeMap<String, Validator>,
+    /// By status and content type.
+    answers: BTreeMap<u16, BTreeMap<String, Validator>>,
+}
+
+/// One call as it went out.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) content_type: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Contract {
+    fn new(document: &Value) -> Self {
+        let (open, closed) = (document["components"].clone(), closed(&document["components"]));
+        let mut operations = Vec::new();
+        for (path, of_path) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in of_path.as_object().expect("operations") {
+                let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+                if operation["operationId"].is_string() {
+                    operations.push(Operation::new(document, path, method, operation, &open, &closed));
+                }
+            }
+        }
+        let last_msg = ["LastMessage", "RecallNotice"]
+            .map(|name| validator(&json!({"$ref": format!("#/components/schemas/{name}")}), &closed));
+        Self { operations, last_msg, seen: Mutex::default() }
+    }
+
+    /// Holds a call and its answer to the document. What matches no operation is none of its business.
+    pub(crate) fn check(&self, request: &Request, status: u16, content_type: &str, body: &Value) {
+        let Some(operation) = self.operations.iter().find(|operation| operation.is_of(request)) else {
+            return;
+        };
+        let told = format!("{} answers {status} {content_type}", operation.id);
+        let answers =
+            operation.answers.get(&status).unwrap_or_else(|| panic!("undocumented: {told}: {body}"));
+        let schema = answers.get(content_type).unwrap_or_else(|| panic!("undocumented: {told}: {body}"));
+        if let Err(error) = schema.validate(body) {
+            panic!("{told}, not as documented: {error} at {}: {body}", error.instance_path());
+        }
+        self.check_last_msgs(body);
+        if status == 200 {
+            operation.check_request(request, body);
+        }
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert((operation.id.clone(), status));
+    }
+
+    fn check_last_msgs(&self, body: &Value) {
+        match body {
+            Value::Array(values) => values.iter().for_each(|value| self.check_last_msgs(value)),
+            Value::Object(fields) => {
+                if let (Some(Value::String(text)), Some(kind)) =
+                    (fields.get("lastMsg"), fields.get("lastMsgType").and_then(Value::as_u64))
+                {
+                    let last_msg: Value = serde_json::from_str(text).expect("lastMsg is JSON");
+                    let schema = &self.last_msg[usize::try_from(kind).expect("0 or 1")];
+                    if let Err(error) = schema.validate(&last_msg) {
+                        panic!("lastMsg is not as documented: {error}: {last_msg}");
+                    }
+                }
+                fields.values().for_each(|value| self.check_last_msgs(value));
+            }
+            _ => {}
+        }
+    }
+
+    /// What is documented and was not seen.
+    pub(crate) fn unseen(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let documented = self
+            .operations
+            .iter()
+            .flat_map(|operation| operation.answers.keys().map(|status| (operation.id.clone(), *status)));
+        let unseen = documented
+            .filter(|(_, status)| !NOT_TO_BE_SEEN.contains(status))
+            .filter(|documented| !seen.contains(documented));
+        unseen.map(|(id, status)| format!("{id} {status}")).collect()
+    }
+
+    /// The documented routes, as the template writes them.
+    pub(crate) fn routes(&self) -> BTreeSet<String> {
+        let routes = self.operations.iter();
+        routes.map(|operation| format!("{} /{}", operation.method, operation.path.join("/"))).collect()
+    }
+}
+
+impl Operation {
+    fn new(
+        document: &Value,
+        path: &str,
+        method: Method,
+        operation: &Value,
+        open: &Value,
+        closed: &Value,
+    ) -> Self {
+        let contents = |of: &Value, components: &Value| -> BTreeMap<String, Validator> {
+            let contents = of["content"].as_object().into_iter().flatten();
+            contents
+                .map(|(kind, content)| (kind.clone(), validator(&content["schema"], components)))
+                .collect()
+        };
+        let answers =
+            operation["responses"].as_object().expect("responses").iter().map(|(status, answer)| {
+                (status.parse().expect("a status"), contents(resolved(document, answer), closed))
+            });
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        Self {
+            id: operation["operationId"].as_str().expect("an id").to_owned(),
+            method,
+            path: path.trim_start_matches('/').split('/').map(str::to_owned).collect(),
+            parameters: parameters
+                .map(|parameter| resolved(document, parameter)["name"].as_str().expect("a name").to_owned())
+                .collect(),
+            requests: contents(&operation["requestBody"], open),
+            answers: answers.collect(),
+        }
+    }
+
+    fn is_of(&self, request: &Request) -> bool {
+        let given: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
+        let fits = |(of, given): (&String, &&str)| of == given || (of.starts_with('{') && !given.is_empty());
+        let literal = |path: &[String], given: &[&str]| path.iter().zip(given).all(fits);
+        // `/v1/sessions/changes` is also of the form `/v1/sessions/{sessionId}`.
+        let is_another =
+            given.last() == Some(&"changes") && self.path.last().is_some_and(|last| last != "changes");
+        self.method == request.method
+            && self.path.len() == given.len()
+            && literal(&self.path, &given)
+            && !is_another
+    }
+
+    /// What was answered 200 is documented to be taken.
+    fn check_request(&self, request: &Request, answer: &Value) {
+        for name in
+            request.query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty())
+        {
+            let is_known = self.parameters.contains(name) || self.id == "recordMessage";
+            assert!(is_known, "{} took the undocumented parameter {name}", self.id);
+        }
+        // Of a copy only what was applied; its content type is not looked at.
+        let is_copy = self.id == "recordMessage";
+        if self.requests.is_empty() || (is_copy && (*answer != json!({}) || request.body.is_empty())) {
+            return;
+        }
+        let kind = if is_copy {
+            "application/json"
+        } else {
+            request.content_type.split(';').next().unwrap_or_default()
+        };
+        let kind = kind.trim().to_ascii_lowercase();
+        let schema = self.requests.get(&kind).unwrap_or_else(|| panic!("{} took {kind}", self.id));
+        let text = String::from_utf8_lossy(&request.body);
+        let Ok(body) = serde_json::from_str(text.trim_start_matches('\u{feff}')) else {
+            // A copy may hold half characters, or end early.
+            assert!(is_copy, "{} took what is no JSON", self.id);
+            return;
+        };
+        if let Err(error) = schema.validate(&body) {
+            panic!("{} took an undocumented body: {error}: {body}", self.id);
+        }
+    }
+}
+
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("what is referred to"),
+        None => value,
+    }
+}
+
+fn validator(schema: &Value, components: &Value) -> Validator {
+    let mut root = schema.clone();
+    root["components"] = components.clone();
+    jsonschema::draft202012::new(&root).expect("a schema")
+}
+
+/// Answers may gain fields; here each that is not documented is a mistake.
+fn closed(value: &Value) -> Value {
+    match value {
+        Value::Array(values) => values.iter().map(closed).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| match name.as_str() {
+                "additionalProperties" => (name.clone(), json!(false)),
+                _ => (name.clone(), closed(value)),
+            })
+            .collect(),
+        scalar => scalar.clone(),
+    }
+}
