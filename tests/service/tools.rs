@@ -38,7 +38,8 @@ impl Tools {
             eprintln!("installing {}", requirements.display());
             run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).await?;
             let mut pip = Command::new(folder.join("bin/python"));
-            let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement"];
+            let install =
+                ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--requirement"];
             run(pip.args(install).arg(requirements)).await?;
             fs::write(installed, wanted).map_err(|error| error.to_string())?;
         }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use session_local::{
     Options, Service, executables,
-    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
     listen,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,7 +26,7 @@ pub(crate) struct Serve {
     /// Run release builds of the functions, as deployed; they take minutes to build
     #[arg(long)]
     release: bool,
-    /// Print one JSON line when the service is ready, for scripts: url, appKey, appSecret, issuer, dynamodb
+    /// Print one JSON line when the service is ready, for scripts: url, feedUrl, appKey, appSecret, issuer, dynamodb
     #[arg(long)]
     json: bool,
 }
@@ -78,6 +78,7 @@ impl Serve {
 fn print_json(service: &Service) {
     let ready = json!({
         "url": service.url(),
+        "feedUrl": feed_url(service.url()),
         "appKey": LOCAL_APP_KEY,
         "appSecret": LOCAL_APP_SECRET,
         "issuer": service.issuer().url(),
@@ -89,6 +90,7 @@ fn print_json(service: &Service) {
 fn print_guide(service: &Service) {
     let url = service.url();
     println!("\nThe service is ready at {url}");
+    println!("Its contract is at {url}/openapi.json, the part for apps at {url}/openapi-apps.json");
     println!("DynamoDB answers at {}\n\nRoutes", service.dynamodb().endpoint());
     for route in service.routes() {
         println!("  {:<7}{}", route.method, route.path);
