@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, io::Write};
 
 use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::Problem;
 
@@ -75,25 +78,27 @@ impl Problem {
 #[serde(transparent)]
 pub(crate) struct Answer(Box<RawValue>);
 
-/// An answer but for its body.
+/// An answer, but for a body that is pushed behind it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Head {
+struct Head<'a> {
     status_code: u16,
     headers: BTreeMap<&'static str, &'static str>,
     is_base64_encoded: bool,
     /// None; but `cargo lambda`'s gateway refuses an answer without the field.
     cookies: [&'static str; 0],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
 }
 
-impl Head {
+impl<'a> Head<'a> {
     fn new(status_code: u16, content_type: &'static str) -> Self {
         let headers = BTreeMap::from([
             ("content-type", content_type),
             // What a user's list says is nobody else's, and may be outdated a moment later.
             ("cache-control", "no-store"),
         ]);
-        Self { status_code, headers, is_base64_encoded: false, cookies: [] }
+        Self { status_code, headers, is_base64_encoded: false, cookies: [], body: None }
     }
 
     fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
@@ -101,32 +106,22 @@ impl Head {
         self
     }
 
-    fn with_text(self, text: &str) -> Answer {
-        // A text always has a JSON form.
-        let body = serde_json::to_string(text).unwrap_or_default();
-        self.with_body(body.len(), |json| json.push_str(&body))
+    /// Written in one go, and not looked through again.
+    fn with_text(self, text: &'a str) -> Answer {
+        // What it holds has a JSON form.
+        Answer(to_raw_value(&Self { body: Some(text), ..self }).unwrap_or_default())
     }
 
     fn with_bytes(mut self, bytes: &[u8]) -> Answer {
+        const BODY: &str = ",\"body\":\"";
         self.is_base64_encoded = true;
-        self.with_body(bytes.len().div_ceil(3) * 4 + 2, |json| {
-            // Base64 in quotes is JSON.
-            json.push('"');
-            base64_simd::STANDARD.encode_append(bytes, json);
-            json.push('"');
-        })
-    }
-
-    /// The answer with a body that takes so many bytes of JSON.
-    fn with_body(self, length: usize, push_body: impl FnOnce(&mut String)) -> Answer {
-        const BODY: &str = ",\"body\":";
-        // What it holds has a JSON form: an object, which the body then closes.
+        // An object, which the body then closes. Base64 in quotes is JSON.
         let head = serde_json::to_string(&self).unwrap_or_default();
-        let mut json = String::with_capacity(head.len() + BODY.len() + length);
+        let mut json = String::with_capacity(head.len() + BODY.len() + bytes.len().div_ceil(3) * 4 + 2);
         json.push_str(head.strip_suffix('}').unwrap_or_default());
         json.push_str(BODY);
-        push_body(&mut json);
-        json.push('}');
+        base64_simd::STANDARD.encode_append(bytes, &mut json);
+        json.push_str("\"}");
         Answer(RawValue::from_string(json).unwrap_or_default())
     }
 }

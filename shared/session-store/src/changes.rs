@@ -14,6 +14,7 @@ use crate::{
     heads::{HEADS_AT_ONCE, PER_REQUEST},
     item::{self, Attributes, Item, n},
     list::Rows,
+    raw_item::RawItem,
     table::{BY_CHANGE_TIME, BY_UPDATE_TIME, CHANGE_TIME, UPDATE_TIME},
 };
 
@@ -87,11 +88,10 @@ impl ChangeReads for Sessions<'_> {
         let keys = ids.iter().map(|id| self.key(id)).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         let mut rows = HashMap::with_capacity(ids.len());
-        let items = self.store.batch(&self.store.sessions_table, wanted).await?;
-        for mut item in items {
+        let read = |mut item: RawItem<'_>| (item::session_id(&item), item::row(&mut item));
+        for (id, row) in self.store.batch(&self.store.sessions_table, wanted, read).await? {
             // An id that was asked for.
-            let id = item::session_id(&item)?;
-            rows.insert(id, self.store.readable(item::row(&mut item))?);
+            rows.insert(id?, self.store.readable(row)?);
         }
         Ok(rows)
     }

@@ -13,7 +13,7 @@ use aws_smithy_http_client::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::{ClockCheck, Store, introduction::Introduction};
+use crate::{ClockCheck, Store, introduction::Introduction, lookup::SharedLookup};
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's
 /// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
@@ -89,7 +89,7 @@ impl Store {
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls)
             .pool_idle_timeout(MAX_IDLE)
-            .build_https();
+            .build_with_resolver(SharedLookup::default());
         // DynamoDB answers in milliseconds: an attempt that takes most of a second is lost, and the next one mostly is
         // not. Three of them and their pauses end before a function's own deadline at 4 s, so nothing else needs a timer:
         // each costs a system call.

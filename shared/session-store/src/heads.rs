@@ -8,6 +8,7 @@ use session_model::{GroupId, Head};
 use crate::{
     Store, StoreError,
     item::{self, Item, s},
+    raw_item::RawItem,
     table::GROUP_ID,
 };
 
@@ -38,8 +39,8 @@ impl Store {
         let keys = groups.iter().map(key).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
         let mut heads = HashMap::with_capacity(groups.len());
-        for mut item in self.batch(&self.groups_table, wanted).await? {
-            let head = item::group_id(&item).and_then(|id| Ok((id, item::head(&mut item)?)));
+        let read = |mut item: RawItem<'_>| Ok((item::group_id(&item)?, item::head(&mut item)?));
+        for head in self.batch(&self.groups_table, wanted, read).await? {
             heads.extend(self.readable(head)?);
         }
         Ok(heads)

@@ -30,6 +30,10 @@ pub(crate) trait Attributes {
     fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError>;
     /// A number that is not negative.
     fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError>;
+    /// Bytes.
+    fn bytes(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError>;
+    /// A set of member hashes; there are no empty ones.
+    fn hashes(&self, name: &'static str) -> Result<Option<BTreeSet<MemberHash>>, StoreError>;
 }
 
 impl Attributes for Item {
@@ -51,6 +55,19 @@ impl Attributes for Item {
         let Some(value) = self.get(name) else { return Ok(None) };
         let number = value.as_n().ok().and_then(|text| text.parse().ok());
         number.map(Some).ok_or(StoreError::MalformedItem(name))
+    }
+
+    fn bytes(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let bytes = value.as_b().map_err(|_| StoreError::MalformedItem(name))?;
+        Ok(Some(bytes.as_ref().to_vec()))
+    }
+
+    fn hashes(&self, name: &'static str) -> Result<Option<BTreeSet<MemberHash>>, StoreError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let blobs = value.as_bs().map_err(|_| StoreError::MalformedItem(name))?;
+        let hashes = blobs.iter().map(|hash| MemberHash::try_from(hash.as_ref()).ok());
+        hashes.collect::<Option<_>>().map(Some).ok_or(StoreError::MalformedItem(name))
     }
 }
 
@@ -106,24 +123,18 @@ fn membership(item: &impl Attributes) -> Result<Option<Membership>, StoreError> 
 }
 
 /// The group an item of `Groups` belongs to.
-pub(crate) fn group_id(item: &Item) -> Result<GroupId, StoreError> {
-    let text = item.get(GROUP_ID).and_then(|value| value.as_s().ok());
+pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
+    let text = item.string(GROUP_ID)?;
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
 }
 
 /// The head an item holds, but for its edits, likewise.
-pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
+pub(crate) fn head(item: &mut impl Attributes) -> Result<Head, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {
         (Some(position), Some(last_msg)) => Some(Register { position, last_msg: Some(last_msg) }),
         (None, None) => None,
         _ => return Err(StoreError::MalformedItem(MSG_TIME)),
-    };
-    let member_hashes = match item.get(MEMBER_HASHES) {
-        None => Ok(BTreeSet::new()),
-        Some(value) => value.as_bs().map_err(|_| ()).and_then(|hashes| {
-            hashes.iter().map(|hash| MemberHash::try_from(hash.as_ref()).map_err(|_| ())).collect()
-        }),
     };
     Ok(Head {
         register,
@@ -132,15 +143,14 @@ pub(crate) fn head(item: &mut Item) -> Result<Head, StoreError> {
         listed_at: time(item, LISTED_AT)?,
         list_digest: digest(item, LIST_DIGEST)?,
         list_key: digest(item, LIST_KEY)?,
-        member_hashes: member_hashes.map_err(|()| StoreError::MalformedItem(MEMBER_HASHES))?,
+        member_hashes: item.hashes(MEMBER_HASHES)?.unwrap_or_default(),
         members_version: item.number(MEMBERS_VERSION)?.unwrap_or_default(),
     })
 }
 
-fn digest(item: &Item, name: &'static str) -> Result<Option<ListDigest>, StoreError> {
-    let Some(value) = item.get(name) else { return Ok(None) };
-    let digest = value.as_b().ok().and_then(|bytes| ListDigest::try_from(bytes.as_ref()).ok());
-    digest.map(Some).ok_or(StoreError::MalformedItem(name))
+fn digest(item: &impl Attributes, name: &'static str) -> Result<Option<ListDigest>, StoreError> {
+    let Some(bytes) = item.bytes(name)? else { return Ok(None) };
+    ListDigest::try_from(&*bytes).map(Some).map_err(|_| StoreError::MalformedItem(name))
 }
 
 fn position(item: &impl Attributes) -> Result<Option<Position>, StoreError> {

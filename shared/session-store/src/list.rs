@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
-use aws_smithy_types::body::SdkBody;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
     GroupId, ListQuery, MemberAt, Memberships, Page, RecentSession, RecentSessionList, Row, SessionId,
@@ -14,7 +13,7 @@ use crate::{
     Sessions, StoreError,
     heads::{HEADS_AT_ONCE, PER_REQUEST},
     item::{Item, n, s},
-    raw::{KeepAnswer, QueryAnswer},
+    raw::{self, KeepAnswer, QueryAnswer},
     table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
@@ -208,11 +207,10 @@ impl Sessions<'_> {
         query: QueryFluentBuilder,
         start: Option<Item>,
     ) -> Result<Rows, StoreError> {
-        let answer = KeepAnswer::default();
+        let answer = KeepAnswer::of_query();
         query.set_exclusive_start_key(start).customize().interceptor(answer.clone()).send().await?;
         let answer = answer.take();
-        let answer = answer.as_ref().and_then(SdkBody::bytes).unwrap_or_default();
-        let answer = QueryAnswer::read(answer)?;
+        let answer: QueryAnswer<'_> = raw::read(answer.as_ref())?;
         self.store.meter.add_read_units(answer.read_units());
         let next = answer.next()?;
         let rows = answer.into_rows().filter_map(|row| self.store.readable(row).transpose());

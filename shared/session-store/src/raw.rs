@@ -1,4 +1,4 @@
-//! Pages of a query, read where they lie.
+//! Answers of many items, read where they lie: pages of a query, and batches of items.
 //!
 //! The SDK would make a map of owned values of every item. A page of a hundred is most of a list's work, so its answer is
 //! taken as bytes instead, and items borrow from them; the long texts go into the page as DynamoDB wrote them.
@@ -6,15 +6,16 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use aws_sdk_dynamodb::{
     config::interceptors::BeforeSerializationInterceptorContextMut,
     error::ErrorMetadata,
-    operation::query::{QueryError, QueryOutput},
-    types::AttributeValue,
+    operation::{
+        batch_get_item::{BatchGetItemError, BatchGetItemOutput},
+        query::{QueryError, QueryOutput},
+    },
 };
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -26,28 +27,59 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, Visitor},
-};
-use serde_json::value::RawValue;
-use session_model::{JsonText, Row, SessionId};
+use serde::{Deserialize, Deserializer};
+use session_model::{Row, SessionId};
 
 use crate::{
     StoreError,
-    item::{self, Attributes, Item},
-    table::USER_ID,
+    item::{self, Item},
+    raw_item::{RawItem, RawKey},
 };
 
-/// Keeps the bytes of one query's answer, of which the SDK then sees nothing. Its refusals stay the operation's own errors
+/// Keeps the bytes of one request's answer, of which the SDK then sees nothing. Its refusals stay the operation's own errors
 /// with their codes, which the SDK's retries go by.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeepAnswer(Arc<Mutex<Option<SdkBody>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct KeepAnswer {
+    of: Of,
+    kept: Arc<Mutex<Option<SdkBody>>>,
+}
+
+/// The operation whose answer is kept.
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Query,
+    BatchGetItem,
+}
 
 impl KeepAnswer {
-    /// The answer, once the query is done.
+    pub(crate) fn of_query() -> Self {
+        Self { of: Of::Query, kept: Arc::default() }
+    }
+
+    pub(crate) fn of_batch() -> Self {
+        Self { of: Of::BatchGetItem, kept: Arc::default() }
+    }
+
+    /// The answer, once the request is done.
     pub(crate) fn take(&self) -> Option<SdkBody> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Of {
+    /// What the SDK is given instead of the answer.
+    fn nothing(self) -> context::Output {
+        match self {
+            Self::Query => context::Output::erase(QueryOutput::builder().build()),
+            Self::BatchGetItem => context::Output::erase(BatchGetItemOutput::builder().build()),
+        }
+    }
+
+    fn refusal(self, metadata: ErrorMetadata) -> context::Error {
+        match self {
+            Self::Query => context::Error::erase(QueryError::generic(metadata)),
+            Self::BatchGetItem => context::Error::erase(BatchGetItemError::generic(metadata)),
+        }
     }
 }
 
@@ -75,11 +107,11 @@ impl DeserializeResponse for KeepAnswer {
     ) -> Result<context::Output, OrchestratorError<context::Error>> {
         if response.status().is_success() {
             // A clone of what is in memory shares it.
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = response.body().try_clone();
-            return Ok(context::Output::erase(QueryOutput::builder().build()));
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = response.body().try_clone();
+            return Ok(self.of.nothing());
         }
-        let error = QueryError::generic(metadata(response.body().bytes().unwrap_or_default()));
-        Err(OrchestratorError::operation(context::Error::erase(error)))
+        let metadata = metadata(response.body().bytes().unwrap_or_default());
+        Err(OrchestratorError::operation(self.of.refusal(metadata)))
     }
 }
 
@@ -104,7 +136,7 @@ pub(crate) struct QueryAnswer<'a> {
     items: Vec<ReadItem>,
     /// Where the next page starts.
     #[serde(borrow, default)]
-    last_evaluated_key: Option<HashMap<String, RawAttribute<'a>>>,
+    last_evaluated_key: Option<RawKey<'a>>,
     #[serde(default)]
     consumed_capacity: Option<Consumed>,
 }
@@ -115,14 +147,54 @@ struct Consumed {
     capacity_units: f64,
 }
 
-impl<'a> QueryAnswer<'a> {
-    /// Reads an answer; one that is cut off or no JSON may be asked for again.
-    pub(crate) fn read(answer: &'a [u8]) -> Result<Self, StoreError> {
-        // Checked once to be UTF-8, and not at each text.
-        let answer = std::str::from_utf8(answer).ok().and_then(|answer| serde_json::from_str(answer).ok());
-        answer.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))
+/// Reads an answer; one that is cut off or no JSON may be asked for again.
+pub(crate) fn read<'a, T: Deserialize<'a>>(answer: Option<&'a SdkBody>) -> Result<T, StoreError> {
+    parse(answer.and_then(SdkBody::bytes).unwrap_or_default())
+}
+
+fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, StoreError> {
+    // Checked once to be UTF-8, and not at each text.
+    let answer = std::str::from_utf8(answer).ok().and_then(|answer| serde_json::from_str(answer).ok());
+    answer.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))
+}
+
+/// The answer of a batch of items of one table.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct BatchAnswer<'a> {
+    #[serde(borrow, default)]
+    responses: HashMap<Cow<'a, str>, Vec<RawItem<'a>>>,
+    #[serde(borrow, default)]
+    unprocessed_keys: HashMap<Cow<'a, str>, Unprocessed<'a>>,
+    #[serde(default)]
+    consumed_capacity: Vec<Consumed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Unprocessed<'a> {
+    #[serde(borrow)]
+    keys: Vec<RawKey<'a>>,
+}
+
+impl<'a> BatchAnswer<'a> {
+    /// The items.
+    pub(crate) fn items(self) -> impl Iterator<Item = RawItem<'a>> {
+        self.responses.into_values().flatten()
     }
 
+    pub(crate) fn read_units(&self) -> f64 {
+        self.consumed_capacity.iter().map(|consumed| consumed.capacity_units).sum()
+    }
+
+    /// The keys that are to be asked for again. One that cannot be read is an error, never passed over.
+    pub(crate) fn unprocessed(&self) -> Result<Vec<Item>, StoreError> {
+        let keys = self.unprocessed_keys.values().flat_map(|of_table| &of_table.keys);
+        keys.map(|key| key.owned().ok_or(StoreError::MalformedItem("UnprocessedKeys"))).collect()
+    }
+}
+
+impl QueryAnswer<'_> {
     /// The rows of the items, in their order, as far as each can be read.
     pub(crate) fn into_rows(self) -> impl Iterator<Item = Result<(SessionId, Row), StoreError>> {
         self.items.into_iter().map(|item| item.0)
@@ -134,13 +206,8 @@ impl<'a> QueryAnswer<'a> {
 
     /// The key that the next page starts from, if there is one. A key that cannot be read is an error, never the end.
     pub(crate) fn next(&self) -> Result<Option<Item>, StoreError> {
-        let value = |value: &RawAttribute<'_>| match value {
-            RawAttribute::N(number) => Some(AttributeValue::N(number.clone().into_owned())),
-            other => other.string().map(|text| AttributeValue::S(text.into_owned())),
-        };
         let Some(key) = &self.last_evaluated_key else { return Ok(None) };
-        let key: Option<Item> = key.iter().map(|(name, of)| Some((name.clone(), value(of)?))).collect();
-        key.map(Some).ok_or(StoreError::MalformedItem("LastEvaluatedKey"))
+        key.owned().map(Some).ok_or(StoreError::MalformedItem("LastEvaluatedKey"))
     }
 }
 
@@ -154,126 +221,13 @@ impl<'de> Deserialize<'de> for ReadItem {
     }
 }
 
-/// An item that borrows from the answer: its attributes in the answer's order, without the partition key.
-struct RawItem<'a>(Vec<(Cow<'a, str>, RawAttribute<'a>)>);
-
-/// An attribute's value; of what the rows of users hold, there are texts and numbers only.
-enum RawAttribute<'a> {
-    S(&'a RawValue),
-    N(Cow<'a, str>),
-    Other,
-}
-
-impl<'a> RawAttribute<'a> {
-    fn text(&self) -> Option<JsonText> {
-        if let Self::S(text) = self { JsonText::from_json(text) } else { None }
-    }
-
-    fn string(&self) -> Option<Cow<'a, str>> {
-        let Self::S(text) = *self else { return None };
-        let plain = text.get().strip_prefix('"')?.strip_suffix('"')?;
-        // Mostly there is nothing to unescape.
-        if plain.contains('\\') {
-            serde_json::from_str(text.get()).ok().map(Cow::Owned)
-        } else {
-            Some(plain.into())
-        }
-    }
-
-    fn number(&self) -> Option<u64> {
-        if let Self::N(number) = self { number.parse().ok() } else { None }
-    }
-}
-
-impl<'a> RawItem<'a> {
-    fn read<T>(
-        &self,
-        name: &'static str,
-        value: impl FnOnce(&RawAttribute<'a>) -> Option<T>,
-    ) -> Result<Option<T>, StoreError> {
-        let Some((_, attribute)) = self.0.iter().find(|(of, _)| of == name) else { return Ok(None) };
-        value(attribute).map(Some).ok_or(StoreError::MalformedItem(name))
-    }
-}
-
-impl Attributes for RawItem<'_> {
-    fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError> {
-        self.read(name, RawAttribute::text)
-    }
-
-    fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError> {
-        self.read(name, RawAttribute::string)
-    }
-
-    fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
-        self.read(name, RawAttribute::number)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawItem<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items<'a>(std::marker::PhantomData<&'a ()>);
-
-        impl<'de: 'a, 'a> Visitor<'de> for Items<'a> {
-            type Value = RawItem<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an item")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawItem<'a>, M::Error> {
-                let mut attributes = Vec::with_capacity(10);
-                while let Some(Name(name)) = map.next_key()? {
-                    if name == USER_ID {
-                        map.next_value::<IgnoredAny>()?;
-                    } else {
-                        attributes.push((name, map.next_value()?));
-                    }
-                }
-                Ok(RawItem(attributes))
-            }
-        }
-
-        deserializer.deserialize_map(Items(std::marker::PhantomData))
-    }
-}
-
-/// A text that borrows where it has no escapes.
-#[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawAttribute<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Attribute<'a>(std::marker::PhantomData<&'a ()>);
-
-        impl<'de: 'a, 'a> Visitor<'de> for Attribute<'a> {
-            type Value = RawAttribute<'a>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an attribute's value")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<RawAttribute<'a>, M::Error> {
-                let Some(Name(kind)) = map.next_key()? else { return Err(de::Error::custom("no type")) };
-                let value = match &*kind {
-                    "S" => RawAttribute::S(map.next_value()?),
-                    "N" => RawAttribute::N(map.next_value::<Name<'_>>()?.0),
-                    _ => map.next_value::<IgnoredAny>().map(|_| RawAttribute::Other)?,
-                };
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(value)
-            }
-        }
-
-        deserializer.deserialize_map(Attribute(std::marker::PhantomData))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
     use session_model::{LastMsg, Position, Register, Timestamp};
 
     use super::*;
+    use crate::item::Attributes;
 
     const ANSWER: &str = r#"{"Count":2,"Items":[
         {"userId":{"S":"bob"},"sessionId":{"S":"p2p|al\"ice"},"updateTime":{"N":"7"},"msgTime":{"N":"7"},"msgId":{"S":"~m"},
@@ -284,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_the_sdk_would() {
-        let answer = QueryAnswer::read(ANSWER.as_bytes()).unwrap();
+        let answer = parse::<QueryAnswer<'_>>(ANSWER.as_bytes()).unwrap();
         assert!((answer.read_units() - 1.5).abs() < 1e-9);
         let expected =
             [("userId", AttributeValue::S("b\"ob".into())), ("updateTime", AttributeValue::N("7".into()))];
@@ -303,16 +257,45 @@ mod tests {
     #[test]
     fn a_list_does_not_end_at_a_key_that_cannot_be_read() {
         let answer =
-            QueryAnswer::read(br#"{"Items":[],"LastEvaluatedKey":{"userId":{"B":"AA=="}}}"#).unwrap();
+            parse::<QueryAnswer<'_>>(br#"{"Items":[],"LastEvaluatedKey":{"userId":{"B":"AA=="}}}"#).unwrap();
         assert_eq!(answer.next(), Err(StoreError::MalformedItem("LastEvaluatedKey")));
-        assert_eq!(QueryAnswer::read(br#"{"Items":[]}"#).unwrap().next(), Ok(None));
+        assert_eq!(parse::<QueryAnswer<'_>>(br#"{"Items":[]}"#).unwrap().next(), Ok(None));
     }
 
     #[test]
     fn what_is_no_answer_may_be_asked_for_again() {
         for text in ["", "{", r#"{"Items":[{"a":1}]}"#] {
-            assert!(matches!(QueryAnswer::read(text.as_bytes()), Err(StoreError::Unavailable(_))), "{text}");
+            assert!(
+                matches!(parse::<QueryAnswer<'_>>(text.as_bytes()), Err(StoreError::Unavailable(_))),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn a_batch_is_read_as_the_sdk_would() {
+        let answer = br#"{"Responses":{"Groups":[
+            {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQF","/////w//"]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
+            {"groupId":{"S":"team|2"},"memberHashes":{"BS":["AAEC"]}},
+            {"groupId":{"S":"team|3"},"memberHashes":{"SS":["a"]}}]},
+            "UnprocessedKeys":{"Groups":{"Keys":[{"groupId":{"S":"team|4"}}],"ConsistentRead":false}},
+            "ConsumedCapacity":[{"TableName":"Groups","CapacityUnits":1.5}]}"#;
+        let answer: BatchAnswer<'_> = parse(answer).unwrap();
+        assert!((answer.read_units() - 1.5).abs() < 1e-9);
+        let key = Item::from([("groupId".to_owned(), AttributeValue::S("team|4".into()))]);
+        assert_eq!(answer.unprocessed(), Ok(vec![key]));
+        let items: Vec<_> = answer.items().collect();
+        let hashes = |item: usize| items[item].hashes("memberHashes");
+        assert_eq!(hashes(0), Ok(Some([[0, 1, 2, 3, 4, 5], [255, 255, 255, 255, 15, 255]].into())));
+        for malformed in [1, 2] {
+            assert_eq!(hashes(malformed), Err(StoreError::MalformedItem("memberHashes")));
+        }
+        assert_eq!(items[1].hashes("listedAt"), Ok(None));
+        assert_eq!(items[0].bytes("listDigest"), Ok(Some((0..16).collect())));
+        assert_eq!(items[0].string("groupId").unwrap().as_deref(), Some("team|1"));
+        let unreadable = br#"{"UnprocessedKeys":{"Groups":{"Keys":[{"groupId":{"B":"AA=="}}]}}}"#;
+        let unreadable: BatchAnswer<'_> = parse(unreadable).unwrap();
+        assert_eq!(unreadable.unprocessed(), Err(StoreError::MalformedItem("UnprocessedKeys")));
     }
 
     #[test]

@@ -1,13 +1,18 @@
 //! Reading items by their keys.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnConsumedCapacity, builders::KeysAndAttributesBuilder,
 };
 use tokio::time::sleep;
 
-use crate::{Store, StoreError, item::Item};
+use crate::{
+    Store, StoreError,
+    item::Item,
+    raw::{self, BatchAnswer, KeepAnswer},
+    raw_item::RawItem,
+};
 
 /// How often keys that DynamoDB leaves unprocessed are asked for again.
 const MAX_TRIES: u32 = 6;
@@ -35,12 +40,13 @@ impl Store {
         Ok(output.item)
     }
 
-    /// Up to 100 items of a table, those that are there.
-    pub(crate) async fn batch(
+    /// Up to 100 items of a table, those that are there, each read so.
+    pub(crate) async fn batch<T>(
         &self,
         table: &str,
         wanted: KeysAndAttributesBuilder,
-    ) -> Result<Vec<Item>, StoreError> {
+        read: impl Fn(RawItem<'_>) -> T,
+    ) -> Result<Vec<T>, StoreError> {
         let not_made = |_| StoreError::Failed("request not made".into());
         let mut wanted: KeysAndAttributes = wanted.build().map_err(not_made)?;
         let mut items = Vec::with_capacity(wanted.keys.len());
@@ -48,19 +54,22 @@ impl Store {
             if tried > 0 {
                 sleep(Duration::from_millis(25 << tried)).await;
             }
-            let output = self
-                .client
+            let answer = KeepAnswer::of_batch();
+            self.client
                 .batch_get_item()
-                .request_items(table, wanted)
+                .request_items(table, wanted.clone())
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .customize()
+                .interceptor(answer.clone())
                 .send()
                 .await?;
-            self.meter.add_reads(output.consumed_capacity());
-            items.extend(output.responses.into_iter().flat_map(HashMap::into_values).flatten());
-            match output.unprocessed_keys.and_then(|mut tables| tables.remove(table)) {
-                // It carries what was asked beside the keys.
-                Some(left) if !left.keys.is_empty() => wanted = left,
-                _ => return Ok(items),
+            let answer = answer.take();
+            let answer: BatchAnswer<'_> = raw::read(answer.as_ref())?;
+            self.meter.add_read_units(answer.read_units());
+            wanted.keys = answer.unprocessed()?;
+            items.extend(answer.items().map(&read));
+            if wanted.keys.is_empty() {
+                return Ok(items);
             }
         }
         Err(StoreError::Throttled("keys left unprocessed".into()))

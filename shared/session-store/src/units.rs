@@ -51,12 +51,6 @@ impl Meter {
         self.add(Units { read, write: 0.0 });
     }
 
-    pub(crate) fn add_reads(&self, consumed: &[ConsumedCapacity]) {
-        for consumed in consumed {
-            self.add_read(Some(consumed));
-        }
-    }
-
     pub(crate) fn add_write(&self, consumed: Option<&ConsumedCapacity>) {
         self.add(Units { read: 0.0, write: reported(consumed) });
     }

@@ -49,11 +49,11 @@ pub(crate) struct Size {
 
 impl Size {
     pub(crate) fn quick() -> Self {
-        Self { users: vec![1, 100, 10_000], groups: vec![0, 30, 500], cold: 10, rounds: 3 }
+        Self { users: vec![1, 100, 10_000], groups: vec![0, 30, 100, 500], cold: 10, rounds: 3 }
     }
 
     pub(crate) fn full() -> Self {
-        Self { users: vec![1, 100, 10_000, 1_000_000], groups: vec![0, 30, 500], cold: 30, rounds: 15 }
+        Self { users: vec![1, 100, 10_000, 1_000_000], groups: vec![0, 30, 100, 500], cold: 30, rounds: 15 }
     }
 }
 

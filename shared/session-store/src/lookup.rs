@@ -1,0 +1,57 @@
+//! Looking up the name of DynamoDB's endpoint.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use tokio::{net, sync::Mutex, time::Instant};
+
+/// How long an answer is taken for true. DynamoDB's names are good for seconds.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// One look-up for all connections that are opened at once: each takes a thread of its own, which a start would make for it alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedLookup(Arc<Mutex<Option<Found>>>);
+
+#[derive(Debug)]
+struct Found {
+    name: String,
+    addresses: Vec<IpAddr>,
+    at: Instant,
+}
+
+impl ResolveDns for SharedLookup {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            // Whoever asks meanwhile waits for the same answer.
+            let mut last = self.0.lock().await;
+            if let Some(found) =
+                last.as_ref().filter(|found| found.name == name && found.at.elapsed() < FRESH)
+            {
+                return Ok(found.addresses.clone());
+            }
+            let found = net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+            let addresses: Vec<_> = found.map(|address| address.ip()).collect();
+            *last = Some(Found { name: name.to_owned(), addresses: addresses.clone(), at: Instant::now() });
+            Ok(addresses)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_is_good_for_its_name_and_a_moment() {
+        let lookup = SharedLookup::default();
+        let found = lookup.resolve_dns("localhost").await.unwrap();
+        assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty());
+        let kept = |addresses: Vec<IpAddr>, at| Found { name: "localhost".to_owned(), addresses, at };
+        let other = IpAddr::from([192, 0, 2, 1]);
+        *lookup.0.lock().await = Some(kept(vec![other], Instant::now()));
+        assert_eq!(lookup.resolve_dns("localhost").await.unwrap(), [other], "not asked again");
+        assert_ne!(lookup.resolve_dns("127.0.0.1").await.unwrap(), [other], "another name");
+        *lookup.0.lock().await = Some(kept(vec![other], Instant::now() - FRESH));
+        assert_eq!(lookup.resolve_dns("localhost").await.unwrap(), found, "asked again");
+    }
+}
