@@ -109,8 +109,8 @@ impl Authorizer {
         if claims.get("iat").and_then(Value::as_u64).is_some_and(|issued_at| issued_at > now) {
             return None;
         }
-        // API Gateway would write each as a text, `[alice]` for a list of one. As it is, whatever is no text names nobody.
-        self.has_audience(&claims).then_some(claims)
+        let handed_on = || claims.iter().map(|(name, value)| (name.clone(), handed_on(value)));
+        self.has_audience(&claims).then(|| handed_on().collect())
     }
 
     /// API Gateway takes `client_id` only where there is no `aud`.
@@ -119,6 +119,15 @@ impl Authorizer {
         let fits = |name: &Value| self.settings.audience.iter().any(|audience| name == audience);
         named
             .is_some_and(|named| named.as_array().map_or_else(|| fits(named), |names| names.iter().any(fits)))
+    }
+}
+
+/// API Gateway hands on every claim as a text. A list or an object, which would be one that names nobody or somebody else, stays as it is,
+/// and names nobody.
+fn handed_on(value: &Value) -> Value {
+    match value {
+        Value::Number(_) | Value::Bool(_) => value.to_string().into(),
+        other => other.clone(),
     }
 }
 
@@ -142,6 +151,7 @@ mod tests {
         for header in [token.clone(), format!("Bearer {token}"), format!("bearer {token}")] {
             let claims = authorizer(&issuer).claims(Some(&header)).unwrap();
             assert_eq!(claims["sub"], "alice");
+            assert!(claims["exp"].is_string());
         }
     }
 

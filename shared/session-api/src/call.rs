@@ -88,7 +88,7 @@ impl<'a> Call<'a> {
     }
 
     /// Refuses query parameters other than these: one that is misspelt would be as if it were not there.
-    pub fn knows(&self, parameters: &[&'static str]) -> Result<(), InvalidField> {
+    pub fn knows(&self, parameters: &[&'static str]) -> Result<(), Problem> {
         let mut unknown = self.event.query_names().filter(|name| !parameters.contains(&&**name));
         let Some(first) = unknown.next() else { return Ok(()) };
         let others: Vec<_> = unknown.collect();
@@ -96,7 +96,8 @@ impl<'a> Call<'a> {
             if others.is_empty() { String::new() } else { format!(", nor is {}", others.join(", ")) };
         let known = if parameters.is_empty() { "none".to_owned() } else { parameters.join(", ") };
         let reason = InvalidValue::new(format!("is not known{others}; known here: {known}"));
-        Err(reason.of(first.into_owned()))
+        // Whatever the caller wrote is not for the log.
+        Err(Problem::from(reason.of(first.into_owned())).because("a query parameter that is not known"))
     }
 
     /// A query parameter, if it is given.
@@ -264,15 +265,16 @@ pub(crate) mod tests {
     fn a_query_parameter_that_is_not_known_is_named() {
         let knows = |query: &str| {
             with_call(&json!({"rawQueryString": query}), |call| {
-                call.knows(&["limit", "cursor"]).map_err(|refusal| refusal.to_string())
+                call.knows(&["limit", "cursor"]).map_err(|problem| problem.detail().to_owned())
             })
         };
         assert_eq!((knows(""), knows("limit=1&cursor=2&limit=3")), (Ok(()), Ok(())));
         assert_eq!(knows("limit=1&limt=2"), Err("limt is not known; known here: limit, cursor".into()));
         let both = "Limit is not known, nor is x y; known here: limit, cursor";
         assert_eq!(knows("Limit=1&x+y"), Err(both.into()));
-        let none = with_call(&json!({"rawQueryString": "a=1"}), |call| call.knows(&[]).unwrap_err());
-        assert_eq!((&*none.field, none.to_string()), ("a", "a is not known; known here: none".into()));
+        let none = with_call(&json!({"rawQueryString": "secret=1"}), |call| call.knows(&[]).unwrap_err());
+        assert_eq!((none.status(), none.detail()), (400, "secret is not known; known here: none"));
+        assert_eq!(none.cause(), "a query parameter that is not known");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Problem {
         Self { kind, detail: detail.into(), parameter: None, cause: None }
     }
 
-    fn because(self, cause: impl Into<String>) -> Self {
+    pub(crate) fn because(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }
     }
 

@@ -277,7 +277,10 @@ mod tests {
         let answer = br#"{"Responses":{"Groups":[
             {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQF","/////w//"]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
             {"groupId":{"S":"team|2"},"memberHashes":{"BS":["AAEC"]}},
-            {"groupId":{"S":"team|3"},"memberHashes":{"SS":["a"]}}]},
+            {"groupId":{"S":"team|3"},"memberHashes":{"SS":["a"]}},
+            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAwQFBg=="]}},
+            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAw=="]}},
+            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAEC?AAA"]}}]},
             "UnprocessedKeys":{"Groups":{"Keys":[{"groupId":{"S":"team|4"}}],"ConsistentRead":false}},
             "ConsumedCapacity":[{"TableName":"Groups","CapacityUnits":1.5}]}"#;
         let answer: BatchAnswer<'_> = parse(answer).unwrap();
@@ -287,7 +290,7 @@ mod tests {
         let items: Vec<_> = answer.items().collect();
         let hashes = |item: usize| items[item].hashes("memberHashes");
         assert_eq!(hashes(0), Ok(Some([[0, 1, 2, 3, 4, 5], [255, 255, 255, 255, 15, 255]].into())));
-        for malformed in [1, 2] {
+        for malformed in 1..=5 {
             assert_eq!(hashes(malformed), Err(StoreError::MalformedItem("memberHashes")));
         }
         assert_eq!(items[1].hashes("listedAt"), Ok(None));

@@ -61,9 +61,11 @@ impl<'a> RawAttribute<'a> {
     fn hashes(&self) -> Option<BTreeSet<MemberHash>> {
         let Self::Bs(hashes) = self else { return None };
         let decoded = |hash: &Name<'_>| {
+            const BASE64_LENGTH: usize = size_of::<MemberHash>() / 3 * 4;
             let mut bytes = MemberHash::default();
-            // A text of another length has no room, or leaves some.
-            let written = STANDARD.decode(hash.0.as_bytes(), bytes[..].as_out()).ok()?.len();
+            let text = Some(hash.0.as_bytes()).filter(|text| text.len() == BASE64_LENGTH)?;
+            // Padding would leave some of it.
+            let written = STANDARD.decode(text, bytes[..].as_out()).ok()?.len();
             (written == bytes.len()).then_some(bytes)
         };
         hashes.iter().map(decoded).collect()

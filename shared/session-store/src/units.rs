@@ -16,7 +16,7 @@ pub struct Units {
 /// Items that were left out because they hold what the service never writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// How many.
+    /// How often one was met: two queries may meet the same.
     pub items: u64,
     /// The attribute at fault in the first of them.
     pub attribute: &'static str,

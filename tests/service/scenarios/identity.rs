@@ -137,6 +137,7 @@ async fn nothing_private_is_logged(t: Test) {
     for field in ["fromAccount", "to", "msgTimestamp", "convType"] {
         t.post(&with(message(&alice, &bob, 2), field, json!({"private field": bob.account}))).await.ok();
     }
+    bob.try_list(&format!("{}=1", bob.account)).await.is_problem(400, &bob.account);
     let page = bob.list("").await;
     bob.try_changes(&format!("since={}", page["syncToken"].as_str().unwrap())).await.ok();
     let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other").post(&message(&alice, &bob, 3)).await.unwrap();
