@@ -12,8 +12,8 @@ use crate::{
     test::{Test, team},
 };
 
-scenarios![the_limits_of_the_contract_are_those_of_the_service];
 scenarios![ONCE:
+    the_limits_of_the_contract_are_those_of_the_service,
     the_readme_tells_the_same_errors,
     the_readme_tells_the_same_limits,
     the_rules_for_generated_clients_are_kept,

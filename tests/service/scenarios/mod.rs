@@ -60,7 +60,6 @@ fn everywhere() -> Vec<Scenario> {
         input::SCENARIOS,
         identity::SCENARIOS,
         http::SCENARIOS,
-        contract::SCENARIOS,
     ]
     .concat()
 }
