@@ -1,6 +1,10 @@
 //! Logs, metrics and alarms of the local cloud.
 
+use std::time::Duration;
+
+use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::deployment::{Deployment, STACK};
 
@@ -39,19 +43,27 @@ impl Deployment {
         self.aws("monitoring", &format!("GraniteServiceVersion20100801.{action}"), input).await
     }
 
-    /// One request of AWS's JSON protocol.
+    /// One request of AWS's JSON protocol. The cloud stumbles over what it lists while stacks come and go beside it: then it is asked again.
     async fn aws(&self, service: &str, target: &str, input: &Value) -> Value {
+        const TRIES: u32 = 20;
         let authorization = format!(
             "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
         );
-        let request = reqwest::Client::new()
-            .post(self.cloud.endpoint())
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", target)
-            .header("authorization", authorization)
-            .body(input.to_string());
-        let response = request.send().await.expect("the cloud answers");
-        assert!(response.status().is_success(), "{target}: {}", response.status());
-        response.json().await.expect("JSON")
+        let mut status = StatusCode::OK;
+        for _ in 0..TRIES {
+            let request = reqwest::Client::new()
+                .post(self.cloud.endpoint())
+                .header("content-type", "application/x-amz-json-1.1")
+                .header("x-amz-target", target)
+                .header("authorization", &authorization)
+                .body(input.to_string());
+            let response = request.send().await.expect("the cloud answers");
+            status = response.status();
+            if status.is_success() {
+                return response.json().await.expect("JSON");
+            }
+            sleep(Duration::from_millis(250)).await;
+        }
+        panic!("{target}: {status}");
     }
 }
