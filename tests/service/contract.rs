@@ -65,9 +65,9 @@ impl Contract {
 
     /// Holds a call and its answer to the document. What matches no operation is none of its business.
     pub(crate) fn check(&self, request: &Request, status: u16, content_type: &str, body: &Value) {
-        let Some(operation) = self.operations.iter().find(|operation| operation.is_of(request)) else {
-            return;
-        };
+        let of_request = self.operations.iter().filter(|operation| operation.is_of(request));
+        // `/v1/sessions/changes` is also of the form `/v1/sessions/{sessionId}`.
+        let Some(operation) = of_request.min_by_key(|operation| operation.wildcards()) else { return };
         let told = format!("{} answers {status} {content_type}", operation.id);
         let answers =
             operation.answers.get(&status).unwrap_or_else(|| panic!("undocumented: {told}: {body}"));
@@ -155,15 +155,14 @@ impl Operation {
 
     fn is_of(&self, request: &Request) -> bool {
         let given: Vec<_> = request.path.trim_start_matches('/').split('/').collect();
-        let fits = |(of, given): (&String, &&str)| of == given || (of.starts_with('{') && !given.is_empty());
-        let literal = |path: &[String], given: &[&str]| path.iter().zip(given).all(fits);
-        // `/v1/sessions/changes` is also of the form `/v1/sessions/{sessionId}`.
-        let is_another =
-            given.last() == Some(&"changes") && self.path.last().is_some_and(|last| last != "changes");
+        let fits = |(of, given): (&String, &&str)| of == given || (is_wildcard(of) && !given.is_empty());
         self.method == request.method
             && self.path.len() == given.len()
-            && literal(&self.path, &given)
-            && !is_another
+            && self.path.iter().zip(&given).all(fits)
+    }
+
+    fn wildcards(&self) -> usize {
+        self.path.iter().filter(|part| is_wildcard(part)).count()
     }
 
     /// What was answered 200 is documented to be taken.
@@ -196,6 +195,10 @@ impl Operation {
             panic!("{} took an undocumented body: {error}: {body}", self.id);
         }
     }
+}
+
+fn is_wildcard(part: &str) -> bool {
+    part.starts_with('{')
 }
 
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {

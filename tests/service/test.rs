@@ -138,19 +138,9 @@ impl Test {
 
     /// Calls updateGroupMembers, signed.
     pub(crate) async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
-        let path = path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members";
-        let sent = signed(method.clone(), path, body.to_string().into_bytes());
+        let sent = signed(method.clone(), members_of(group), body.to_string().into_bytes());
         let response = self.app.feed.update_members(method, group, body).await.expect("the service answers");
         Answer::of(&sent, response, &self.app).await
-    }
-
-    /// A signed call of updateGroupMembers that does not say yet of which type it is.
-    pub(crate) fn signed_request(&self, method: Method, group: &str, body: &'static [u8]) -> RequestBuilder {
-        let path = path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members";
-        let cur_time = session_local::clock::now_ms().to_string();
-        let (md5, check_sum) = sign(LOCAL_APP_SECRET, body, &cur_time);
-        let request = self.request(method, &path).body(body);
-        request.header("CurTime", cur_time).header("MD5", md5).header("CheckSum", check_sum)
     }
 
     /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).
@@ -361,6 +351,19 @@ pub(crate) fn path_of(session_id: &str) -> String {
         })
         .collect();
     format!("/v1/sessions/{encoded}")
+}
+
+/// The path of a group's members, likewise.
+pub(crate) fn members_of(group: &str) -> String {
+    path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members"
+}
+
+/// The request with this body and its signature, made at this time; without an AppKey, and without a content type.
+pub(crate) fn with_signature(request: RequestBuilder, body: &str, cur_time: u64) -> RequestBuilder {
+    let cur_time = cur_time.to_string();
+    let (md5, check_sum) = sign(LOCAL_APP_SECRET, body, &cur_time);
+    let request = request.header("CurTime", cur_time).header("MD5", md5).header("CheckSum", check_sum);
+    request.body(body.to_owned())
 }
 
 /// The ids of a page's sessions.

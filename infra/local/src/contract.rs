@@ -14,10 +14,7 @@ const APPS: &str = "apps";
 pub fn read() -> Result<Value> {
     let path = workspace().join("infra/openapi.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mut document: serde_norway::Value =
-        serde_norway::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-    document.apply_merge()?;
-    Ok(serde_json::to_value(document)?)
+    serde_norway::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
 /// The operations of apps alone, and what they need: generators make code of everything else too.

@@ -86,8 +86,7 @@ impl Authorizer {
         Self { settings, keys }
     }
 
-    /// The claims of the `Authorization` header's token, as texts, as HTTP APIs pass them on; none when the token is not
-    /// valid.
+    /// The claims of the `Authorization` header's token, as they are handed on; none when the token is not valid.
     #[must_use]
     pub fn claims(&self, header: Option<&str>) -> Option<Map<String, Value>> {
         let header = header?;

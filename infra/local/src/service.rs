@@ -40,7 +40,6 @@ pub struct Options {
 
 /// The service, running until it is dropped.
 pub struct Service {
-    url: String,
     gateway: Arc<Gateway>,
     dynamodb: DynamoDb,
     routes: Vec<Route>,
@@ -80,24 +79,25 @@ impl Service {
         let endpoint = options.functions_endpoint.as_deref().unwrap_or(dynamodb.endpoint());
         let functions = functions(&template, endpoint, &options)?;
         let gateway = Arc::new(Gateway {
+            url,
             routes: Routes::new(&template.routes)?,
             authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?),
             issuer,
             functions,
         });
-        let router = gateway::router(Arc::clone(&gateway), &template.cors, &url)?;
+        let router = gateway::router(Arc::clone(&gateway), &template.cors)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(options.listener, router).await {
                 eprintln!("the gateway failed: {error}");
             }
         });
-        Ok(Self { url, gateway, dynamodb, routes: template.routes, _tasks: tasks })
+        Ok(Self { gateway, dynamodb, routes: template.routes, _tasks: tasks })
     }
 
     /// The address of the API.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.gateway.url
     }
 
     /// The engine behind it.

@@ -64,8 +64,7 @@ impl Fields {
         let text = match self.value(name) {
             None => return Ok(None),
             Some(Value::String(text)) => text.into(),
-            Some(Value::Number(number)) => whole(number).map_or_else(|| number.to_string().into(), Cow::from),
-            Some(other) => Cow::from(other.to_string()),
+            Some(other) => Cow::from(other.as_number().and_then(whole).unwrap_or_else(|| other.to_string())),
         };
         text.parse().map(Some).map_err(|reason: InvalidValue| reason.in_body(name))
     }

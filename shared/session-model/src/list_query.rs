@@ -126,15 +126,13 @@ impl ListQuery {
         let given = cursor.as_ref().map(Cursor::window);
         let (default_min, default_max) = given.as_ref().map(Window::bounds).unwrap_or_default();
         let window = Window::new(min.unwrap_or(default_min), max.unwrap_or(default_max));
-        match given {
-            None => Ok(Self { window: window?, cursor, limit, need_last_msg }),
-            Some(given) if window == Ok(given) => Ok(Self { window: given, cursor, limit, need_last_msg }),
-            Some(_) => {
-                let reason = "belongs to a pull with other bounds: give it alone, or with the bounds of its first page";
-                let refusal = InvalidValue::new(reason).of("cursor");
-                Err(InvalidField { place: Place::AnotherPull, ..refusal })
-            }
+        if given.is_some_and(|given| window != Ok(given)) {
+            let reason =
+                "belongs to a pull with other bounds: give it alone, or with the bounds of its first page";
+            let refusal = InvalidValue::new(reason).of("cursor");
+            return Err(InvalidField { place: Place::AnotherPull, ..refusal });
         }
+        Ok(Self { window: window?, cursor, limit, need_last_msg })
     }
 
     /// The bounds of the pull.

@@ -46,29 +46,32 @@ impl Attributes for Item {
     }
 
     fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let text = value.as_s().map_err(|_| StoreError::MalformedItem(name))?;
-        Ok(Some(text.into()))
+        read(self, name, |value| Some(value.as_s().ok()?.into()))
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let number = value.as_n().ok().and_then(|text| text.parse().ok());
-        number.map(Some).ok_or(StoreError::MalformedItem(name))
+        read(self, name, |value| value.as_n().ok()?.parse().ok())
     }
 
     fn bytes(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let bytes = value.as_b().map_err(|_| StoreError::MalformedItem(name))?;
-        Ok(Some(bytes.as_ref().to_vec()))
+        read(self, name, |value| Some(value.as_b().ok()?.as_ref().to_vec()))
     }
 
     fn hashes(&self, name: &'static str) -> Result<Option<BTreeSet<MemberHash>>, StoreError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        let blobs = value.as_bs().map_err(|_| StoreError::MalformedItem(name))?;
-        let hashes = blobs.iter().map(|hash| MemberHash::try_from(hash.as_ref()).ok());
-        hashes.collect::<Option<_>>().map(Some).ok_or(StoreError::MalformedItem(name))
+        read(self, name, |value| {
+            value.as_bs().ok()?.iter().map(|hash| MemberHash::try_from(hash.as_ref()).ok()).collect()
+        })
     }
+}
+
+/// What an attribute holds, if there is one and this can be read of it.
+fn read<'a, T>(
+    item: &'a Item,
+    name: &'static str,
+    value: impl FnOnce(&'a AttributeValue) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let Some(attribute) = item.get(name) else { return Ok(None) };
+    value(attribute).map(Some).ok_or(StoreError::MalformedItem(name))
 }
 
 /// A string attribute.

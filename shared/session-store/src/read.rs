@@ -1,6 +1,6 @@
 //! Reading items by their keys.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnConsumedCapacity, builders::KeysAndAttributesBuilder,
@@ -49,15 +49,18 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         let not_made = |_| StoreError::Failed("request not made".into());
         let mut wanted: KeysAndAttributes = wanted.build().map_err(not_made)?;
-        let mut items = Vec::with_capacity(wanted.keys.len());
+        let mut keys = mem::take(&mut wanted.keys);
+        let mut items = Vec::with_capacity(keys.len());
         for tried in 0..MAX_TRIES {
             if tried > 0 {
                 sleep(Duration::from_millis(25 << tried)).await;
             }
+            let mut asked = wanted.clone();
+            asked.keys = keys;
             let answer = KeepAnswer::of_batch();
             self.client
                 .batch_get_item()
-                .request_items(table, wanted.clone())
+                .request_items(table, asked)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .customize()
                 .interceptor(answer.clone())
@@ -66,9 +69,9 @@ impl Store {
             let answer = answer.take();
             let answer: BatchAnswer<'_> = raw::read(answer.as_ref())?;
             self.meter.add_read_units(answer.read_units());
-            wanted.keys = answer.unprocessed()?;
+            keys = answer.unprocessed()?;
             items.extend(answer.items().map(&read));
-            if wanted.keys.is_empty() {
+            if keys.is_empty() {
                 return Ok(items);
             }
         }

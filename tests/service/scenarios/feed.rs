@@ -6,7 +6,7 @@ use session_local::clock;
 use crate::{
     copies::{T0, edit, group_message, listing, message, notification, recall, with, without},
     scenarios,
-    test::{Test, User, super_team, team},
+    test::{Test, User, super_team, team, with_signature},
 };
 
 scenarios![
@@ -233,16 +233,10 @@ async fn ids_and_accounts_may_be_numbers(t: Test) {
 async fn the_secret_alone_proves_the_sender(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let body = message(&alice, &bob, 1).to_string();
-    let (cur_time, secret) = (clock::now_ms() / 1_000, session_local::feed::LOCAL_APP_SECRET);
-    let (md5, check_sum) = session_local::feed::sign(secret, &body, &cur_time.to_string());
     // Neither AppKey nor content type, and a query that nobody asked for; `CurTime` in seconds.
-    let request = t
-        .feed_request(reqwest::Method::POST)
-        .query(&[("from", "console")])
-        .header("CurTime", cur_time.to_string())
-        .header("MD5", md5)
-        .header("CheckSum", check_sum);
-    assert_eq!(t.send(request.body(body)).await.ok(), json!({}));
+    let request = t.feed_request(reqwest::Method::POST).query(&[("from", "console")]);
+    let request = with_signature(request, &body, clock::now_ms() / 1_000);
+    assert_eq!(t.send(request).await.ok(), json!({}));
     assert!(bob.has(&alice).await);
 }
 
@@ -268,14 +262,9 @@ async fn a_copy_from_ahead_is_kept_and_may_come_again(t: Test) {
 async fn what_was_signed_long_ago_is_refused(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let body = message(&alice, &bob, 1).to_string();
-    let days_ago = (clock::now_ms() - 8 * 24 * 60 * 60 * 1000).to_string();
-    let (md5, check_sum) = session_local::feed::sign(session_local::feed::LOCAL_APP_SECRET, &body, &days_ago);
-    let request = t
-        .feed_request(reqwest::Method::POST)
-        .header("CurTime", days_ago)
-        .header("MD5", md5)
-        .header("CheckSum", check_sum);
-    t.send(request.body(body)).await.is_problem(403, "CurTime must not be more than 7 days ago");
+    let days_ago = clock::now_ms() - 8 * 24 * 60 * 60 * 1000;
+    let request = with_signature(t.feed_request(reqwest::Method::POST), &body, days_ago);
+    t.send(request).await.is_problem(403, "CurTime must not be more than 7 days ago");
     assert!(!bob.has(&alice).await);
 }
 

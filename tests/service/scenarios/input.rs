@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     copies::{T0, group_message, message, with},
     scenarios,
-    test::{Test, User, path_of, team},
+    test::{Test, User, members_of, path_of, team, with_signature},
 };
 
 scenarios![
@@ -214,8 +214,10 @@ async fn bad_group_changes(t: Test) {
     for method in [Method::PATCH, Method::PUT] {
         let too_long = t.try_update_members(method.clone(), &group, &long).await;
         too_long.is_problem(413, "body must be at most 262144 bytes long");
-        let untyped = t.signed_request(method, &group, b"{}").header(header::CONTENT_TYPE, "text/plain");
-        t.send(untyped).await.is_problem(415, "Content-Type must be application/json");
+        let untyped = t.request(method, &members_of(&group)).header(header::CONTENT_TYPE, "text/plain");
+        t.send(with_signature(untyped, "{}", session_local::clock::now_ms()))
+            .await
+            .is_problem(415, "Content-Type must be application/json");
     }
     for id in ["p2p|x", "1", "team|"] {
         let body = json!({"groupId": id, "time": time, "remove": ["x"]});

@@ -39,6 +39,8 @@ const MAX_HEADER_BYTES: usize = 10_240;
 
 /// An HTTP API and the functions behind it.
 pub(crate) struct Gateway {
+    /// The address it answers at.
+    pub(crate) url: String,
     /// The routes.
     pub(crate) routes: Routes,
     /// What checks tokens.
@@ -49,13 +51,11 @@ pub(crate) struct Gateway {
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
 }
 
-/// Serves the API at this address and its contract, to web apps too, and the local issuer, which they have no part in.
-pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors, url: &str) -> Result<Router> {
-    let contract = contract_at(url)?;
-    let for_apps = contract::for_apps(&contract);
+/// Serves the API and its contract, to web apps too, and the local issuer, which they have no part in.
+pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
     let api = Router::new()
-        .route("/openapi.json", get(async || Json(contract)))
-        .route("/openapi-apps.json", get(async || Json(for_apps)))
+        .route("/openapi.json", get(whole_contract))
+        .route("/openapi-apps.json", get(contract_for_apps))
         .fallback(serve)
         .layer(cors::layer(cors)?)
         .layer(middleware::from_fn(cors::for_browsers_alone));
@@ -66,11 +66,21 @@ pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors, url: &str) -> Result<Ro
     Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
 }
 
-/// The contract of the service that answers at this address.
-fn contract_at(url: &str) -> Result<Value> {
-    let mut contract = contract::read()?;
-    let here = json!([{"url": url, "description": "This service, on one machine"}]);
-    contract["servers"] = here;
+async fn whole_contract(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
+    contract_here(&gateway).map(Json)
+}
+
+async fn contract_for_apps(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
+    contract_here(&gateway).map(|contract| Json(contract::for_apps(&contract)))
+}
+
+/// The contract of the service that answers here, as it stands in the repository now.
+fn contract_here(gateway: &Gateway) -> Result<Value, StatusCode> {
+    let mut contract = contract::read().map_err(|error| {
+        eprintln!("no contract: {error:#}");
+        StatusCode::INTERNAL_SERVER_ERROR
+    })?;
+    contract["servers"] = json!([{"url": gateway.url, "description": "This service, on one machine"}]);
     for path in contract["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         path.as_object_mut().map(|path| path.remove("servers"));
     }
@@ -155,7 +165,7 @@ async fn answer(gateway: &Gateway, request: Request, request_id: &str) -> Respon
 
 fn header_bytes(parts: &Parts) -> usize {
     let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
-    headers.sum::<usize>() + parts.uri.to_string().len()
+    headers.sum::<usize>() + parts.uri.path_and_query().map_or(0, |line| line.as_str().len())
 }
 
 /// Whether a `%` does not begin an encoded byte.

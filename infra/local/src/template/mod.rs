@@ -9,7 +9,6 @@ mod resolver;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
-    path::PathBuf,
     time::Duration,
 };
 
@@ -95,39 +94,21 @@ impl Template {
     pub fn on_one_address(parameters: &HashMap<&str, String>) -> Result<Self> {
         let mut parameters = parameters.clone();
         parameters.insert("FeedDoor", "HttpApi".to_owned());
-        let path = path_of_template();
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        Self::parse(&text, &parameters).with_context(|| format!("in {}", path.display()))
+        Self::parse(&text_of_template()?, &parameters).context("in infra/template.yaml")
     }
 
     /// The properties of the repository's resources of one type, by logical id, resolved with these parameters.
     pub fn resources(wanted: &str, parameters: &HashMap<&str, String>) -> Result<BTreeMap<String, Value>> {
-        let template = long_form(serde_norway::from_str(&fs::read_to_string(path_of_template())?)?)?;
-        let resolver = Resolver::new(&template, parameters)?;
-        let mut found = BTreeMap::new();
-        for (id, resource) in object(&template, "Resources")? {
-            if resource["Type"] == wanted && resolver.makes(resource)? {
-                found.insert(id.clone(), resolver.resolve(&resource["Properties"]).context(id.clone())?);
-            }
-        }
-        Ok(found)
+        let template = long_form(serde_norway::from_str(&text_of_template()?)?)?;
+        let made = Made { resolver: &Resolver::new(&template, parameters)?, template: &template };
+        made.of_type(wanted).map(|entry| entry.map(|(id, _, properties)| (id.clone(), properties))).collect()
     }
 
     fn parse(text: &str, parameters: &HashMap<&str, String>) -> Result<Self> {
         let template = long_form(serde_norway::from_str(text)?)?;
         let resolver = Resolver::new(&template, parameters)?;
-        let resources = object(&template, "Resources")?;
-        let of_type = |wanted: &'static str| {
-            resources.iter().filter(move |(_, resource)| resource["Type"] == wanted).filter_map(
-                |(id, resource)| match resolver.makes(resource) {
-                    Ok(false) => None,
-                    made => {
-                        let properties = made.and_then(|_| resolver.resolve(&resource["Properties"]));
-                        Some(properties.map(|properties| (id, resource, properties)).context(id.clone()))
-                    }
-                },
-            )
-        };
+        let made = Made { resolver: &resolver, template: &template };
+        let of_type = |wanted: &'static str| made.of_type(wanted);
         let mut functions = BTreeMap::new();
         for entry in of_type("AWS::Serverless::Function") {
             let (id, resource, properties) = entry?;
@@ -172,8 +153,35 @@ impl Template {
     }
 }
 
-fn path_of_template() -> PathBuf {
-    workspace().join("infra/template.yaml")
+fn text_of_template() -> Result<String> {
+    let path = workspace().join("infra/template.yaml");
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The resources that a template makes with its parameters.
+struct Made<'a> {
+    template: &'a Value,
+    resolver: &'a Resolver<'a>,
+}
+
+impl<'a> Made<'a> {
+    /// Those of one type: the logical id, the resource, and its properties resolved.
+    fn of_type(&self, wanted: &str) -> impl Iterator<Item = Result<(&'a String, &'a Value, Value)>> {
+        let resources = self.template["Resources"].as_object().into_iter().flatten();
+        resources.filter(move |(_, resource)| resource["Type"] == wanted).filter_map(|(id, resource)| {
+            match self.resolver.makes(resource) {
+                Ok(false) => None,
+                made => {
+                    let properties = made.and_then(|_| self.resolver.resolve(&resource["Properties"]));
+                    Some(
+                        properties
+                            .map(|properties| (id, resource, properties))
+                            .with_context(|| format!("in {id}")),
+                    )
+                }
+            }
+        })
+    }
 }
 
 impl Function {
