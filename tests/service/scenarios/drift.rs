@@ -21,6 +21,7 @@ scenarios![
     every_variable_is_declared_read_and_given,
     the_backend_never_gets_a_500,
     the_stack_policy_guards_what_is_retained,
+    operations_tells_every_parameter,
     layers_hold,
     every_source_file_stays_short,
 ];
@@ -129,6 +130,22 @@ async fn the_stack_policy_guards_what_is_retained(_: Test) {
         resource.contains("DeletionPolicy: RetainExceptOnCreate")
     });
     assert_eq!(guarded, retained.collect());
+}
+
+async fn operations_tells_every_parameter(_: Test) {
+    let operations = fs::read_to_string(workspace().join("infra/OPERATIONS.md")).unwrap();
+    let rows = operations.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| {
+        let (name, rest) = row.split_once("` | ")?;
+        Some((name.to_owned(), rest.split(" | ").next()?.trim_matches('`').to_owned()))
+    });
+    let told: BTreeMap<_, _> = rows.filter(|(name, _)| name.starts_with(char::is_uppercase)).collect();
+    let shown = |default: Option<String>| match default.as_deref() {
+        None => "required".to_owned(),
+        Some("") => "empty".to_owned(),
+        Some(default) => default.to_owned(),
+    };
+    let declared = Template::parameters().unwrap().into_iter().map(|(name, default)| (name, shown(default)));
+    assert_eq!(told, declared.collect());
 }
 
 /// The template gives each function what it reads; `cargo lambda` gets the same from its file.

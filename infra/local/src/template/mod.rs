@@ -104,6 +104,13 @@ impl Template {
         made.of_type(wanted).map(|entry| entry.map(|(id, _, properties)| (id.clone(), properties))).collect()
     }
 
+    /// The repository's parameters, with their defaults.
+    pub fn parameters() -> Result<BTreeMap<String, Option<String>>> {
+        let template = long_form(serde_norway::from_str(&text_of_template()?)?)?;
+        let parameters = object(&template, "Parameters")?.iter();
+        Ok(parameters.map(|(name, of)| (name.clone(), scalar_text(&of["Default"]))).collect())
+    }
+
     fn parse(text: &str, parameters: &HashMap<&str, String>) -> Result<Self> {
         let template = long_form(serde_norway::from_str(text)?)?;
         let resolver = Resolver::new(&template, parameters)?;
