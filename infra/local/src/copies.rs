@@ -1,0 +1,297 @@
+//! A sample of every kind of copy that the feed sends, from `infra/local/copies`: for `cargo local trigger`, the console and the tests.
+//!
+//! A sample is one copy, or several when one alone shows nothing: a message and its recall. Its texts hold names in braces: `{alice}`,
+//! `{bob}`, `{carol}`, `{team}`, `{superTeam}` are who and where; `{now}`, `{now-1000}`, `{now+1}` are times in ms; `{id}`, `{id2}`, …
+//! and `{client}`, `{client2}`, … are ids of messages that nobody else has. A copy that is itself a text is a body as it stands, for
+//! what is no proper JSON.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+macro_rules! samples {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../copies/", $name, ".json")))),*]
+    };
+}
+
+/// The samples' names and files.
+const FILES: &[(&str, &str)] = samples![
+    "application",
+    "audio",
+    "blocked",
+    "broken-notice",
+    "console-check",
+    "custom",
+    "dismissal",
+    "early",
+    "edit",
+    "edit-first",
+    "file",
+    "half-emoji",
+    "information",
+    "intercepted",
+    "invitation",
+    "invite",
+    "kick",
+    "late",
+    "leave",
+    "location",
+    "login",
+    "markup",
+    "numbers",
+    "odd-list",
+    "owner",
+    "picture",
+    "recall",
+    "recall-first",
+    "repeated",
+    "stream",
+    "super-team-dismissal",
+    "super-team-edit",
+    "super-team-invite",
+    "super-team-kick",
+    "super-team-leave",
+    "super-team-made",
+    "super-team-numbers",
+    "super-team-owner",
+    "super-team-recall",
+    "super-team-text",
+    "system",
+    "team-edit",
+    "team-intercepted",
+    "team-recall",
+    "team-text",
+    "text",
+    "tips",
+    "to-oneself",
+    "unknown-event",
+    "unknown-notice",
+    "unreadable",
+];
+
+/// A sample.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sample {
+    /// Its name.
+    #[serde(skip)]
+    pub name: &'static str,
+    /// What happens in it.
+    pub about: String,
+    copies: Vec<Value>,
+    /// What becomes of its last copy.
+    pub becomes: Becomes,
+    /// What is seen afterwards: by an account and the id of his session, the fields of the last message that matter, or nothing where
+    /// there is no such session.
+    #[serde(default)]
+    seen: BTreeMap<String, Value>,
+}
+
+/// What becomes of a copy.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub enum Becomes {
+    /// Answered `{}`.
+    Applied,
+    /// Answered `{"ignored": "<why>"}`.
+    Ignored,
+    /// Answered `{"kept": "<why>"}`.
+    Kept,
+    /// Answered 503, and kept.
+    Early,
+}
+
+/// Who and where, and when.
+#[derive(Clone, Debug)]
+pub struct Cast {
+    names: BTreeMap<String, String>,
+    now_ms: u64,
+    /// Makes the ids of one sample's messages.
+    seed: Uuid,
+}
+
+impl Cast {
+    /// alice, bob and carol, team 7 and super team 9, at this time.
+    #[must_use]
+    pub fn at(now_ms: u64) -> Self {
+        let names =
+            [("alice", "alice"), ("bob", "bob"), ("carol", "carol"), ("team", "7"), ("superTeam", "9")];
+        let names = names.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { names: names.into(), now_ms, seed: Uuid::new_v4() }
+    }
+
+    /// Has somebody or some group go by another name; whether it is one of those that a sample names.
+    pub fn set(&mut self, name: &str, value: &str) -> bool {
+        match self.names.get_mut(name) {
+            Some(held) => {
+                value.clone_into(held);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The text with every name in braces replaced.
+    fn fill(&self, text: &str) -> String {
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('{') {
+            filled.push_str(before);
+            let named = behind.split_once('}').and_then(|(name, after)| Some((self.value(name)?, after)));
+            let (value, after) = named.unwrap_or_else(|| ("{".to_owned(), behind));
+            filled.push_str(&value);
+            rest = after;
+        }
+        filled.push_str(rest);
+        filled
+    }
+
+    fn value(&self, name: &str) -> Option<String> {
+        if let Some(value) = self.names.get(name) {
+            return Some(value.clone());
+        }
+        if let Some(offset) = name.strip_prefix("now") {
+            let offset: i64 = if offset.is_empty() { 0 } else { offset.parse().ok()? };
+            return self.now_ms.checked_add_signed(offset).map(|time| time.to_string());
+        }
+        let (is_client, number) = match name.strip_prefix("client") {
+            Some(number) => (true, number),
+            None => (false, name.strip_prefix("id")?),
+        };
+        let number: u128 = if number.is_empty() { 1 } else { number.parse().ok()? };
+        let mixed = Uuid::from_u128(self.seed.as_u128().wrapping_add(number));
+        Some(if is_client { mixed.to_string() } else { id_of(mixed) })
+    }
+}
+
+/// A server id, as long as Yunxin's are: a decimal number.
+fn id_of(uuid: Uuid) -> String {
+    let (high, low) = uuid.as_u64_pair();
+    (1_000_000_000_000_000_000 + (high ^ low) % 8_000_000_000_000_000_000).to_string()
+}
+
+impl Sample {
+    /// All samples, by name.
+    pub fn all() -> Result<Vec<Self>> {
+        FILES.iter().map(|(name, text)| Self::parse(name, text)).collect()
+    }
+
+    /// The sample of this name.
+    pub fn named(name: &str) -> Result<Self> {
+        match FILES.iter().find(|(known, _)| *known == name) {
+            Some((name, text)) => Self::parse(name, text),
+            None => bail!("there is no sample {name}: cargo local trigger --list names them all"),
+        }
+    }
+
+    /// The names of all samples.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        FILES.iter().map(|(name, _)| *name)
+    }
+
+    fn parse(name: &'static str, text: &str) -> Result<Self> {
+        let sample: Self = serde_json::from_str(text).with_context(|| format!("in {name}.json"))?;
+        Ok(Self { name, ..sample })
+    }
+
+    /// The bodies of its copies, in the order in which they are to be posted, with these fields set. A field is set in every copy that
+    /// has it, or in the last one where none has.
+    pub fn bodies(&self, cast: &Cast, fields: &[(String, String)]) -> Result<Vec<String>> {
+        let mut copies: Vec<Value> = self.copies.iter().map(|copy| filled(copy, cast)).collect();
+        for (field, value) in fields {
+            let mut having: Vec<_> = copies.iter_mut().filter_map(Value::as_object_mut).collect();
+            if having.is_empty() {
+                bail!("{} has no fields that could be set: its copy is a text", self.name);
+            }
+            let last = having.len() - 1;
+            if having.iter().any(|copy| copy.contains_key(field)) {
+                for copy in having.iter_mut().filter(|copy| copy.contains_key(field)) {
+                    copy.insert(field.clone(), value.as_str().into());
+                }
+            } else {
+                having[last].insert(field.clone(), value.as_str().into());
+            }
+        }
+        let body = |copy: Value| match copy {
+            Value::String(text) => text,
+            copy => copy.to_string(),
+        };
+        Ok(copies.into_iter().map(body).collect())
+    }
+
+    /// What is seen afterwards: an account, the id of his session, and fields of its last message, or null where there is no such session.
+    #[must_use]
+    pub fn seen(&self, cast: &Cast) -> Vec<(String, String, Value)> {
+        let seen = |(who, last_msg): (&String, &Value)| {
+            let who = cast.fill(who);
+            let (account, session) = who.split_once(' ').unwrap_or((&who, ""));
+            (account.to_owned(), session.to_owned(), filled(last_msg, cast))
+        };
+        self.seen.iter().map(seen).collect()
+    }
+}
+
+fn filled(value: &Value, cast: &Cast) -> Value {
+    match value {
+        Value::String(text) => cast.fill(text).into(),
+        Value::Array(values) => values.iter().map(|value| filled(value, cast)).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), filled(value, cast)));
+            fields.collect::<Map<_, _>>().into()
+        }
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use super::*;
+    use crate::executables::workspace;
+
+    #[test]
+    fn every_file_is_a_sample() {
+        let files = fs::read_dir(workspace().join("infra/local/copies")).unwrap();
+        let files: BTreeSet<_> = files
+            .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let names: BTreeSet<_> = Sample::names().map(str::to_owned).collect();
+        assert_eq!(files, names);
+        for sample in Sample::all().unwrap() {
+            assert!(!sample.copies.is_empty() && !sample.about.is_empty(), "{}", sample.name);
+            for body in sample.bodies(&Cast::at(1_700_000_000_000), &[]).unwrap() {
+                assert!(!body.contains("{alice}") && !body.contains("{now"), "{}: {body}", sample.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_times_and_ids_are_filled_in() {
+        let mut cast = Cast::at(5_000);
+        assert!(cast.set("bob", "robert") && !cast.set("dave", "x"));
+        assert_eq!(cast.fill("{bob} {now} {now-1000} {now+1} {x} {"), "robert 5000 4000 5001 {x} {");
+        assert_eq!(cast.fill("{id}"), cast.fill("{id1}"));
+        assert_ne!(cast.fill("{id}"), cast.fill("{id2}"));
+        assert_eq!(cast.fill(r#"{"id":1,"ids":["{carol}"]}"#), r#"{"id":1,"ids":["carol"]}"#);
+    }
+
+    #[test]
+    fn a_field_is_set_where_it_is_or_in_the_last_copy() {
+        let set = |sample: &str, field: &str| {
+            let fields = [(field.to_owned(), "X".to_owned())];
+            Sample::named(sample).unwrap().bodies(&Cast::at(1), &fields).map(|bodies| {
+                bodies.iter().map(|body| serde_json::from_str::<Value>(body).unwrap()[field] == "X").collect()
+            })
+        };
+        let both: Vec<bool> = set("recall", "to").unwrap();
+        assert_eq!(both, [true, true]);
+        assert_eq!(set("recall", "body").unwrap(), [true, false]);
+        assert_eq!(set("recall", "attach").unwrap(), [false, true]);
+        assert!(set("console-check", "to").is_err());
+    }
+}
