@@ -10,14 +10,17 @@ use std::{
 use serde_json::Value;
 use session_local::{
     Options, Service,
+    clock::Clock,
+    cost::Prices,
     dynamodb::DynamoDb,
+    executables::workspace,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
     jwt::Issuer,
     template::Route,
 };
 use tokio::{sync::Notify, time::timeout};
 
-use crate::deployment::Deployment;
+use crate::{browser::Browser, deployment::Deployment};
 
 /// What stands for an engine where the service is deployed, with the cloud's own database.
 pub(crate) const DEPLOYED: &str = "deployed";
@@ -74,6 +77,7 @@ pub(crate) struct App {
     pub(crate) logs: Arc<Logs>,
     pub(crate) http: reqwest::Client,
     pub(crate) feed: Feed,
+    browser: Option<Arc<Browser>>,
 }
 
 /// Where the service runs.
@@ -90,32 +94,37 @@ impl App {
         engine: &'static str,
         endpoint: Option<&str>,
         executables: HashMap<String, PathBuf>,
-    ) -> Result<Self, Box<dyn std::error::Error>> {
-        Self::start_with(engine, endpoint, None, &[], executables).await
+        browser: Option<Arc<Browser>>,
+    ) -> anyhow::Result<Self> {
+        let app = Self::start_with(engine, executables, |options| {
+            options.dynamodb_endpoint = endpoint.map(str::to_owned);
+        });
+        Ok(Self { browser, ..app.await? })
     }
 
     async fn start_with(
         engine: &'static str,
-        endpoint: Option<&str>,
-        functions_endpoint: Option<&str>,
-        parameters: &[(&'static str, &str)],
         executables: HashMap<String, PathBuf>,
-    ) -> Result<Self, Box<dyn std::error::Error>> {
+        change: impl FnOnce(&mut Options),
+    ) -> anyhow::Result<Self> {
         let logs = Arc::new(Logs::default());
         let sink = Arc::clone(&logs);
-        let service = Service::start(Options {
+        let mut options = Options {
             listener: session_local::listen(0).await?,
             data: None,
-            dynamodb_endpoint: endpoint.map(str::to_owned),
-            functions_endpoint: functions_endpoint.map(str::to_owned),
-            parameters: parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+            dynamodb_endpoint: None,
+            functions_endpoint: None,
+            parameters: HashMap::new(),
             executables: executables.clone(),
             log: Arc::new(move |function, line| sink.add(function, line)),
-        })
-        .await?;
-        let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
+            clock: Clock::default(),
+            tracing: None,
+        };
+        change(&mut options);
+        let service = Service::start(options).await?;
+        let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET).by(service.clock().clone());
         let (place, http) = (Place::Here(service), reqwest::Client::new());
-        Ok(Self { engine, executables, place, is_itself: true, logs, http, feed })
+        Ok(Self { engine, executables, place, is_itself: true, logs, http, feed, browser: None })
     }
 
     /// Deploys it. What its functions log stays in that cloud.
@@ -123,35 +132,66 @@ impl App {
         let deployment = Deployment::start().await?;
         let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
         let (place, logs) = (Place::Deployed(Box::new(deployment)), Arc::default());
-        Ok(Self { engine: DEPLOYED, executables: HashMap::new(), place, is_itself: true, logs, http, feed })
+        Ok(Self {
+            engine: DEPLOYED,
+            executables: HashMap::new(),
+            place,
+            is_itself: true,
+            logs,
+            http,
+            feed,
+            browser: None,
+        })
+    }
+
+    /// The same tables behind a service of its own.
+    async fn beside(&self, change: impl FnOnce(&mut Options)) -> Self {
+        let endpoint = self.dynamodb().endpoint().to_owned();
+        let app = Self::start_with(self.engine, self.executables.clone(), |options| {
+            options.dynamodb_endpoint = Some(endpoint);
+            change(options);
+        });
+        app.await.expect("a second service starts")
     }
 
     /// The same tables behind a service of its own, whose functions reach them by another address.
     pub(crate) async fn behind(&self, functions_endpoint: &str) -> Self {
-        let (endpoint, executables) = (Some(self.dynamodb().endpoint()), self.executables.clone());
-        let app = Self::start_with(self.engine, endpoint, Some(functions_endpoint), &[], executables);
-        app.await.expect("a second service starts")
+        self.beside(|options| options.functions_endpoint = Some(functions_endpoint.to_owned())).await
     }
 
     /// The same tables behind a service of its own, in which another executable stands for a function.
     pub(crate) async fn with_function(&self, function: &str, executable: &str) -> Self {
-        let mut executables = self.executables.clone();
-        executables.insert(function.to_owned(), self.executables[executable].clone());
-        let endpoint = Some(self.dynamodb().endpoint());
-        let app = Self::start_with(self.engine, endpoint, None, &[], executables).await;
-        Self { is_itself: false, ..app.expect("a second service starts") }
+        let executable = self.executables[executable].clone();
+        let app = self.beside(|options| {
+            options.executables.insert(function.to_owned(), executable);
+        });
+        Self { is_itself: false, ..app.await }
     }
 
     /// The same tables behind a service of its own, with other parameters of the template.
     pub(crate) async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
-        let (endpoint, executables) = (Some(self.dynamodb().endpoint()), self.executables.clone());
-        let app = Self::start_with(self.engine, endpoint, None, parameters, executables);
-        app.await.expect("a second service starts")
+        let parameters = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        self.beside(|options| options.parameters = parameters.collect()).await
     }
 
     /// A service of its own on an embedded engine of its own.
     pub(crate) async fn on_a_new_engine(&self) -> Self {
-        Self::start("embedded", None, self.executables.clone()).await.expect("a second service starts")
+        self.alone(|_| {}).await
+    }
+
+    /// The same, with its calls traced.
+    pub(crate) async fn traced(&self) -> Self {
+        self.alone(|options| options.tracing = Some(prices())).await
+    }
+
+    async fn alone(&self, change: impl FnOnce(&mut Options)) -> Self {
+        let app = Self::start_with("embedded", self.executables.clone(), change);
+        app.await.expect("a second service starts")
+    }
+
+    /// The browser, which must be there.
+    pub(crate) fn browser(&self) -> &Browser {
+        self.browser.as_ref().expect("a browser")
     }
 
     pub(crate) fn engine(&self) -> &'static str {
@@ -236,4 +276,9 @@ impl App {
             Place::Here(_) => panic!("this scenario is of a deployed service"),
         }
     }
+}
+
+/// The prices by which traced calls are told what they cost.
+fn prices() -> Prices {
+    Prices::read(&workspace().join("infra/prices.json")).expect("a price table")
 }

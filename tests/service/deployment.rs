@@ -6,6 +6,7 @@ use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration}
 use axum::{Json, Router, routing::get};
 use serde_json::Value;
 use session_local::{
+    clock::Clock,
     dynamodb::DynamoDb,
     executables::workspace,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET},
@@ -147,7 +148,7 @@ async fn build(tools: &Tools) -> Result<(), String> {
 async fn serve_issuer(tasks: &mut JoinSet<()>) -> Result<Issuer, String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    let issuer = Issuer::new(format!("http://{address}"), AUDIENCE.to_owned());
+    let issuer = Issuer::new(format!("http://{address}"), AUDIENCE.to_owned(), Clock::default());
     let issuer = issuer.map_err(|error| error.to_string())?;
     let keys = issuer.keys().and_then(|keys| Ok(serde_json::to_value(keys)?));
     let (configuration, keys) = (issuer.configuration(), keys.map_err(|error| error.to_string())?);

@@ -2,7 +2,8 @@
 //!
 //! The engines and the service are started once; each scenario then runs on each engine, as `<engine>::<module>::<name>`.
 //! `cargo test` needs only Rust: it always runs the embedded engine, and DynamoDB Local where Java and Maven are there or
-//! `DYNAMODB_LOCAL_ENDPOINT` names one. `REQUIRE_DYNAMODB_LOCAL=1` makes its absence a failure.
+//! `DYNAMODB_LOCAL_ENDPOINT` names one, and the console in Chromium where that and its driver are there. `REQUIRE_DYNAMODB_LOCAL=1` and
+//! `REQUIRE_CHROMIUM=1` make their absence a failure.
 //!
 //! `cargo test --test service deployed` instead builds and deploys the template to a local cloud, and runs there what holds
 //! everywhere; it needs Python, and minutes, and is run only when it is asked for.
@@ -12,6 +13,7 @@
 
 mod answer;
 mod app;
+mod browser;
 mod cloud_watch;
 mod contract;
 mod copies;
@@ -30,6 +32,7 @@ use session_local::executables;
 use tokio::runtime::Runtime;
 
 use app::{App, DEPLOYED};
+use browser::Browser;
 use contract::CONTRACT;
 use dynamodb_local::DynamoDbLocal;
 use test::{Scenario, Test};
@@ -47,13 +50,16 @@ fn main() -> ExitCode {
     let started =
         if wants_deployment { runtime.block_on(deploy()) } else { runtime.block_on(start_engines()) };
     // DynamoDB Local runs until the end.
-    let Started { apps, not_run, _dynamodb_local } = match started {
+    let Started { apps, has_browser, not_run, _dynamodb_local } = match started {
         Ok(started) => started,
         Err(reason) => return fail(&reason),
     };
     let trials = apps.iter().flat_map(|app| {
         let scenarios = match app.engine() {
             DEPLOYED => scenarios::deployed(),
+            "embedded" if has_browser => {
+                [scenarios::on_each_engine(), scenarios::once(), scenarios::in_a_browser()].concat()
+            }
             "embedded" => [scenarios::on_each_engine(), scenarios::once()].concat(),
             _ => scenarios::on_each_engine(),
         };
@@ -63,7 +69,7 @@ fn main() -> ExitCode {
     for app in &apps {
         runtime.block_on(app.stop());
     }
-    if let Some(reason) = not_run {
+    for reason in not_run {
         eprintln!("{reason}");
     }
     if runs_all && !conclusion.has_failed() {
@@ -81,39 +87,65 @@ fn main() -> ExitCode {
 /// What the scenarios run on, and what they do not run on for want of something.
 struct Started {
     apps: Vec<Arc<App>>,
-    not_run: Option<String>,
+    has_browser: bool,
+    not_run: Vec<String>,
     _dynamodb_local: Option<DynamoDbLocal>,
 }
 
-/// The embedded engine, and DynamoDB Local where it is to be had.
+/// The embedded engine, and DynamoDB Local and a browser where they are to be had.
 async fn start_engines() -> Result<Started, String> {
     let executables = executables::build("dev").await.map_err(|error| format!("{error:#}"))?;
-    let start = async |engine, endpoint| {
-        let app = App::start(engine, endpoint, executables.clone()).await;
-        app.map(Arc::new).map_err(|error| error.to_string())
+    let mut not_run = Vec::new();
+    let browser = or_not_run(
+        Browser::start().await.map(Arc::new),
+        "REQUIRE_CHROMIUM",
+        "the console in Chromium",
+        &mut not_run,
+    )?;
+    let engine = DynamoDbLocal::start().await;
+    let engine = or_not_run(
+        engine,
+        "REQUIRE_DYNAMODB_LOCAL",
+        "the scenarios on DynamoDB Local, all of which the embedded engine runs",
+        &mut not_run,
+    )?;
+    let has_browser = browser.is_some();
+    let start = async |name, endpoint, browser| {
+        let app = App::start(name, endpoint, executables.clone(), browser).await;
+        app.map(Arc::new).map_err(|error| format!("{error:#}"))
     };
-    let mut apps = vec![start("embedded", None).await?];
-    match DynamoDbLocal::start().await {
-        Ok(engine) => {
-            apps.push(start("dynamodb_local", Some(engine.endpoint())).await?);
-            Ok(Started { apps, not_run: None, _dynamodb_local: Some(engine) })
-        }
-        Err(reason) if required() => {
-            Err(format!("REQUIRE_DYNAMODB_LOCAL is set, and DynamoDB Local does not run: {reason}"))
+    let mut apps = vec![start("embedded", None, browser).await?];
+    if let Some(engine) = &engine {
+        apps.push(start("dynamodb_local", Some(engine.endpoint()), None).await?);
+    }
+    Ok(Started { apps, has_browser, not_run, _dynamodb_local: engine })
+}
+
+/// What some scenarios need, unless it is not there: that is told, or a failure where it is required.
+fn or_not_run<T>(
+    started: Result<T, String>,
+    requirement: &str,
+    what: &str,
+    not_run: &mut Vec<String>,
+) -> Result<Option<T>, String> {
+    match started {
+        Ok(started) => Ok(Some(started)),
+        Err(reason) if is_set(requirement) => {
+            Err(format!("{requirement} is set, and there is none: {reason}"))
         }
         Err(reason) => {
-            let not_run = format!(
-                "Not run: the scenarios on DynamoDB Local ({reason}). The embedded engine runs them all."
-            );
-            eprintln!("\n{not_run}\n");
-            Ok(Started { apps, not_run: Some(not_run), _dynamodb_local: None })
+            let told = format!("Not run: {what} ({reason}).");
+            eprintln!("\n{told}\n");
+            not_run.push(told);
+            Ok(None)
         }
     }
 }
 
 /// The template, deployed.
 async fn deploy() -> Result<Started, String> {
-    Ok(Started { apps: vec![Arc::new(App::deploy().await?)], not_run: None, _dynamodb_local: None })
+    let apps = vec![Arc::new(App::deploy().await?)];
+    Ok(Started { apps, has_browser: false, not_run: Vec::new(), _dynamodb_local: None })
 }
 
 fn trial(scenario: Scenario, app: &Arc<App>, runtime: &Arc<Runtime>) -> Trial {
@@ -126,8 +158,8 @@ fn trial(scenario: Scenario, app: &Arc<App>, runtime: &Arc<Runtime>) -> Trial {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the runner's own switch")]
-fn required() -> bool {
-    env::var("REQUIRE_DYNAMODB_LOCAL").is_ok_and(|value| value == "1")
+fn is_set(switch: &str) -> bool {
+    env::var(switch).is_ok_and(|value| value == "1")
 }
 
 fn fail(reason: &str) -> ExitCode {

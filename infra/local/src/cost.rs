@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
-    Options, Service, clock,
+    Options, Service,
+    clock::{self, Clock},
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
     listen,
     template::Template,
@@ -39,6 +40,9 @@ pub struct Prices {
     bytes_of_an_access_log_line: u64,
     bytes_billed_per_log_event: u64,
 }
+
+/// How long a call is billed, unless it is said otherwise.
+pub const BILLED: Duration = Duration::from_millis(10);
 
 /// What one call of an operation takes.
 #[derive(Clone, Debug)]
@@ -89,6 +93,12 @@ impl Prices {
         serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
 
+    /// A million times these units.
+    #[must_use]
+    pub fn of_units(&self, read: f64, write: f64) -> f64 {
+        read * self.million_read_units + write * self.million_write_units
+    }
+
     /// A million such calls, each billed so long.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "bytes of one call")]
@@ -99,7 +109,7 @@ impl Prices {
         let access_log = if call.through_api { access_log } else { 0 };
         let logged = call.logged_bytes + self.bytes_billed_per_log_event + access_log;
         Cost {
-            dynamodb: call.read_units * self.million_read_units + call.write_units * self.million_write_units,
+            dynamodb: self.of_units(call.read_units, call.write_units),
             lambda: self.million_invocations + gigabyte_seconds * self.gigabyte_second,
             gateway: if call.through_api { self.million_api_calls } else { 0.0 },
             data_out: call.answer_bytes as f64 * GB_PER_MILLION_BYTES * self.gigabyte_out,
@@ -203,6 +213,8 @@ impl Meter {
             functions_endpoint: None,
             parameters: HashMap::new(),
             executables,
+            clock: Clock::default(),
+            tracing: None,
             log: Arc::new(move |function, line| {
                 let parsed: Value = serde_json::from_str(line).unwrap_or_default();
                 if let Some(request) = parsed["requestId"].as_str() {
@@ -285,7 +297,7 @@ impl Meter {
 }
 
 /// The functions that the template gives an address of their own.
-fn behind_urls() -> Result<BTreeSet<String>> {
+pub(crate) fn behind_urls() -> Result<BTreeSet<String>> {
     let functions = Template::of_the_repository()?.functions;
     let urls = Template::resources("AWS::Lambda::Url", &Template::something_given())?;
     let targets = urls.values().filter_map(|url| url["TargetFunctionArn"].as_str()?.strip_suffix(".Arn"));

@@ -6,13 +6,9 @@ use anyhow::{Context, Result, bail};
 use dynoxide::Database;
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    task::{self, JoinSet},
-    time,
-};
+use tokio::{net::TcpListener, task::JoinSet, time};
 
-use crate::template::Table;
+use crate::{clock::Clock, template::Table};
 
 /// How often expired items are deleted. DynamoDB itself takes up to a few days.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -46,19 +42,55 @@ impl DynamoDb {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let engine = Self::at(&format!("http://{}", listener.local_addr()?));
-        let sweeper = database.clone();
         tasks.spawn(async move { dynoxide::server::serve_on(listener, database).await });
+        Ok(engine)
+    }
+
+    /// Deletes what has expired, now and then, by a clock that the engine itself does not know.
+    pub fn keep_swept(&self, tables: Vec<Table>, clock: Clock, tasks: &mut JoinSet<()>) {
+        let engine = self.clone();
         tasks.spawn(async move {
             let mut ticks = time::interval(SWEEP_EVERY);
             loop {
                 ticks.tick().await;
-                let database = sweeper.clone();
-                if let Ok(Err(error)) = task::spawn_blocking(move || database.sweep_ttl()).await {
-                    eprintln!("cannot delete expired items: {error}");
+                if let Err(error) = engine.sweep(&tables, &clock).await {
+                    eprintln!("cannot delete expired items: {error:#}");
                 }
             }
         });
-        Ok(engine)
+    }
+
+    /// Deletes what has expired.
+    pub async fn sweep(&self, tables: &[Table], clock: &Clock) -> Result<()> {
+        let expired = |table: &Table, attribute: &str| {
+            json!({
+                "TableName": table.name, "ExpressionAttributeNames": {"#ttl": attribute},
+                "ExpressionAttributeValues": {":now": {"N": clock.since_epoch().as_secs().to_string()}},
+            })
+        };
+        for table in tables {
+            let Some(attribute) = &table.ttl_attribute else { continue };
+            let mut scan = expired(table, attribute);
+            scan["FilterExpression"] = "#ttl < :now".into();
+            loop {
+                let page = self.call("Scan", &scan).await?;
+                for item in page["Items"].as_array().into_iter().flatten() {
+                    let mut delete = expired(table, attribute);
+                    delete["Key"] = table.key_of(item);
+                    // It may have been written anew.
+                    delete["ConditionExpression"] = "#ttl < :now".into();
+                    match self.call("DeleteItem", &delete).await {
+                        Err(error) if error.to_string().contains("ConditionalCheckFailed") => {}
+                        other => drop(other?),
+                    }
+                }
+                match page.get("LastEvaluatedKey") {
+                    None | Some(Value::Null) => break,
+                    Some(key) => scan["ExclusiveStartKey"] = key.clone(),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The address.

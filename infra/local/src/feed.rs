@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::clock;
+use crate::clock::Clock;
 
 /// The key pair of a service on this machine, unless it is told another one. It guards nothing but a loopback port.
 pub const LOCAL_APP_KEY: &str = "local-app-key";
@@ -24,6 +24,7 @@ pub struct Feed {
     posts_to: String,
     app_key: String,
     app_secret: String,
+    clock: Clock,
 }
 
 impl Feed {
@@ -37,6 +38,7 @@ impl Feed {
             url,
             app_key: app_key.into(),
             app_secret: app_secret.into(),
+            clock: Clock::default(),
         }
     }
 
@@ -44,6 +46,12 @@ impl Feed {
     #[must_use]
     pub fn posting_to(self, feed_url: &str) -> Self {
         Self { posts_to: feed_url.to_owned(), ..self }
+    }
+
+    /// The same by the clock of the service.
+    #[must_use]
+    pub fn by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The same with another key pair.
@@ -56,6 +64,12 @@ impl Feed {
     #[must_use]
     pub fn through(self, http: Client) -> Self {
         Self { http, ..self }
+    }
+
+    /// The time by which it signs.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
     }
 
     /// Posts a message copy, signed.
@@ -76,7 +90,7 @@ impl Feed {
     }
 
     async fn call(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response> {
-        let cur_time = clock::now_ms().to_string();
+        let cur_time = self.clock.now_ms().to_string();
         let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
         let request = self
             .http

@@ -9,7 +9,7 @@ use rsa::{RsaPrivateKey, pkcs1::EncodeRsaPrivateKey, rand_core::OsRng};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{clock, template};
+use crate::{clock::Clock, template};
 
 /// How long a token of the local issuer is valid, in seconds.
 const LIFETIME: u64 = 12 * 60 * 60;
@@ -20,14 +20,15 @@ pub struct Issuer {
     audience: String,
     key_id: String,
     key: EncodingKey,
+    clock: Clock,
 }
 
 impl Issuer {
-    /// An issuer at this address.
-    pub fn new(url: String, audience: String) -> Result<Self> {
+    /// An issuer at this address, by this clock.
+    pub fn new(url: String, audience: String, clock: Clock) -> Result<Self> {
         let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make a signing key")?;
         let key = EncodingKey::from_rsa_der(key.to_pkcs1_der()?.as_bytes());
-        Ok(Self { url, audience, key_id: Uuid::new_v4().to_string(), key })
+        Ok(Self { url, audience, key_id: Uuid::new_v4().to_string(), key, clock })
     }
 
     /// The `iss` of its tokens.
@@ -36,10 +37,16 @@ impl Issuer {
         &self.url
     }
 
+    /// The id of its key, another one at every start.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// The claims of a valid token for the user.
     #[must_use]
     pub fn claims(&self, user: &str) -> Value {
-        let now = clock::since_epoch().as_secs();
+        let now = self.clock.since_epoch().as_secs();
         json!({"iss": self.url, "aud": self.audience, "sub": user, "iat": now, "exp": now + LIFETIME})
     }
 
@@ -77,13 +84,14 @@ impl Issuer {
 pub struct Authorizer {
     settings: template::Authorizer,
     keys: JwkSet,
+    clock: Clock,
 }
 
 impl Authorizer {
-    /// Accepts tokens of the template's issuer, signed with these keys.
+    /// Accepts tokens of the template's issuer, signed with these keys, while they are valid by this clock.
     #[must_use]
-    pub fn new(settings: template::Authorizer, keys: JwkSet) -> Self {
-        Self { settings, keys }
+    pub fn new(settings: template::Authorizer, keys: JwkSet, clock: Clock) -> Self {
+        Self { settings, keys, clock }
     }
 
     /// The claims of the `Authorization` header's token, as they are handed on; none when the token is not valid.
@@ -99,17 +107,28 @@ impl Authorizer {
         let key = DecodingKey::from_jwk(self.keys.find(&key_id)?).ok()?;
         let mut validation = Validation::new(Algorithm::RS256);
         validation.leeway = 0;
-        validation.validate_nbf = true;
         validation.validate_aud = false;
         validation.set_required_spec_claims(&["exp", "iss"]);
         validation.set_issuer(&[&self.settings.issuer]);
+        // By our own clock, below.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
         let claims = decode::<Map<String, Value>>(token, &key, &validation).ok()?.claims;
-        let now = clock::since_epoch().as_secs();
-        if claims.get("iat").and_then(Value::as_u64).is_some_and(|issued_at| issued_at > now) {
+        if !self.is_valid_now(&claims) {
             return None;
         }
         let handed_on = || claims.iter().map(|(name, value)| (name.clone(), handed_on(value)));
         self.has_audience(&claims).then(|| handed_on().collect())
+    }
+
+    /// Whether it has been issued, may be used already, and has not expired.
+    fn is_valid_now(&self, claims: &Map<String, Value>) -> bool {
+        let now = self.clock.since_epoch().as_secs_f64();
+        let time = |name: &str| claims.get(name).map(|value| value.as_f64().unwrap_or(f64::INFINITY));
+        let has_come = |name| time(name).is_none_or(|time| time <= now);
+        has_come("iat")
+            && has_come("nbf")
+            && claims.get("exp").and_then(Value::as_f64).is_some_and(|exp| exp > now)
     }
 
     /// API Gateway takes `client_id` only where there is no `aud`.
@@ -132,15 +151,17 @@ fn handed_on(value: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn issuer() -> Issuer {
-        Issuer::new("http://issuer".into(), "app".into()).unwrap()
+        Issuer::new("http://issuer".into(), "app".into(), Clock::default()).unwrap()
     }
 
     fn authorizer(issuer: &Issuer) -> Authorizer {
         let settings = template::Authorizer { issuer: "http://issuer".into(), audience: vec!["app".into()] };
-        Authorizer::new(settings, issuer.keys().unwrap())
+        Authorizer::new(settings, issuer.keys().unwrap(), issuer.clock.clone())
     }
 
     #[test]
@@ -155,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn a_token_ends_by_the_clock_of_the_service() {
+        let issuer = issuer();
+        let (authorizer, token) = (authorizer(&issuer), issuer.token("alice").unwrap());
+        assert!(issuer.clock.advance(Duration::from_hours(13)));
+        assert_eq!(authorizer.claims(Some(&token)), None);
+        assert!(authorizer.claims(Some(&issuer.token("alice").unwrap())).is_some());
+    }
+
+    #[test]
     fn everything_else_is_refused() {
         let (issuer, stranger) = (issuer(), self::issuer());
         let authorizer = authorizer(&issuer);
@@ -163,7 +193,7 @@ mod tests {
             claims[name] = value;
             issuer.sign(&claims).unwrap()
         };
-        let now = clock::since_epoch().as_secs();
+        let now = issuer.clock.since_epoch().as_secs();
         let forged = Header { kid: Some(issuer.key_id.clone()), ..Header::new(Algorithm::RS256) };
         let symmetric = Header { kid: Some(issuer.key_id.clone()), ..Header::new(Algorithm::HS256) };
         let claims = issuer.claims("alice");

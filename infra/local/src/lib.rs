@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod contract;
+pub mod copies;
 pub mod cost;
 pub mod dynamodb;
 pub mod executables;
@@ -12,5 +13,7 @@ pub mod jwt;
 pub mod lambda;
 mod service;
 pub mod template;
+pub mod trace;
 
+pub use gateway::Answered;
 pub use service::{Options, Service, listen};

@@ -7,18 +7,23 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 
 use crate::{
+    clock::Clock,
+    cost::{self, Prices},
     dynamodb::DynamoDb,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
-    gateway::{self, Gateway, ISSUER_PATH, Routes},
+    gateway::{self, Answered, Gateway, ISSUER_PATH, Keys, Routes},
     jwt::{Authorizer, Issuer},
     lambda::{Function, LogSink, Program},
     template::{Route, Template},
+    trace::Tracer,
 };
 
 const AUDIENCE: &str = "local";
+/// How many answered calls a slow listener may be behind.
+const CALLS_NOT_TOLD_YET: usize = 1_000;
 
 /// How to run the service.
 pub struct Options {
@@ -36,6 +41,10 @@ pub struct Options {
     pub executables: HashMap<String, PathBuf>,
     /// Where the functions' output goes.
     pub log: LogSink,
+    /// The time that all of it lives in.
+    pub clock: Clock,
+    /// The prices by which traced calls are told what they cost; without them, no call is traced.
+    pub tracing: Option<Prices>,
 }
 
 /// The service, running until it is dropped.
@@ -62,7 +71,7 @@ impl Service {
     pub async fn start(options: Options) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let url = format!("http://{}", options.listener.local_addr()?);
-        let issuer = Issuer::new(format!("{url}{ISSUER_PATH}"), AUDIENCE.to_owned())?;
+        let issuer = Issuer::new(format!("{url}{ISSUER_PATH}"), AUDIENCE.to_owned(), options.clock.clone())?;
         let mut parameters = HashMap::from([
             ("JwtIssuer", issuer.url().to_owned()),
             ("JwtAudience", AUDIENCE.to_owned()),
@@ -70,20 +79,35 @@ impl Service {
             ("MessageCopyAppSecret", LOCAL_APP_SECRET.to_owned()),
         ]);
         parameters.extend(options.parameters.clone());
+        let signed_by = Keys::of(&parameters);
         let template = Template::on_one_address(&parameters)?;
         let dynamodb = match &options.dynamodb_endpoint {
             Some(endpoint) => DynamoDb::at(endpoint),
             None => DynamoDb::embedded(options.data.as_deref(), &mut tasks).await?,
         };
         dynamodb.create_tables(&template.tables).await?;
+        // Another engine deletes what has expired itself, or it is nobody's here to delete.
+        let swept = if options.dynamodb_endpoint.is_none() { template.tables.clone() } else { Vec::new() };
+        dynamodb.keep_swept(swept.clone(), options.clock.clone(), &mut tasks);
         let endpoint = options.functions_endpoint.as_deref().unwrap_or(dynamodb.endpoint());
-        let functions = functions(&template, endpoint, &options)?;
+        let tracer = match options.tracing.clone() {
+            None => None,
+            Some(prices) => Some(Tracer::start(endpoint, prices, options.clock.clone(), &mut tasks).await?),
+        };
+        let functions = functions(&template, endpoint, &options, tracer.as_ref())?;
         let gateway = Arc::new(Gateway {
             url,
             routes: Routes::new(&template.routes)?,
-            authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?),
+            authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?, options.clock.clone()),
             issuer,
             functions,
+            behind_urls: cost::behind_urls()?,
+            clock: options.clock,
+            tracer,
+            calls: broadcast::Sender::new(CALLS_NOT_TOLD_YET),
+            signed_by,
+            dynamodb: dynamodb.clone(),
+            swept,
         });
         let router = gateway::router(Arc::clone(&gateway), &template.cors)?;
         tasks.spawn(async move {
@@ -112,6 +136,24 @@ impl Service {
         &self.gateway.issuer
     }
 
+    /// What keeps the last calls, where they are traced.
+    #[must_use]
+    pub fn tracer(&self) -> Option<&Arc<Tracer>> {
+        self.gateway.tracer.as_ref()
+    }
+
+    /// Tells of each call once it is answered.
+    #[must_use]
+    pub fn calls(&self) -> broadcast::Receiver<Answered> {
+        self.gateway.calls.subscribe()
+    }
+
+    /// The time that it lives in.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.gateway.clock
+    }
+
     /// The routes it serves.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
@@ -136,6 +178,7 @@ fn functions(
     template: &Template,
     endpoint: &str,
     options: &Options,
+    tracer: Option<&Arc<Tracer>>,
 ) -> Result<BTreeMap<String, Arc<Function>>> {
     let own = [
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
@@ -150,13 +193,28 @@ fn functions(
         let own = own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let program = Program {
             name: binary.clone(),
+            operation: function.description.clone(),
             executable: executable.clone(),
             variables: function.environment.clone().into_iter().chain(own).collect(),
             timeout: function.timeout,
             memory_mb: function.memory_mb,
-            log: Arc::clone(&options.log),
+            log: log_of(options, tracer),
+            clock: options.clock.clone(),
+            tracer: tracer.cloned(),
         };
         Ok((id.clone(), Arc::new(Function::new(program))))
     };
     template.functions.iter().map(program).collect()
+}
+
+/// Where the functions' lines go: to the calls that they belong to, too.
+fn log_of(options: &Options, tracer: Option<&Arc<Tracer>>) -> LogSink {
+    let log = Arc::clone(&options.log);
+    match tracer.cloned() {
+        None => log,
+        Some(tracer) => Arc::new(move |function, line| {
+            tracer.logged(line);
+            log(function, line);
+        }),
+    }
 }

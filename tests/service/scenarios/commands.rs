@@ -29,15 +29,20 @@ fn local(t: &Test, arguments: &[&str]) -> Command {
 }
 
 /// What the command prints on standard output; it must succeed.
-async fn printed(t: &Test, arguments: &[&str]) -> String {
+pub(super) async fn printed(t: &Test, arguments: &[&str]) -> String {
     let output = local(t, arguments).output().await.unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Starts a service by the command and waits for its JSON line.
-async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
-    let arguments = [&["--json", "--port", "0"], more].concat();
+pub(super) async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
+    start_at(t, "0", more).await
+}
+
+/// The same at this port.
+pub(super) async fn start_at(t: &Test, port: &str, more: &[&str]) -> (Child, Value) {
+    let arguments = [&["--json", "--port", port], more].concat();
     let mut service = local(t, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(service.stdout.take().unwrap()).lines();
     let line =
@@ -45,7 +50,7 @@ async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
     (service, serde_json::from_str(&line).unwrap())
 }
 
-async fn stop(mut service: Child) {
+pub(super) async fn stop(mut service: Child) {
     let process = service.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
     let status = timeout(Duration::from_secs(10), service.wait()).await.expect("Ctrl-C stops it").unwrap();

@@ -162,7 +162,8 @@ async fn every_variable_is_declared_read_and_given(_: Test) {
                 .filter_map(|call| call.split('"').nth(1).map(str::to_owned));
             names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')).collect::<Vec<_>>()
         })
-        .filter(|name| !name.starts_with("AWS_"))
+        // The time on one machine is `cargo local`'s; a deployed function has none but its own.
+        .filter(|name| !name.starts_with("AWS_") && name != "CLOCK_OFFSET_MS")
         .collect();
     let declared: BTreeSet<String> =
         template().functions.into_values().flat_map(|function| function.environment.into_keys()).collect();

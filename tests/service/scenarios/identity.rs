@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::{
-    clock,
+    clock::{self, Clock},
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, sign},
     jwt::Issuer,
 };
@@ -30,7 +30,7 @@ async fn every_app_route_wants_a_valid_token(t: Test) {
         claims[name] = value;
         issuer.sign(&claims).unwrap()
     };
-    let stranger = Issuer::new(issuer.url().to_owned(), "local".into()).unwrap();
+    let stranger = Issuer::new(issuer.url().to_owned(), "local".into(), Clock::default()).unwrap();
     let valid = issuer.token("alice").unwrap();
     let unsigned = {
         let payload = valid.split('.').nth(1).unwrap();

@@ -8,6 +8,7 @@ mod changes;
 mod changes_capacity;
 mod changes_in_depth;
 mod commands;
+mod console;
 mod contract;
 mod deletes;
 mod deployed;
@@ -34,6 +35,9 @@ mod paging;
 mod policies;
 mod readme;
 mod recalls;
+mod samples;
+mod time_travel;
+mod traces;
 
 use crate::test::Scenario;
 
@@ -43,6 +47,7 @@ pub(crate) use drift::template;
 fn everywhere() -> Vec<Scenario> {
     [
         messages::SCENARIOS,
+        samples::SCENARIOS,
         recalls::SCENARIOS,
         edits::SCENARIOS,
         changes::SCENARIOS,
@@ -99,12 +104,19 @@ pub(crate) fn once() -> Vec<Scenario> {
         commands::SCENARIOS,
         readme::SCENARIOS,
         policies::SCENARIOS,
+        time_travel::SCENARIOS,
+        traces::SCENARIOS,
         capacity::EMBEDDED_ONLY,
         changes_capacity::EMBEDDED_ONLY,
         changes::ONCE,
         group_capacity::EMBEDDED_ONLY,
     ]
     .concat()
+}
+
+/// What needs a browser.
+pub(crate) fn in_a_browser() -> Vec<Scenario> {
+    console::SCENARIOS.to_vec()
 }
 
 /// What holds where the template is deployed, and of the tools around it.

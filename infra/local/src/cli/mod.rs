@@ -4,11 +4,19 @@ mod cost;
 mod seed;
 mod send;
 mod serve;
+mod stop;
+mod trace;
+mod trigger;
+
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
-use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, no_service};
+use session_local::{
+    clock::{self, Clock},
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, no_service},
+};
 
 /// The session service on this machine: the template's routes on a loopback port, the functions' own executables run
 /// through the Lambda Runtime API, a DynamoDB engine behind them.
@@ -35,6 +43,13 @@ enum Command {
     Send {
         #[command(flatten)]
         message: send::Message,
+        #[command(flatten)]
+        backend: Backend,
+    },
+    /// Post a sample of any kind of copy to a running service: a recall, a kick, an edit, what the feed sends oddly
+    Trigger {
+        #[command(flatten)]
+        choice: trigger::Choice,
         #[command(flatten)]
         backend: Backend,
     },
@@ -71,9 +86,19 @@ struct Backend {
 }
 
 impl Backend {
-    fn feed(&self) -> Feed {
-        Feed::new(&self.target.url, &self.app_key, &self.app_secret)
+    /// The feed to that service, by its clock.
+    async fn feed(&self) -> Result<Feed> {
+        let clock = clock_of(&self.target.url).await?;
+        Ok(Feed::new(&self.target.url, &self.app_key, &self.app_secret).by(clock))
     }
+}
+
+/// The clock of a service, which may be ahead of this machine's where it was started by `cargo local`.
+async fn clock_of(url: &str) -> Result<Clock> {
+    let answer = reqwest::get(format!("{}/local-clock", url.trim_end_matches('/'))).await;
+    let answer = answer.with_context(|| no_service(url))?;
+    let clock: Value = answer.json().await.unwrap_or_default();
+    Ok(Clock::ahead(Duration::from_millis(clock["aheadMs"].as_u64().unwrap_or_default())))
 }
 
 fn http_url(text: &str) -> Result<String, String> {
@@ -89,9 +114,13 @@ pub(crate) async fn run() -> Result<()> {
             println!("{}", token(&user, &target.url).await?);
             Ok(())
         }
-        Some(Command::Send { message, backend }) => send::run(&message, &backend.feed()).await,
+        Some(Command::Send { message, backend }) => send::run(&message, &backend.feed().await?).await,
+        Some(Command::Trigger { choice, backend }) if choice.posts() => {
+            choice.run(&backend.feed().await?).await
+        }
+        Some(Command::Trigger { choice, .. }) => choice.print(clock::now_ms()),
         Some(Command::Cost(cost)) => cost.run().await,
-        Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed()).await,
+        Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed().await?).await,
     }
 }
 

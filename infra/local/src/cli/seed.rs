@@ -4,10 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use session_local::{
-    clock,
-    feed::{Feed, super_team_message, team_message, text_message},
-};
+use session_local::feed::{Feed, super_team_message, team_message, text_message};
 
 /// How many copies are under way at once.
 const AT_ONCE: usize = 8;
@@ -55,7 +52,7 @@ enum Session {
 }
 
 pub(crate) async fn run(plan: &Plan, feed: &Feed) -> Result<()> {
-    let now = clock::now_ms();
+    let now = feed.now_ms();
     let p2p = (1..=plan.sessions)
         .flat_map(|contact| (1..=plan.users).map(move |user| Session::P2p { user, contact }));
     let groups = (1..=plan.teams).map(Session::Team).chain((1..=plan.super_teams).map(Session::SuperTeam));

@@ -2,10 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use session_local::{
-    clock,
-    feed::{Feed, MAX_LISTED, super_team_message, team_message, text_message},
-};
+use session_local::feed::{Feed, MAX_LISTED, super_team_message, team_message, text_message};
 
 #[derive(Args)]
 pub(crate) struct Message {
@@ -39,7 +36,7 @@ struct Receiver {
 
 pub(crate) async fn run(message: &Message, feed: &Feed) -> Result<()> {
     let Message { from, receiver, members, text } = message;
-    let now = clock::now_ms();
+    let now = feed.now_ms();
     if let Some(account) = &receiver.to {
         return feed.deliver(&text_message(from, account, text, now)).await;
     }

@@ -1,18 +1,24 @@
 //! `cargo local`: build, start, tell how to use it, serve until Ctrl-C.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use session_local::{
-    Options, Service, executables,
+    Options, Service,
+    clock::{Clock, parse_duration},
+    cost::Prices,
+    executables,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
+    lambda::LogSink,
     listen,
 };
-use tokio::signal::unix::{SignalKind, signal};
+
+use super::{stop, trace};
 
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Serve {
     /// The loopback port to serve on; 0 takes a free one
     #[arg(long, default_value_t = 8080)]
@@ -26,18 +32,30 @@ pub(crate) struct Serve {
     /// Run release builds of the functions, as deployed; they take minutes to build
     #[arg(long)]
     release: bool,
-    /// Print one JSON line when the service is ready, for scripts: url, feedUrl, appKey, appSecret, issuer, dynamodb
+    /// Live in the future, such as +31d or 36h: functions, tokens, expiry and the other commands go by that time. The console and
+    /// POST /local-clock {"advance": "31d"} move it further
+    #[arg(long, value_name = "AHEAD", default_value = "0s", value_parser = parse_duration)]
+    clock: Duration,
+    /// Print each call with its event, its answer, its log line and its requests to DynamoDB
+    #[arg(long)]
+    trace: bool,
+    /// Keep no calls for the console: functions then reach DynamoDB directly
+    #[arg(long, conflicts_with = "trace")]
+    no_trace: bool,
+    /// Print one JSON line when the service is ready, for scripts: url, console, feedUrl, appKey, appSecret, issuer, dynamodb
     #[arg(long)]
     json: bool,
 }
 
 impl Serve {
     pub(crate) async fn run(self) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
         let json = self.json;
+        let traced = self.trace;
         let serve = async move {
             let service = self.start().await?;
+            if let Some(tracer) = service.tracer().filter(|_| traced) {
+                tokio::spawn(trace::print(Arc::clone(tracer), service.calls()));
+            }
             if json {
                 print_json(&service);
             } else {
@@ -50,8 +68,7 @@ impl Serve {
         // Dropping what serves ends it all: the server, the engine, the functions' processes, or cargo while it builds.
         tokio::select! {
             result = serve => return result,
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            asked = stop::requested() => asked?,
         }
         eprintln!("stopped");
         Ok(())
@@ -60,6 +77,7 @@ impl Serve {
     async fn start(self) -> Result<Service> {
         // Before minutes are spent on a build.
         let listener = listen(self.port).await?;
+        let prices = Prices::read(&executables::workspace().join("infra/prices.json"))?;
         eprintln!("building the functions (minutes the first time)");
         let executables = executables::build(if self.release { "release" } else { "dev" }).await?;
         Service::start(Options {
@@ -67,17 +85,31 @@ impl Serve {
             data: self.data,
             dynamodb_endpoint: self.dynamodb_endpoint,
             functions_endpoint: None,
-            parameters: std::collections::HashMap::new(),
+            parameters: HashMap::new(),
             executables,
-            log: Arc::new(|function, line| eprintln!("{function}: {line}")),
+            log: log(self.trace),
+            clock: Clock::ahead(self.clock),
+            tracing: (!self.no_trace).then_some(prices),
         })
         .await
     }
 }
 
+/// Prints the functions' lines, but for those that a trace shows with their calls.
+fn log(traced: bool) -> LogSink {
+    Arc::new(move |function, line| {
+        let is_of_call =
+            || serde_json::from_str::<Value>(line).is_ok_and(|line| line["requestId"].is_string());
+        if !(traced && is_of_call()) {
+            eprintln!("{function}: {line}");
+        }
+    })
+}
+
 fn print_json(service: &Service) {
     let ready = json!({
         "url": service.url(),
+        "console": format!("{}/console", service.url()),
         "feedUrl": feed_url(service.url()),
         "appKey": LOCAL_APP_KEY,
         "appSecret": LOCAL_APP_SECRET,
@@ -87,28 +119,16 @@ fn print_json(service: &Service) {
     println!("{ready}");
 }
 
+/// What matters, in one screen.
 fn print_guide(service: &Service) {
     let url = service.url();
-    println!("\nThe service is ready at {url}");
-    println!("Its contract is at {url}/openapi.json, the part for apps at {url}/openapi-apps.json");
-    println!("DynamoDB answers at {}\n\nRoutes", service.dynamodb().endpoint());
-    for route in service.routes() {
-        println!("  {:<7}{}", route.method, route.path);
-    }
     let option = if url.ends_with(":8080") { String::new() } else { format!(" --url {url}") };
-    println!("\nTry, in another terminal");
-    println!("  BOB=$(cargo local token bob{option})");
+    println!("\nThe service is ready at {url}\n");
+    println!("  Console    {url}/console");
+    println!("  Contract   {url}/openapi.json, what apps need of it at {url}/openapi-apps.json");
+    println!("  DynamoDB   {}", service.dynamodb().endpoint());
+    println!("\nTry, in another terminal\n");
     println!("  cargo local send --from alice --to bob --text 'hello bob'{option}");
-    println!("  cargo local send --from alice --team 7 --members alice,bob --text 'hello team'{option}");
-    println!("  curl -s {url}/v1/sessions -H \"Authorization: Bearer $BOB\"");
-    println!("  curl -s {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\"");
-    println!("  curl -s -X PATCH {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\" \\");
-    println!("       -H 'Content-Type: application/json' -d '{{\"ext\": \"pinned\"}}'");
-    println!("  curl -s -X DELETE {url}/v1/sessions/p2p%7Calice -H \"Authorization: Bearer $BOB\"");
-    println!("  cargo local seed --teams 5{option}");
-    println!("\nTokens, which end with the service");
-    for user in ["alice", "bob"] {
-        println!("  {user}: {}", service.issuer().token(user).unwrap_or_else(|error| error.to_string()));
-    }
-    println!("\nCtrl-C stops everything.\n");
+    println!("  curl -s {url}/v1/sessions -H \"Authorization: Bearer $(cargo local token bob{option})\"");
+    println!("\ncargo local --help tells the other commands. Ctrl-C stops everything.\n");
 }

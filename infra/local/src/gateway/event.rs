@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::routes::Match;
-use crate::clock;
+use crate::clock::Clock;
 
 pub(super) fn payload(
     parts: &Parts,
@@ -16,6 +16,7 @@ pub(super) fn payload(
     found: &Match<'_>,
     claims: Option<Map<String, Value>>,
     request_id: &str,
+    clock: &Clock,
 ) -> Value {
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
@@ -27,7 +28,7 @@ pub(super) fn payload(
         "routeKey": found.route.key(),
         "rawPath": path,
         "rawQueryString": query,
-        "headers": headers(&parts.headers),
+        "headers": forwarded(&parts.headers),
         "requestContext": {
             "accountId": "123456789012",
             "apiId": "local",
@@ -43,7 +44,7 @@ pub(super) fn payload(
             "requestId": request_id,
             "routeKey": found.route.key(),
             "stage": "$default",
-            "timeEpoch": clock::now_ms(),
+            "timeEpoch": clock.now_ms(),
         },
         "isBase64Encoded": false,
     });
@@ -69,16 +70,20 @@ pub(super) fn payload(
 }
 
 /// Lower-case names; values of one name joined by commas; cookies travel apart.
-fn headers(headers: &HeaderMap) -> Map<String, Value> {
+pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let names = headers.keys().filter(|name| *name != header::COOKIE);
     let joined = |name| {
         let values: Vec<_> =
             headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         values.join(",")
     };
-    let own =
-        [("x-forwarded-proto".to_owned(), "http".into()), ("x-forwarded-for".to_owned(), "127.0.0.1".into())];
-    names.map(|name| (name.to_string(), joined(name).into())).chain(own).collect()
+    names.map(|name| (name.to_string(), joined(name).into())).collect()
+}
+
+/// What the gateway hands on: these, and where the call came from.
+fn forwarded(of: &HeaderMap) -> Map<String, Value> {
+    let own = [("x-forwarded-proto", "http"), ("x-forwarded-for", "127.0.0.1")];
+    headers(of).into_iter().chain(own.map(|(name, value)| (name.to_owned(), value.into()))).collect()
 }
 
 fn query_parameters(query: &str) -> Map<String, Value> {

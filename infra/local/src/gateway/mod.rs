@@ -2,36 +2,46 @@
 
 mod cors;
 mod event;
+mod here;
+mod issuer;
 mod routes;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::Result;
 use axum::{
     Json, Router,
     body::{self, Body},
-    extract::{Query, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::task;
+use tokio::{sync::broadcast, task};
 use uuid::Uuid;
 
 use crate::{
+    clock::Clock,
     contract,
+    dynamodb::DynamoDb,
     jwt::{Authorizer, Issuer},
     lambda::{Function, InvokeError},
-    template::{Cors, Route},
+    template::{Cors, Route, Table},
+    trace::{self, Tracer},
 };
 
 pub(crate) use routes::Routes;
 
 /// The path under which the local issuer of tokens answers, beside the template's routes.
 pub(crate) const ISSUER_PATH: &str = "/local-issuer";
+/// The header by which the console marks the calls that it makes by itself.
+const IN_BACKGROUND: &str = "x-console-in-background";
 /// HTTP APIs take bodies up to 10 MB.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// And headers, the request line among them, up to 10 KB.
@@ -49,9 +59,46 @@ pub(crate) struct Gateway {
     pub(crate) issuer: Issuer,
     /// The functions by logical id.
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
+    /// The names of those that have a Function URL where the template is deployed.
+    pub(crate) behind_urls: BTreeSet<String>,
+    /// The time that it lives in.
+    pub(crate) clock: Clock,
+    /// What keeps the last calls.
+    pub(crate) tracer: Option<Arc<Tracer>>,
+    /// Tells of each call once it is answered.
+    pub(crate) calls: broadcast::Sender<Answered>,
+    /// What calls of the messaging backend are signed with.
+    pub(crate) signed_by: Keys,
+    /// The engine behind the functions.
+    pub(crate) dynamodb: DynamoDb,
+    /// The tables from which what has expired is deleted.
+    pub(crate) swept: Vec<Table>,
 }
 
-/// Serves the API and its contract, to web apps too, and the local issuer, which they have no part in.
+/// A call that is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered {
+    /// The number by which a tracer keeps it.
+    pub number: Option<u64>,
+    /// Whether the console made it by itself, to show what is new.
+    pub in_background: bool,
+}
+
+/// A key pair of the messaging backend.
+pub(crate) struct Keys {
+    app_key: String,
+    app_secret: String,
+}
+
+impl Keys {
+    /// The pair that the template's parameters hold.
+    pub(crate) fn of(parameters: &HashMap<&str, String>) -> Self {
+        let parameter = |name| parameters.get(name).cloned().unwrap_or_default();
+        Self { app_key: parameter("MessageCopyAppKey"), app_secret: parameter("MessageCopyAppSecret") }
+    }
+}
+
+/// Serves the API and its contract, to web apps too, and what only a service on one machine has, in which they have no part.
 pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
     let api = Router::new()
         .route("/openapi.json", get(whole_contract))
@@ -59,10 +106,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
         .fallback(serve)
         .layer(cors::layer(cors)?)
         .layer(middleware::from_fn(cors::for_browsers_alone));
-    let own = Router::new()
-        .route("/local-issuer/.well-known/openid-configuration", get(configuration))
-        .route("/local-issuer/.well-known/jwks.json", get(keys))
-        .route("/local-issuer/token", post(token));
+    let own = Router::new().merge(issuer::router()).merge(here::router(&gateway.url));
     Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
 }
 
@@ -87,79 +131,102 @@ fn contract_here(gateway: &Gateway) -> Result<Value, StatusCode> {
     Ok(contract)
 }
 
-async fn configuration(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
-    Json(gateway.issuer.configuration())
-}
-
-async fn keys(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
-    let keys = gateway.issuer.keys().and_then(|keys| Ok(serde_json::to_value(keys)?));
-    keys.map(Json).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-#[derive(Deserialize)]
-struct TokenRequest {
-    user: String,
-}
-
-async fn token(
-    State(gateway): State<Arc<Gateway>>,
-    Query(request): Query<TokenRequest>,
-) -> Result<Json<Value>, StatusCode> {
-    let token = gateway.issuer.token(&request.user).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(Json(json!({"access_token": token, "token_type": "Bearer"})))
-}
-
 async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    let request_id = Uuid::new_v4().to_string();
-    let mut response = answer(&gateway, request, &request_id).await;
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert("apigw-requestid", value);
-    }
-    response
+    gateway.serve(request).await
 }
 
-async fn answer(gateway: &Gateway, request: Request, request_id: &str) -> Response {
-    let (parts, body) = request.into_parts();
-    if header_bytes(&parts) > MAX_HEADER_BYTES {
-        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
-    }
-    if has_stray_percent(parts.uri.path()) {
-        return message(StatusCode::BAD_REQUEST, "Bad Request");
-    }
-    let Some(found) = gateway.routes.find(&parts.method, parts.uri.path()) else {
-        return message(StatusCode::NOT_FOUND, "Not Found");
-    };
-    let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let claims = if found.route.authorized {
-        let Some(claims) = gateway.authorizer.claims(authorization) else {
-            let mut refusal = message(StatusCode::UNAUTHORIZED, "Unauthorized");
-            refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return refusal;
-        };
-        Some(claims)
-    } else {
-        None
-    };
-    let Ok(body) = body::to_bytes(body, MAX_BODY_BYTES).await else {
-        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-    };
-    let Some(function) = gateway.functions.get(&found.route.function) else {
-        return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
-    };
-    let event = event::payload(&parts, &body, &found, claims, request_id);
-    // A task of its own: Lambda ends an invocation also when the client has hung up.
-    let function = Arc::clone(function);
-    let invocation = task::spawn(async move { function.invoke(&event).await });
-    let answer = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
-    match answer {
-        Ok(answer) => match from_function(&answer) {
-            Some(response) => overwritten(response, found.route),
-            None => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
-        },
-        Err(error) => {
-            eprintln!("{}: {error}", found.route.function);
-            message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+impl Gateway {
+    /// Answers a call, and tells of it.
+    async fn serve(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let request_id = Uuid::new_v4().to_string();
+        let in_background = request.headers().contains_key(IN_BACKGROUND);
+        let number = self.tracer.as_ref().map(|tracer| tracer.arrived(arrived(&request, &request_id)));
+        let mut seen = trace::Answered::default();
+        let mut response = self.answer(request, &request_id, &mut seen).await;
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("apigw-requestid", value);
         }
+        if let (Some(tracer), Some(number)) = (&self.tracer, number) {
+            let (parts, body) = response.into_parts();
+            let answer = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            seen.status = parts.status.as_u16();
+            seen.headers = event::headers(&parts.headers);
+            seen.answer = answer.to_vec();
+            seen.duration = started.elapsed();
+            tracer.answered(number, seen);
+            response = Response::from_parts(parts, Body::from(answer));
+        }
+        // Nobody need listen.
+        let _ = self.calls.send(Answered { number, in_background });
+        response
+    }
+
+    async fn answer(&self, request: Request, request_id: &str, seen: &mut trace::Answered) -> Response {
+        let (parts, body) = request.into_parts();
+        if header_bytes(&parts) > MAX_HEADER_BYTES {
+            return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+        }
+        if has_stray_percent(parts.uri.path()) {
+            return message(StatusCode::BAD_REQUEST, "Bad Request");
+        }
+        let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let Some(function) = self.functions.get(&found.route.function) else {
+            return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+        };
+        seen.operation = Some(function.program().operation.clone());
+        let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let claims = if found.route.authorized {
+            let Some(claims) = self.authorizer.claims(authorization) else {
+                let mut refusal = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+                refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                return refusal;
+            };
+            Some(claims)
+        } else {
+            None
+        };
+        let Ok(body) = body::to_bytes(body, MAX_BODY_BYTES).await else {
+            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        };
+        if self.tracer.is_some() {
+            seen.user = claims.as_ref().and_then(|claims| claims["sub"].as_str()).map(str::to_owned);
+            seen.body = std::str::from_utf8(&body).ok().map(str::to_owned);
+            seen.memory_mb = function.program().memory_mb;
+            seen.through_api = !self.behind_urls.contains(&function.program().name);
+        }
+        let event = event::payload(&parts, &body, &found, claims, request_id, &self.clock);
+        if self.tracer.is_some() {
+            seen.event = Some(event.clone());
+        }
+        // A task of its own: Lambda ends an invocation also when the client has hung up.
+        let function = Arc::clone(function);
+        let invocation = task::spawn(async move { function.invoke(&event).await });
+        let answer = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
+        match answer {
+            Ok(answer) => match from_function(&answer) {
+                Some(response) => overwritten(response, found.route),
+                None => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+            },
+            Err(error) => {
+                eprintln!("{}: {error}", found.route.function);
+                message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            }
+        }
+    }
+}
+
+/// What a trace keeps of a call before it is read.
+fn arrived(request: &Request, request_id: &str) -> trace::Arrived {
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    trace::Arrived {
+        request_id: request_id.to_owned(),
+        method: request.method().to_string(),
+        path: path.to_owned(),
+        headers: event::headers(request.headers()),
+        in_background: request.headers().contains_key(IN_BACKGROUND),
     }
 }
 

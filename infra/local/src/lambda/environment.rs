@@ -23,8 +23,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{LogSink, Program};
-use crate::clock;
-
+use crate::{
+    clock::Clock,
+    trace::{Seat, Tracer},
+};
 /// The longest answer that Lambda takes: 6 MB and some room around it.
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 + 100;
 
@@ -33,6 +35,10 @@ pub(super) struct Environment {
     events: mpsc::Sender<Invocation>,
     outcomes: mpsc::Receiver<Outcome>,
     timeout: Duration,
+    seat: Option<Seat>,
+    clock: Clock,
+    /// By how much its clock is ahead.
+    ahead_ms: u64,
     // Dropped with the environment: the Runtime API and the readers of the output end with the process.
     _tasks: JoinSet<()>,
 }
@@ -55,7 +61,8 @@ struct RuntimeApi {
 }
 
 impl Environment {
-    pub(super) async fn start(program: &Program) -> Result<Self> {
+    /// Starts a process, for this call.
+    pub(super) async fn start(program: &Program, request_id: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let (events, receiver) = mpsc::channel(1);
@@ -67,30 +74,41 @@ impl Environment {
                 eprintln!("the Runtime API failed: {error}");
             }
         });
-        let mut process = command(program, address)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.executable.display()))?;
+        let ahead_ms = program.clock.ahead_ms();
+        let seat = program.tracer.as_ref().map(Tracer::seat);
+        let mut command = command(program, address, ahead_ms);
+        if let Some(seat) = &seat {
+            seat.has(request_id);
+            command.env("AWS_ENDPOINT_URL_DYNAMODB", seat.endpoint());
+        }
+        let mut process =
+            command.spawn().with_context(|| format!("cannot start {}", program.executable.display()))?;
         if let Some(output) = process.stdout.take() {
             tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.log)));
         }
         if let Some(output) = process.stderr.take() {
             tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.log)));
         }
-        Ok(Self { process, events, outcomes, timeout: program.timeout, _tasks: tasks })
+        let (timeout, clock) = (program.timeout, program.clock.clone());
+        Ok(Self { process, events, outcomes, timeout, seat, clock, ahead_ms, _tasks: tasks })
     }
 
+    /// Whether its process lives, by the time that the service lives in now.
     pub(super) fn is_alive(&mut self) -> bool {
-        matches!(self.process.try_wait(), Ok(None))
+        self.ahead_ms == self.clock.ahead_ms() && matches!(self.process.try_wait(), Ok(None))
     }
 
     pub(super) fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
 
-    /// Hands out the event and waits for the answer, or for the end of the process.
-    pub(super) async fn invoke(&mut self, event: &Value) -> Result<Value, String> {
+    /// Hands out the event of a call of this id and waits for the answer, or for the end of the process.
+    pub(super) async fn invoke(&mut self, event: &Value, of: &str) -> Result<Value, String> {
+        if let Some(seat) = &self.seat {
+            seat.has(of);
+        }
         let request_id = Uuid::new_v4().to_string();
-        let deadline_ms = clock::now_ms() + u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let deadline_ms = self.clock.now_ms() + u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let invocation = Invocation { request_id: request_id.clone(), deadline_ms, event: event.to_string() };
         // The channel holds one: this never waits.
         self.events.send(invocation).await.map_err(|_| "the Runtime API has ended".to_owned())?;
@@ -111,7 +129,7 @@ impl Environment {
 }
 
 /// The process sees nothing of this one's environment, as on Lambda.
-fn command(program: &Program, runtime_api: SocketAddr) -> Command {
+fn command(program: &Program, runtime_api: SocketAddr, ahead_ms: u64) -> Command {
     let mut command = Command::new(&program.executable);
     command
         .env_clear()
@@ -119,6 +137,7 @@ fn command(program: &Program, runtime_api: SocketAddr) -> Command {
         .env("AWS_LAMBDA_FUNCTION_NAME", &program.name)
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", program.memory_mb.to_string())
+        .env("CLOCK_OFFSET_MS", ahead_ms.to_string())
         .envs(&program.variables)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -15,6 +15,8 @@ use tokio::{sync::Semaphore, time};
 
 use environment::Environment;
 
+use crate::{clock::Clock, trace::Tracer};
+
 /// How many environments a function has at most; further calls wait for one. Lambda's own limit is far higher, and a
 /// machine's far lower.
 const MAX_ENVIRONMENTS: usize = 32;
@@ -45,6 +47,8 @@ impl fmt::Display for InvokeError {
 pub struct Program {
     /// The function's name.
     pub name: String,
+    /// The operation it is.
+    pub operation: String,
     /// Its executable.
     pub executable: PathBuf,
     /// Its environment variables.
@@ -55,6 +59,10 @@ pub struct Program {
     pub memory_mb: u64,
     /// Where its output goes.
     pub log: LogSink,
+    /// The time that it lives in. An environment that was started in another time is replaced.
+    pub clock: Clock,
+    /// What keeps its requests to DynamoDB.
+    pub tracer: Option<Arc<Tracer>>,
 }
 
 /// A function: as many environments as calls run at once, idle ones reused, dead ones replaced.
@@ -79,14 +87,15 @@ impl Function {
 
     /// Invokes the function and gives its answer. An environment that crashed, hung or failed is never used again.
     pub async fn invoke(&self, event: &Value) -> Result<Value, InvokeError> {
+        let request_id = event["requestContext"]["requestId"].as_str().unwrap_or_default();
         let _room = self.room.acquire().await;
         let mut environment = match self.take_idle() {
             Some(environment) => environment,
-            None => Environment::start(&self.program)
+            None => Environment::start(&self.program, request_id)
                 .await
                 .map_err(|error| InvokeError::Failed(format!("{error:#}")))?,
         };
-        let answer = match time::timeout(self.program.timeout, environment.invoke(event)).await {
+        let answer = match time::timeout(self.program.timeout, environment.invoke(event, request_id)).await {
             Ok(answer) => answer.map_err(InvokeError::Failed)?,
             Err(_) => return Err(InvokeError::TimedOut),
         };

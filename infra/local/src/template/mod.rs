@@ -76,6 +76,16 @@ pub struct Table {
     pub ttl_attribute: Option<String>,
 }
 
+impl Table {
+    /// The key of an item of it.
+    #[must_use]
+    pub fn key_of(&self, item: &Value) -> Value {
+        let names = self.create["KeySchema"].as_array().into_iter().flatten();
+        let names = names.filter_map(|part| part["AttributeName"].as_str());
+        names.map(|name| (name.to_owned(), item[name].clone())).collect::<Map<_, _>>().into()
+    }
+}
+
 impl Template {
     /// The repository's template, with something in place of each parameter that has no default.
     pub fn of_the_repository() -> Result<Self> {

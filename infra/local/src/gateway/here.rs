@@ -1,0 +1,319 @@
+//! What only a service on one machine has: its clock, and the console with what that looks into. For calls of this machine alone.
+
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
+
+use anyhow::Result;
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Query, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{
+        Html, IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+    routing::{get, post},
+};
+use futures_util::{Stream, StreamExt, stream};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::broadcast::error::RecvError;
+use uuid::Uuid;
+
+use super::{Gateway, message};
+use crate::{
+    clock::parse_duration,
+    copies::{Cast, Sample},
+    feed::sign,
+    trace::Summary,
+};
+
+const PAGE: &str = include_str!("console.html");
+/// How many rows of a user are shown at most.
+const MAX_ROWS: usize = 200;
+
+pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
+    let port = url.rsplit(':').next().unwrap_or_default().to_owned();
+    let hosts: Arc<[String]> = ["127.0.0.1", "localhost"].map(|host| format!("{host}:{port}")).into();
+    Router::new()
+        .route("/local-clock", get(clock).post(move_clock))
+        .route("/console", get(page))
+        .route("/console/told", get(told))
+        .route("/console/calls", get(calls))
+        .route("/console/calls/{number}", get(call))
+        .route("/console/calls/{number}/repeat", post(repeat))
+        .route("/console/rows", get(rows))
+        .route("/console/samples", get(samples))
+        .route("/console/samples/{name}", get(sample))
+        .route("/console/signed", post(signed))
+        .route_layer(middleware::from_fn_with_state(hosts, of_this_machine))
+}
+
+/// Refuses what another page may have had a browser send.
+async fn of_this_machine(State(hosts): State<Arc<[String]>>, request: Request, next: Next) -> Response {
+    if is_of_this_machine(&hosts, request.headers()) {
+        next.run(request).await
+    } else {
+        message(StatusCode::FORBIDDEN, "Only for pages and programs of this machine")
+    }
+}
+
+/// Whether it names this machine, not something that was made to resolve to it, and comes from no other origin.
+fn is_of_this_machine(hosts: &[String], headers: &HeaderMap) -> bool {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let host = header("host").unwrap_or_default();
+    hosts.iter().any(|known| known == host)
+        && header("origin").is_none_or(|origin| origin == format!("http://{host}"))
+        && header("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].contains(&site))
+}
+
+async fn page() -> Response {
+    // What the page holds itself may run, and nothing else.
+    let nonce = Uuid::new_v4().simple().to_string();
+    let policy = format!(
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    let mut page = Html(PAGE.replace("{nonce}", &nonce)).into_response();
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            page.headers_mut().insert(name, value);
+        }
+    }
+    page
+}
+
+/// The time that the service lives in.
+async fn clock(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
+    Json(json!({"now": gateway.clock.now_ms(), "aheadMs": gateway.clock.ahead_ms()}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Move {
+    advance: String,
+}
+
+/// Moves the clock ahead. Functions start anew, tokens end in their time, and what has expired goes.
+async fn move_clock(State(gateway): State<Arc<Gateway>>, Json(by): Json<Move>) -> Response {
+    let by = match parse_duration(&by.advance) {
+        Ok(by) => by,
+        Err(reason) => return message(StatusCode::BAD_REQUEST, &format!("advance {reason}")),
+    };
+    if !gateway.clock.advance(by) {
+        return message(StatusCode::BAD_REQUEST, "advance must not come to more than ten years in all");
+    }
+    if let Err(error) = gateway.dynamodb.sweep(&gateway.swept, &gateway.clock).await {
+        eprintln!("cannot delete expired items: {error:#}");
+    }
+    clock(State(gateway)).await.into_response()
+}
+
+/// Tells of each call once it is answered, until the page goes.
+async fn told(State(gateway): State<Arc<Gateway>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let first = json!({"tracing": gateway.tracer.is_some(), "service": gateway.issuer.key_id()});
+    let first = Event::default().event("hello").data(first.to_string());
+    let calls = stream::unfold(gateway.calls.subscribe(), async |mut calls| {
+        let event = match calls.recv().await {
+            Ok(call) => Event::default()
+                .data(json!({"number": call.number, "inBackground": call.in_background}).to_string()),
+            // Whatever was missed: look.
+            Err(RecvError::Lagged(_)) => Event::default().data(json!({"inBackground": false}).to_string()),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((event, calls))
+    });
+    let events = stream::once(async { first }).chain(calls).map(Ok);
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(5)))
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+/// The last calls.
+async fn calls(State(gateway): State<Arc<Gateway>>, Query(query): Query<After>) -> Json<Vec<Summary>> {
+    Json(gateway.tracer.as_ref().map(|tracer| tracer.after(query.after)).unwrap_or_default())
+}
+
+/// One call, with all that it did.
+async fn call(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
+    let found = gateway.tracer.as_ref().and_then(|tracer| Some((tracer, tracer.call(number)?)));
+    let Some((tracer, call)) = found else { return no_such_call() };
+    let mut shown = tracer.shown(&call);
+    shown["curl"] = call.curl(&gateway.url, &gateway.token_command()).into();
+    Json(shown).into_response()
+}
+
+/// The same call once more, with a token or a signature of now.
+async fn repeat(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
+    let Some(call) = gateway.tracer.as_ref().and_then(|tracer| tracer.call(number)) else {
+        return no_such_call();
+    };
+    let Some(body) = call.whole_body() else {
+        return message(StatusCode::BAD_REQUEST, "The body was too long to be kept whole");
+    };
+    let (method, path) = call.line();
+    let authorization = call.user().and_then(|user| gateway.issuer.token(user).ok());
+    let mut headers = HeaderMap::new();
+    let own = [("content-type", call.header("content-type")), ("accept", call.header("accept"))];
+    for (name, value) in own {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    if let Some(value) =
+        authorization.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok())
+    {
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    gateway.make(method, path, headers, body.to_owned(), call.is_signed()).await
+}
+
+fn no_such_call() -> Response {
+    message(StatusCode::NOT_FOUND, "No such call is kept")
+}
+
+#[derive(Deserialize)]
+struct OfUser {
+    user: String,
+}
+
+/// A user's rows as the database holds them, and the heads of his groups.
+async fn rows(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) -> Response {
+    let found = async {
+        let rows = json!({
+            "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u", "Limit": MAX_ROWS, "ConsistentRead": true,
+            "ExpressionAttributeValues": {":u": {"S": query.user}},
+        });
+        let rows = gateway.dynamodb.call("Query", &rows).await?;
+        let mut heads = Vec::new();
+        for row in rows["Items"].as_array().into_iter().flatten() {
+            let id = row["sessionId"]["S"].as_str().unwrap_or_default();
+            if id.starts_with("p2p|") {
+                continue;
+            }
+            let key =
+                json!({"TableName": "GroupsTable", "Key": {"groupId": {"S": id}}, "ConsistentRead": true});
+            let head = gateway.dynamodb.call("GetItem", &key).await?;
+            heads.extend(head.get("Item").filter(|item| !item.is_null()).cloned());
+        }
+        Result::<_>::Ok(
+            json!({"rows": rows["Items"], "heads": heads, "more": !rows["LastEvaluatedKey"].is_null()}),
+        )
+    };
+    match found.await {
+        Ok(found) => Json(found).into_response(),
+        Err(error) => {
+            eprintln!("cannot read rows: {error:#}");
+            message(StatusCode::BAD_GATEWAY, "The database does not answer")
+        }
+    }
+}
+
+/// The samples of copies.
+async fn samples() -> Response {
+    let samples = Sample::all().map(|samples| {
+        let samples = samples.iter().map(|sample| json!({"name": sample.name, "about": sample.about}));
+        Json(samples.collect::<Vec<_>>())
+    });
+    samples.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), IntoResponse::into_response)
+}
+
+/// The bodies of a sample's copies, with these names.
+async fn sample(
+    State(gateway): State<Arc<Gateway>>,
+    Path(name): Path<String>,
+    Query(names): Query<HashMap<String, String>>,
+) -> Response {
+    let mut cast = Cast::at(gateway.clock.now_ms());
+    for (name, value) in &names {
+        if !cast.set(name, value) {
+            return message(StatusCode::BAD_REQUEST, "The names are alice, bob, carol, team and superTeam");
+        }
+    }
+    match Sample::named(&name).and_then(|sample| sample.bodies(&cast, &[])) {
+        Ok(bodies) => {
+            let bodies: Vec<_> = bodies.into_iter().map(pretty).collect();
+            Json(json!({ "bodies": bodies })).into_response()
+        }
+        Err(error) => message(StatusCode::NOT_FOUND, &error.to_string()),
+    }
+}
+
+/// JSON in several lines; what is none stays as it is.
+fn pretty(text: String) -> String {
+    let indented =
+        serde_json::from_str::<Value>(&text).and_then(|value| serde_json::to_string_pretty(&value));
+    indented.unwrap_or(text)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToSign {
+    method: String,
+    path: String,
+    body: String,
+}
+
+/// A call of the messaging backend, signed here: the page never has the secret.
+async fn signed(State(gateway): State<Arc<Gateway>>, Json(call): Json<ToSign>) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    gateway.make(&call.method, &call.path, headers, call.body, true).await
+}
+
+impl Gateway {
+    /// The command that prints a token.
+    fn token_command(&self) -> String {
+        let option = if self.url.ends_with(":8080") { String::new() } else { format!(" --url {}", self.url) };
+        format!("cargo local token{option}")
+    }
+
+    /// Makes a call of the service itself, and gives its answer. It is traced like any other.
+    async fn make(
+        &self,
+        method: &str,
+        path: &str,
+        mut headers: HeaderMap,
+        body: String,
+        signed: bool,
+    ) -> Response {
+        if signed {
+            let cur_time = self.clock.now_ms().to_string();
+            let (md5, check_sum) = sign(&self.signed_by.app_secret, &body, &cur_time);
+            let pairs = [
+                ("appkey", &self.signed_by.app_key),
+                ("curtime", &cur_time),
+                ("md5", &md5),
+                ("checksum", &check_sum),
+            ];
+            for (name, value) in pairs {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    headers.insert(name, value);
+                }
+            }
+        }
+        if let Ok(host) = HeaderValue::from_str(self.url.trim_start_matches("http://")) {
+            headers.insert(header::HOST, host);
+        }
+        let (Ok(method), true) = (method.parse::<Method>(), path.starts_with('/')) else {
+            return message(StatusCode::BAD_REQUEST, "method and path must be those of a call");
+        };
+        match Request::builder().method(method).uri(path).body(Body::from(body)) {
+            Ok(mut request) => {
+                *request.headers_mut() = headers;
+                self.serve(request).await
+            }
+            Err(_) => message(StatusCode::BAD_REQUEST, "path must be that of a call"),
+        }
+    }
+}

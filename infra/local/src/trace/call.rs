@@ -1,0 +1,360 @@
+//! One call.
+
+use std::{io::Read, time::Duration};
+
+use flate2::read::GzDecoder;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{DbRequest, shortened};
+use crate::cost::{self, Prices};
+
+/// A longer body or answer is kept in part.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// A call that has arrived.
+pub struct Arrived {
+    /// The gateway's id of it.
+    pub request_id: String,
+    /// The method.
+    pub method: String,
+    /// The path with its query, as it came.
+    pub path: String,
+    /// The headers, as the function gets them.
+    pub headers: Map<String, Value>,
+    /// Whether the console made it by itself, to show what is new.
+    pub in_background: bool,
+}
+
+/// What became of it.
+#[derive(Default)]
+pub struct Answered {
+    /// The operation, where a route has matched.
+    pub operation: Option<String>,
+    /// The user whom the token names.
+    pub user: Option<String>,
+    /// The event that the function got.
+    pub event: Option<Value>,
+    /// The body as it came, where it is text.
+    pub body: Option<String>,
+    /// The function's memory.
+    pub memory_mb: u64,
+    /// Whether the deployed service bills it as a call of the HTTP API.
+    pub through_api: bool,
+    /// The status.
+    pub status: u16,
+    /// The answer's headers.
+    pub headers: Map<String, Value>,
+    /// The answer, as it was sent.
+    pub answer: Vec<u8>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+/// A call and what it did.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    number: u64,
+    request_id: String,
+    /// When it arrived, in ms.
+    at: u64,
+    method: String,
+    path: String,
+    in_background: bool,
+    headers: Map<String, Value>,
+    operation: Option<String>,
+    user: Option<String>,
+    event: Option<Value>,
+    body: Option<String>,
+    /// How long the body is, where it is not kept whole.
+    body_bytes: Option<usize>,
+    status: Option<u16>,
+    answer_headers: Map<String, Value>,
+    answer: Option<String>,
+    answer_bytes: Option<usize>,
+    /// The answer with its headers, as it was sent.
+    sent_bytes: usize,
+    duration_ms: Option<f64>,
+    requests: Vec<DbRequest>,
+    log: Option<Value>,
+    memory_mb: u64,
+    through_api: bool,
+}
+
+/// What a list of calls shows of one.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    number: u64,
+    at: u64,
+    method: String,
+    path: String,
+    in_background: bool,
+    operation: Option<String>,
+    user: Option<String>,
+    status: Option<u16>,
+    duration_ms: Option<f64>,
+    requests: usize,
+    refused: usize,
+    read_units: f64,
+    write_units: f64,
+}
+
+impl Call {
+    pub(super) fn new(number: u64, at: u64, arrived: Arrived) -> Self {
+        Self {
+            number,
+            request_id: arrived.request_id,
+            at,
+            method: arrived.method,
+            path: arrived.path,
+            in_background: arrived.in_background,
+            headers: without_token(arrived.headers),
+            operation: None,
+            user: None,
+            event: None,
+            body: None,
+            body_bytes: None,
+            status: None,
+            answer_headers: Map::new(),
+            answer: None,
+            answer_bytes: None,
+            sent_bytes: 0,
+            duration_ms: None,
+            requests: Vec::new(),
+            log: None,
+            memory_mb: 0,
+            through_api: true,
+        }
+    }
+
+    pub(super) fn answered(&mut self, answered: Answered) {
+        let zipped = answered.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+        let header_bytes: usize = answered
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.as_str().unwrap_or_default().len() + 4)
+            .sum();
+        self.sent_bytes = header_bytes + answered.answer.len();
+        let text = if zipped { unzipped(&answered.answer) } else { answered.answer };
+        let (answer, answer_bytes) = shortened(&String::from_utf8_lossy(&text), MAX_BYTES);
+        (self.answer, self.answer_bytes) = (Some(answer), answer_bytes);
+        if let Some(body) = answered.body {
+            let (body, body_bytes) = shortened(&body, MAX_BYTES);
+            (self.body, self.body_bytes) = (Some(body), body_bytes);
+        }
+        self.event = answered.event.map(|event| self.shown_event(event));
+        self.operation = answered.operation;
+        self.user = answered.user;
+        self.status = Some(answered.status);
+        self.answer_headers = answered.headers;
+        self.duration_ms = Some((answered.duration.as_secs_f64() * 1e5).round() / 1e2);
+        self.memory_mb = answered.memory_mb;
+        self.through_api = answered.through_api;
+    }
+
+    pub(super) fn logged(&mut self, line: Value) {
+        self.log = Some(line);
+    }
+
+    pub(super) fn requested(&mut self, request: DbRequest) {
+        self.requests.push(request);
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// The method and the path with its query.
+    #[must_use]
+    pub fn line(&self) -> (&str, &str) {
+        (&self.method, &self.path)
+    }
+
+    /// A header of the request.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(Value::as_str)
+    }
+
+    /// Who called, where a token named him.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// The body, empty where there is none; nothing when it is not kept whole.
+    #[must_use]
+    pub fn whole_body(&self) -> Option<&str> {
+        if self.body_bytes.is_some() { None } else { Some(self.body.as_deref().unwrap_or_default()) }
+    }
+
+    /// Whether the messaging backend signed it.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.headers.contains_key("checksum")
+    }
+
+    /// Whether it has its answer, and its line in the log if a function was called.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.status.is_some() && (self.event.is_none() || self.log.is_some())
+    }
+
+    pub(super) fn requests(&self) -> &[DbRequest] {
+        &self.requests
+    }
+
+    pub(super) fn summary(&self) -> Summary {
+        Summary {
+            number: self.number,
+            at: self.at,
+            method: self.method.clone(),
+            path: self.path.clone(),
+            in_background: self.in_background,
+            operation: self.operation.clone(),
+            user: self.user.clone(),
+            status: self.status,
+            duration_ms: self.duration_ms,
+            requests: self.requests.len(),
+            refused: self.requests.iter().filter(|request| request.is_refused()).count(),
+            read_units: self.requests.iter().map(DbRequest::read_units).sum(),
+            write_units: self.requests.iter().map(DbRequest::write_units).sum(),
+        }
+    }
+
+    pub(super) fn dollars_of_a_million(&self, prices: &Prices) -> Option<f64> {
+        let line = self.log.as_ref()?;
+        let call = cost::Call {
+            name: "",
+            read_units: line["readUnits"].as_f64()?,
+            write_units: line["writeUnits"].as_f64()?,
+            answer_bytes: u64::try_from(self.sent_bytes).ok()?,
+            logged_bytes: u64::try_from(line.to_string().len()).ok()?,
+            memory_mb: self.memory_mb,
+            through_api: self.through_api,
+        };
+        Some(prices.of_a_million(&call, cost::BILLED).total())
+    }
+
+    /// The call as a command for a shell. It asks for a token, and holds none.
+    #[must_use]
+    pub fn curl(&self, url: &str, token_command: &str) -> String {
+        let mut words = vec!["curl -s".to_owned()];
+        if self.method != "GET" {
+            words.push(format!("-X {}", self.method));
+        }
+        words.push(quoted(&format!("{url}{}", self.path)));
+        if let Some(user) = &self.user {
+            words.push(format!("-H \"Authorization: Bearer $({token_command} {})\"", quoted(user)));
+        }
+        for name in ["content-type", "appkey", "curtime", "md5", "checksum"] {
+            if let Some(value) = self.header(name) {
+                words.push(format!("-H {}", quoted(&format!("{name}: {value}"))));
+            }
+        }
+        if let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) {
+            words.push(format!("--data-binary {}", quoted(body)));
+        }
+        words.join(" ")
+    }
+
+    /// The event without the token, and with its body where it is short: it is shown beside.
+    fn shown_event(&self, mut event: Value) -> Value {
+        if let Some(headers) = event["headers"].as_object_mut() {
+            *headers = without_token(std::mem::take(headers));
+        }
+        if let (Some(bytes), true) = (self.body_bytes, event["body"].is_string()) {
+            event["body"] = format!("({bytes} bytes)").into();
+        }
+        event
+    }
+}
+
+/// What calls are made with, but for what proves who makes them.
+fn without_token(mut headers: Map<String, Value>) -> Map<String, Value> {
+    if let Some(authorization) = headers.get_mut("authorization") {
+        *authorization = "Bearer (not shown)".into();
+    }
+    headers
+}
+
+fn unzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    match GzDecoder::new(bytes).read_to_end(&mut text) {
+        Ok(_) => text,
+        Err(_) => bytes.to_vec(),
+    }
+}
+
+/// The text as one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn call() -> Call {
+        let headers = json!({"authorization": "Bearer abc.def.ghi", "content-type": "application/json"});
+        let arrived = Arrived {
+            request_id: "r-1".into(),
+            method: "PATCH".into(),
+            path: "/v1/sessions/p2p%7Cbob".into(),
+            headers: headers.as_object().unwrap().clone(),
+            in_background: false,
+        };
+        let mut call = Call::new(1, 5, arrived);
+        call.answered(Answered {
+            user: Some("o'neil".into()),
+            event: Some(json!({"headers": headers, "body": "x"})),
+            body: Some(r#"{"ext":"it's"}"#.into()),
+            status: 200,
+            ..Answered::default()
+        });
+        call
+    }
+
+    #[test]
+    fn no_token_is_shown() {
+        let shown = serde_json::to_string(&call()).unwrap();
+        assert!(!shown.contains("abc.def.ghi"), "{shown}");
+        assert!(shown.contains("application/json"));
+    }
+
+    #[test]
+    fn a_command_for_a_shell_quotes_what_it_holds() {
+        let curl = call().curl("http://127.0.0.1:8080", "cargo local token");
+        let expected = concat!(
+            r"curl -s -X PATCH 'http://127.0.0.1:8080/v1/sessions/p2p%7Cbob' ",
+            r#"-H "Authorization: Bearer $(cargo local token 'o'\''neil')" "#,
+            r"-H 'content-type: application/json' ",
+            r#"--data-binary '{"ext":"it'\''s"}'"#
+        );
+        assert_eq!(curl, expected);
+    }
+
+    #[test]
+    fn a_long_body_is_kept_in_part_and_is_not_repeated() {
+        let mut call = call();
+        call.answered(Answered {
+            event: Some(json!({"body": "x".repeat(MAX_BYTES + 1)})),
+            body: Some("é".repeat(MAX_BYTES)),
+            answer: "y".repeat(MAX_BYTES + 7).into_bytes(),
+            ..Answered::default()
+        });
+        assert_eq!(call.whole_body(), None);
+        assert_eq!((call.body_bytes, call.answer_bytes), (Some(2 * MAX_BYTES), Some(MAX_BYTES + 7)));
+        assert!(serde_json::to_string(&call).unwrap().len() < 3 * MAX_BYTES);
+    }
+}

@@ -1,0 +1,176 @@
+//! What the last calls did: each with its event, its answer, its log line and its requests to DynamoDB.
+//!
+//! A process answers one call at a time and has an address of DynamoDB of its own, a [proxy](proxy)'s, so every request belongs to the
+//! call that the process has at that moment. Nothing here shows a token or a key.
+
+mod call;
+mod proxy;
+mod request;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use anyhow::Result;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+pub use call::{Answered, Arrived, Call, Summary};
+pub use request::DbRequest;
+
+use crate::{clock::Clock, cost::Prices};
+
+/// How many calls are kept.
+const MAX_CALLS: usize = 1_000;
+
+/// Keeps what the last thousand calls did.
+pub struct Tracer {
+    /// Where the proxy answers.
+    endpoint: String,
+    prices: Prices,
+    clock: Clock,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    last: u64,
+    kept: VecDeque<Call>,
+    /// The call that each process has, by its seat.
+    seats: HashMap<u64, String>,
+    last_seat: u64,
+}
+
+impl Tracer {
+    /// Traces what goes to the engine at this address; its proxy runs in `tasks`.
+    pub async fn start(
+        engine: &str,
+        prices: Prices,
+        clock: Clock,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Arc<Self>> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let tracer = Arc::new(Self { endpoint, prices, clock, calls: Mutex::default() });
+        let proxy = proxy::router(engine.to_owned(), Arc::clone(&tracer));
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, proxy).await {
+                eprintln!("the proxy before DynamoDB failed: {error}");
+            }
+        });
+        Ok(tracer)
+    }
+
+    /// A call has arrived; tells its number.
+    pub(crate) fn arrived(&self, call: Arrived) -> u64 {
+        let mut calls = self.calls();
+        calls.last += 1;
+        let number = calls.last;
+        if calls.kept.len() == MAX_CALLS {
+            calls.kept.pop_front();
+        }
+        calls.kept.push_back(Call::new(number, self.clock.now_ms(), call));
+        number
+    }
+
+    /// It is answered so.
+    pub(crate) fn answered(&self, number: u64, answered: Answered) {
+        self.change(|call| call.number() == number, |call| call.answered(answered));
+    }
+
+    /// A function has logged this line; whether it belongs to a call.
+    pub fn logged(&self, line: &str) -> bool {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
+        let Some(request_id) = line["requestId"].as_str().map(str::to_owned) else { return false };
+        self.change(|call| call.request_id() == request_id, |call| call.logged(line))
+    }
+
+    /// The calls after this number, oldest first.
+    #[must_use]
+    pub fn after(&self, number: u64) -> Vec<Summary> {
+        self.calls().kept.iter().filter(|call| call.number() > number).map(Call::summary).collect()
+    }
+
+    /// One call.
+    #[must_use]
+    pub fn call(&self, number: u64) -> Option<Call> {
+        self.calls().kept.iter().find(|call| call.number() == number).cloned()
+    }
+
+    /// One call with what a million such calls cost, and a million such requests, in US dollars.
+    #[must_use]
+    pub fn shown(&self, call: &Call) -> Value {
+        let mut shown = serde_json::to_value(call).unwrap_or_default();
+        shown["dollarsOfAMillion"] = call.dollars_of_a_million(&self.prices).into();
+        for (request, shown) in
+            call.requests().iter().zip(shown["requests"].as_array_mut().into_iter().flatten())
+        {
+            let dollars = self.prices.of_units(request.read_units(), request.write_units());
+            shown["dollarsOfAMillion"] = dollars.into();
+        }
+        shown
+    }
+
+    /// An address of DynamoDB for one process.
+    pub(crate) fn seat(self: &Arc<Self>) -> Seat {
+        let mut calls = self.calls();
+        calls.last_seat += 1;
+        Seat { number: calls.last_seat, tracer: Arc::clone(self) }
+    }
+
+    /// A process in this seat has made a request.
+    fn requested(&self, seat: u64, request: DbRequest) {
+        let Some(request_id) = self.calls().seats.get(&seat).cloned() else { return };
+        self.change(|call| call.request_id() == request_id, |call| call.requested(request));
+    }
+
+    fn change(&self, which: impl Fn(&Call) -> bool, change: impl FnOnce(&mut Call)) -> bool {
+        match self.calls().kept.iter_mut().rev().find(|call| which(call)) {
+            Some(call) => {
+                change(call);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one process reaches DynamoDB by.
+pub(crate) struct Seat {
+    number: u64,
+    tracer: Arc<Tracer>,
+}
+
+impl Seat {
+    pub(crate) fn endpoint(&self) -> String {
+        format!("{}/{}", self.tracer.endpoint, self.number)
+    }
+
+    /// The process now has this call.
+    pub(crate) fn has(&self, request_id: &str) {
+        self.tracer.calls().seats.insert(self.number, request_id.to_owned());
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.tracer.calls().seats.remove(&self.number);
+    }
+}
+
+/// A text of at most so many bytes, and how many it has in all where it is cut.
+fn shortened(text: &str, max_bytes: usize) -> (String, Option<usize>) {
+    if text.len() <= max_bytes {
+        return (text.to_owned(), None);
+    }
+    let mut end = max_bytes;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    (text[..end].to_owned(), Some(text.len()))
+}

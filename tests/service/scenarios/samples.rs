@@ -1,0 +1,59 @@
+//! The samples of copies, each posted by itself: what becomes of it, and what its users see then.
+
+use futures_util::future::join_all;
+use serde_json::Value;
+use session_local::{
+    clock,
+    copies::{Becomes, Cast, Sample},
+};
+use uuid::Uuid;
+
+use crate::{scenarios, test::Test};
+
+scenarios![every_sample_becomes_and_shows_what_it_says];
+
+async fn every_sample_becomes_and_shows_what_it_says(t: Test) {
+    join_all(Sample::all().unwrap().iter().map(|sample| holds(&t, sample))).await;
+}
+
+async fn holds(t: &Test, sample: &Sample) {
+    // Its own people and groups.
+    let mut cast = Cast::at(clock::now_ms());
+    for name in ["alice", "bob", "carol", "team", "superTeam"] {
+        assert!(cast.set(name, &format!("{name}-{}", Uuid::new_v4().simple())));
+    }
+    let mut last = None;
+    for body in sample.bodies(&cast, &[]).unwrap() {
+        let answer = t.post_bytes(body.clone()).await;
+        last = Some((body, answer));
+    }
+    let (body, answer) = last.unwrap();
+    let told = |name: &str| answer.status == 200 && answer.body[name].is_string();
+    let became = match answer.status {
+        200 if told("kept") => Becomes::Kept,
+        200 if told("ignored") => Becomes::Ignored,
+        200 => Becomes::Applied,
+        503 => Becomes::Early,
+        status => panic!("{}: {status} {}", sample.name, answer.body),
+    };
+    assert_eq!(became, sample.becomes, "{}: {}", sample.name, answer.body);
+    let is_kept = t.kept(body.as_bytes()).await.is_some();
+    assert_eq!(is_kept, matches!(became, Becomes::Kept | Becomes::Early), "{}", sample.name);
+    for (account, session, expected) in sample.seen(&cast) {
+        let user = t.known_user(&account);
+        let found = user.try_get(&session).await;
+        let Some(fields) = expected.as_object() else {
+            assert_eq!(found.status, 404, "{}: {account} has {session}: {}", sample.name, found.body);
+            continue;
+        };
+        assert_eq!(found.status, 200, "{}: {account} has no {session}", sample.name);
+        let last_msg: Value = found.body["lastMsg"]
+            .as_str()
+            .map(|text| serde_json::from_str(text).unwrap())
+            .unwrap_or_default();
+        for (name, value) in fields {
+            assert_eq!(&last_msg[name], value, "{}: {name} of {account}'s {session}", sample.name);
+        }
+        assert!(user.listed().await.contains(&session), "{}: {account} lists {session}", sample.name);
+    }
+}

@@ -1,0 +1,117 @@
+//! A service that lives in a time of its own: what takes a month, seen in a moment.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use session_local::clock;
+
+use super::commands::{printed, start, stop};
+use crate::{copies::with, scenarios, test::Test};
+
+scenarios![
+    a_tombstone_expires,
+    a_sync_token_turns_410,
+    a_late_copy_is_late,
+    tokens_and_functions_go_by_the_clock,
+    the_clock_moves_ahead_alone,
+    the_command_starts_in_another_time,
+];
+
+async fn advance(t: &Test, by: &str) -> Value {
+    let answer =
+        t.request(Method::POST, "/local-clock").json(&json!({ "advance": by })).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "{by}");
+    answer.json().await.unwrap()
+}
+
+/// A text from one user to another, sent now by the clock of the service.
+fn text_of_now(t: &Test, from: &crate::test::User, to: &crate::test::User) -> Value {
+    let now = t.app.service().clock().now_ms();
+    with(crate::copies::message(from, to, 1), "msgTimestamp", now.to_string())
+}
+
+async fn a_tombstone_expires(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    own.deliver([&text_of_now(&own, &alice, &bob)]).await;
+    bob.delete(&alice).await;
+    advance(&own, "30d").await;
+    assert!(own.item(&bob, &alice.session_id()).await.is_some(), "the tombstone stays for 31 days");
+    advance(&own, "1d1m").await;
+    assert_eq!(own.item(&bob, &alice.session_id()).await, None);
+    assert!(own.item(&alice, &bob.session_id()).await.is_some(), "what lives does not expire");
+}
+
+async fn a_sync_token_turns_410(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let since = own.user("bob").list("").await["syncToken"].as_str().unwrap().to_owned();
+    let bob = own.known_user("bob");
+    let since_of_bob = bob.list("").await["syncToken"].as_str().unwrap().to_owned();
+    advance(&own, "29d").await;
+    let bob = own.known_user(&bob.account);
+    bob.try_changes(&format!("since={since_of_bob}")).await.ok();
+    advance(&own, "2d").await;
+    let bob = own.known_user(&bob.account);
+    let gone = bob.try_changes(&format!("since={since_of_bob}")).await;
+    gone.is_problem(410, "since");
+    assert_eq!(bob.try_changes(&format!("since={since}")).await.status, 410, "another's is as good as gone");
+}
+
+/// What is late is stamped, so that devices learn of it.
+async fn a_late_copy_is_late(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    let (on_time, late) = (text_of_now(&own, &alice, &bob), text_of_now(&own, &bob, &alice));
+    own.deliver([&on_time]).await;
+    assert!(own.item(&bob, &alice.session_id()).await.unwrap().get("changeTime").is_none());
+    advance(&own, "1h").await;
+    own.deliver([&with(late, "msgidServer", "m2")]).await;
+    assert!(own.item(&bob, &alice.session_id()).await.unwrap().get("changeTime").is_some());
+}
+
+async fn tokens_and_functions_go_by_the_clock(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    bob.set_ext(&alice, "before").await;
+    advance(&own, "13h").await;
+    assert_eq!(bob.try_list("").await.status, 401, "a token lasts 12 hours");
+    let bob = own.known_user(&bob.account);
+    let session = bob.patch("p2p|new", &json!({"ext": "after"})).await.ok();
+    let ahead = session["updateTime"].as_u64().unwrap() - clock::now_ms();
+    assert!((12 * 3_600_000..13 * 3_600_000 + 1).contains(&ahead), "{ahead}");
+    own.deliver([&text_of_now(&own, &alice, &bob)]).await;
+}
+
+async fn the_clock_moves_ahead_alone(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    for (body, refusal) in [
+        (json!({"advance": "-1d"}), "advance must be a time such as 31d"),
+        (json!({"advance": "1 day"}), "advance must be a time such as 31d"),
+        (json!({"advance": "9999d"}), "advance must be a time such as 31d"),
+    ] {
+        let answer = own.request(Method::POST, "/local-clock").json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{body}");
+        let told: Value = answer.json().await.unwrap();
+        assert!(told["message"].as_str().unwrap().starts_with(refusal), "{told}");
+    }
+    advance(&own, "3600d").await;
+    let answer =
+        own.request(Method::POST, "/local-clock").json(&json!({"advance": "100d"})).send().await.unwrap();
+    assert_eq!(answer.status(), 400, "ten years in all");
+}
+
+async fn the_command_starts_in_another_time(t: Test) {
+    const MONTH_MS: u64 = 31 * 24 * 60 * 60 * 1000;
+    let (service, ready) = start(&t, &["--clock", "+31d"]).await;
+    let url = ready["url"].as_str().unwrap();
+    printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "from the future", "--url", url]).await;
+    printed(&t, &["trigger", "edit", "--set", "bob=carol", "--url", url]).await;
+    for (user, text) in [("bob", "from the future"), ("carol", "hello bob")] {
+        let token = printed(&t, &["token", user, "--url", url]).await;
+        let list = t.app.http.get(format!("{url}/v1/sessions")).bearer_auth(token).send().await.unwrap();
+        let list: Value = list.json().await.unwrap();
+        let session = &list["sessionList"][0];
+        assert!(session["lastMsg"].as_str().unwrap().contains(text), "{list}");
+        assert!(session["updateTime"].as_u64().unwrap() > clock::now_ms() + MONTH_MS - 600_000, "{list}");
+    }
+    stop(service).await;
+}
