@@ -1,5 +1,7 @@
 //! The signature of the messaging backend, as Yunxin makes it.
 
+use std::{borrow::Cow, time::Duration};
+
 use md5::Md5;
 use sha1::{Digest, Sha1};
 use subtle::{Choice, ConstantTimeEq};
@@ -35,6 +37,23 @@ impl Signature {
     ///
     /// What was signed long ago is refused: a copy from an archive must not bring back what was removed since.
     pub fn verify(&self, call: &Call<'_>, body: &[u8]) -> Result<(), Problem> {
+        let cur_time = self.verify_sums(call, body)?;
+        self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
+    }
+
+    /// The same of a call that must have been signed a moment ago: within `max_age`, whatever is configured.
+    pub fn verify_recent(&self, call: &Call<'_>, body: &[u8], max_age: Duration) -> Result<(), Problem> {
+        let signed = signed_at(&self.verify_sums(call, body)?).map_err(Problem::forbidden)?;
+        let apart = Duration::from_millis(signed.abs_diff(call.now().as_millis()));
+        if apart > max_age {
+            let minutes = max_age.as_secs() / 60;
+            return Err(Problem::forbidden(format!("CurTime must be of the last {minutes} minutes")));
+        }
+        Ok(())
+    }
+
+    /// What the backend signed the body at.
+    fn verify_sums<'a>(&self, call: &Call<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
         let header =
             |name: &str| call.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
         let is_ours = |app_key: &str| bool::from(app_key.as_bytes().ct_eq(self.app_key.as_bytes()));
@@ -55,14 +74,11 @@ impl Signature {
         if !bool::from(fits) {
             return Err(Problem::forbidden("CheckSum does not fit AppSecret, MD5 and CurTime"));
         }
-        self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
+        Ok(cur_time)
     }
 
     fn check_age(&self, cur_time: &str, now: Timestamp) -> Result<(), String> {
-        let signed: Timestamp = cur_time.parse().map_err(|_| "CurTime must be a time in milliseconds")?;
-        // Yunxin's own samples show both units.
-        let unit = if cur_time.len() <= 10 { 1_000 } else { 1 };
-        let (signed, now) = (signed.as_millis().saturating_mul(unit), now.as_millis());
+        let (signed, now) = (signed_at(cur_time)?, now.as_millis());
         if signed > now + DAY_MS {
             Err("CurTime must not be more than a day ahead".into())
         } else if self.max_age_days != 0 && signed < now.saturating_sub(self.max_age_days * DAY_MS) {
@@ -71,6 +87,13 @@ impl Signature {
             Ok(())
         }
     }
+}
+
+/// A `CurTime` in ms. Yunxin's own samples show it in seconds, too.
+fn signed_at(cur_time: &str) -> Result<u64, &'static str> {
+    let signed: Timestamp = cur_time.parse().map_err(|_| "CurTime must be a time in milliseconds")?;
+    let unit = if cur_time.len() <= 10 { 1_000 } else { 1 };
+    Ok(signed.as_millis().saturating_mul(unit))
 }
 
 fn decoded<const N: usize>(hex: &str) -> Option<[u8; N]> {

@@ -7,6 +7,7 @@
 mod changes;
 mod clock_check;
 mod connect;
+mod erase;
 mod error;
 mod group;
 mod heads;
@@ -32,6 +33,7 @@ use session_model::{Account, GroupId, Timestamp};
 
 pub use clock_check::ClockCheck;
 pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
+pub use erase::Erased;
 pub use error::StoreError;
 pub use group::{Group, LeftOut};
 pub use kept_copies::{KeepError, KeptCopies};

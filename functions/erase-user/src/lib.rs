@@ -1,0 +1,84 @@
+//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, some thousand rows a call, and
+//! answers `{"erased", "remaining"}`. The backend repeats the call until `remaining` is false.
+//!
+//! It keeps no state and is harmless to repeat. What it does not reach: the heads of the user's groups, which belong to the groups,
+//! what he wrote to others, which lies in their rows, and kept copies, which go by themselves.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use session_api::{Call, Environment, Operation, Problem, Reply, Signature};
+use session_model::{Account, AccountCase, Fields, InvalidField};
+use session_store::Erased;
+
+/// How long ago a call may have been signed, or how far ahead: whoever has an old one must not erase what came since.
+const MAX_AGE: Duration = Duration::from_mins(15);
+/// After so many rows, or so long, the rest is the next call's: a function answers within four seconds.
+const MAX_ROWS: usize = 1_000;
+const WITHIN: Duration = Duration::from_secs(3);
+
+/// The operation.
+pub struct EraseUser {
+    signature: Signature,
+}
+
+impl Operation for EraseUser {
+    const NAME: &'static str = "eraseUser";
+    const FOR_BACKEND: bool = true;
+
+    fn configure(environment: &mut Environment) -> Self {
+        Self { signature: Signature::configure(environment) }
+    }
+
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        self.signature.verify_recent(call, call.body(Call::MAX_BODY_BYTES)?, MAX_AGE)?;
+        call.knows(&[])?;
+        let user = account(&call.fields()?, call.account_case())?;
+        let erased = call.store().sessions_of(&user).erase(MAX_ROWS, WITHIN).await?;
+        Ok(Reply::json(&Outcome::from(erased)))
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    erased: usize,
+    remaining: bool,
+}
+
+impl From<Erased> for Outcome {
+    fn from(Erased { rows, remaining }: Erased) -> Self {
+        Self { erased: rows, remaining }
+    }
+}
+
+fn account(fields: &Fields, case: AccountCase) -> Result<Account, InvalidField> {
+    fields.only(&["account"])?;
+    fields.read("account", |text| case.account(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_body_names_one_account_and_nothing_else() {
+        let parsed = |body: &Value| {
+            let fields = Fields::parse(body.to_string().as_bytes()).unwrap();
+            account(&fields, AccountCase::Lower)
+                .map(|account| account.to_string())
+                .map_err(|refusal| refusal.to_string())
+        };
+        assert_eq!(parsed(&json!({"account": "Alice"})), Ok("alice".into()));
+        for (body, refusal) in [
+            (json!({}), "account is required"),
+            (json!({"account": ""}), "account must not be empty"),
+            (json!({"account": 7}), "account must be a string"),
+            (json!({"account": "a/b"}), "account must not contain '/'"),
+            (json!({"account": "a", "all": true}), "body must hold no other fields than account"),
+        ] {
+            assert_eq!(parsed(&body), Err(refusal.to_owned()), "{body}");
+        }
+    }
+}

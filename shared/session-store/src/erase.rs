@@ -1,0 +1,98 @@
+//! Erasing a user: every row of his partition, whatever it holds.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{DeleteRequest, ReturnConsumedCapacity, WriteRequest};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    Sessions, StoreError,
+    item::{Item, s},
+    table::{SESSION_ID, USER_ID},
+};
+
+/// How many rows one query gives at most.
+const PAGE: i32 = 500;
+/// How many rows one request deletes: what `BatchWriteItem` takes.
+const BATCH: usize = 25;
+/// How many such requests are under way at once. A partition takes some thousand units a second, and a row costs three or four.
+const AT_ONCE: usize = 4;
+
+/// What came of erasing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Erased {
+    /// How many rows were deleted.
+    pub rows: usize,
+    /// Whether there may be more.
+    pub remaining: bool,
+}
+
+impl Sessions<'_> {
+    /// Deletes the user's rows until none is left, so many are deleted, or so long has passed. Read strongly, so a repeat does not meet
+    /// what is deleted already.
+    pub async fn erase(&self, max_rows: usize, within: Duration) -> Result<Erased, StoreError> {
+        let until = Instant::now() + within;
+        let (mut rows, mut start) = (0, None);
+        loop {
+            let (keys, next) = self.keys_after(start).await?;
+            let left = self.delete_all(&keys, until).await?;
+            rows += keys.len() - left;
+            if left == 0 && next.is_none() {
+                return Ok(Erased { rows, remaining: false });
+            }
+            if rows >= max_rows || Instant::now() >= until {
+                return Ok(Erased { rows, remaining: true });
+            }
+            start = next;
+        }
+    }
+
+    /// The keys of some rows, and where to go on.
+    async fn keys_after(&self, start: Option<Item>) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+        let request = self
+            .store
+            .client
+            .query()
+            .table_name(&*self.store.sessions_table)
+            .key_condition_expression("userId = :user")
+            .expression_attribute_values(":user", s(self.user.as_str()))
+            .projection_expression(format!("{USER_ID}, {SESSION_ID}"))
+            .consistent_read(true)
+            .limit(PAGE)
+            .set_exclusive_start_key(start)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = request.send().await?;
+        self.store.meter.add_read(output.consumed_capacity());
+        Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
+    }
+
+    /// Deletes these rows, and tells how many it did not come to.
+    async fn delete_all(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {
+        let batches: Vec<_> = keys.chunks(BATCH).map(|keys| self.delete_batch(keys, until)).collect();
+        stream::iter(batches).buffer_unordered(AT_ONCE).try_fold(0, async |sum, left| Ok(sum + left)).await
+    }
+
+    async fn delete_batch(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {
+        let delete = |key: &Item| {
+            let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
+            let delete = delete.map_err(|_| StoreError::Failed("request not made".into()))?;
+            Ok(WriteRequest::builder().delete_request(delete).build())
+        };
+        let mut writes = keys.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
+        let mut pause = Duration::from_millis(50);
+        // What DynamoDB leaves unprocessed, for load, is sent again while there is time.
+        while !writes.is_empty() && Instant::now() < until {
+            let table = self.store.sessions_table.to_string();
+            let request = self.store.client.batch_write_item().request_items(&table, writes);
+            let output = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
+            output.consumed_capacity().iter().for_each(|consumed| self.store.meter.add_write(Some(consumed)));
+            writes = output.unprocessed_items.and_then(|mut left| left.remove(&table)).unwrap_or_default();
+            if !writes.is_empty() {
+                sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        Ok(writes.len())
+    }
+}

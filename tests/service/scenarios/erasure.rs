@@ -1,0 +1,193 @@
+//! Erasing a user: everything in his partition, in as many calls as it takes, and nothing of anybody else's.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use session_local::{
+    clock,
+    feed::{LOCAL_APP_SECRET, sign},
+};
+use uuid::Uuid;
+
+use super::capacity::units;
+use crate::{
+    copies::{T0, group_message, listing, message, on_time},
+    fault_proxy::{Fault, FaultProxy},
+    scenarios,
+    test::{Test, User, team},
+};
+
+scenarios![
+    everything_of_a_user_goes_and_nothing_else,
+    what_is_no_call_of_the_backend_erases_nobody,
+    a_bad_body_erases_nobody
+];
+scenarios![ON_ONE_MACHINE: erasing_costs_what_its_rows_cost, what_is_left_unprocessed_is_sent_again];
+scenarios![EMBEDDED_ONLY: five_thousand_rows_go_in_several_calls, an_interrupted_erasure_is_repeated];
+
+async fn erase(t: &Test, user: &User) -> (u64, bool) {
+    let outcome = t.try_erase(&json!({"account": user.account})).await.ok();
+    (outcome["erased"].as_u64().unwrap(), outcome["remaining"].as_bool().unwrap())
+}
+
+async fn everything_of_a_user_goes_and_nothing_else(t: Test) {
+    let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
+    let beside = t.known_user(&format!("{}x", bob.account));
+    t.deliver([
+        &message(&alice, &bob, 1),
+        &message(&bob, &bob, 2),
+        &message(&alice, &beside, 3),
+        &listing(group_message(&alice, &group, 4), &[&alice, &bob]),
+    ])
+    .await;
+    bob.patch("p2p|nobody", &json!({"ext": "a note"})).await.ok();
+    bob.delete(&alice).await;
+    let unreadable =
+        json!({"eventType": "1", "fromAccount": bob.account, "msgidServer": Uuid::new_v4().to_string()});
+    assert!(t.post(&unreadable).await.ok()["kept"].is_string());
+    t.patch_members(&group, 5, &[], &[&bob]).await;
+
+    // The deleted session, the one with himself, the note, and the group that he was removed from.
+    assert_eq!(erase(&t, &bob).await, (4, false));
+    assert_eq!(bob.list("").await["sessionList"], json!([]));
+    for id in [alice.session_id(), bob.session_id(), "p2p|nobody".to_owned(), group.clone()] {
+        assert_eq!(t.item(&bob, &id).await, None, "{id}");
+    }
+    assert_eq!(erase(&t, &bob).await, (0, false), "a repeat erases nothing");
+    assert_eq!(alice.last_msg(&bob).await["body"], "text 1", "what was said to others is theirs");
+    assert_eq!(beside.last_msg(&alice).await["body"], "text 3");
+    assert_eq!(alice.last_msg_of(&group).await["body"], "text 4");
+    assert!(t.kept(unreadable.to_string().as_bytes()).await.is_some(), "kept copies go by themselves");
+    // The account may be used again.
+    t.deliver([&message(&alice, &bob, 9)]).await;
+    assert_eq!(bob.last_msg(&alice).await["body"], "text 9");
+}
+
+async fn what_is_no_call_of_the_backend_erases_nobody(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    let body = json!({"account": bob.account}).to_string();
+    let signed = |secret: &str, cur_time: u64| {
+        let cur_time = cur_time.to_string();
+        let (md5, check_sum) = sign(secret, &body, &cur_time);
+        let request = t.request(Method::POST, "/v1/users/erase").header("Content-Type", "application/json");
+        request
+            .header("CurTime", cur_time)
+            .header("MD5", md5)
+            .header("CheckSum", check_sum)
+            .body(body.clone())
+    };
+    let minutes = |minutes: u64| minutes * 60_000;
+    for (request, refusal) in [
+        (signed("another", clock::now_ms()), "CheckSum does not fit"),
+        (signed(LOCAL_APP_SECRET, clock::now_ms() - minutes(16)), "CurTime must be of the last 15 minutes"),
+        (signed(LOCAL_APP_SECRET, clock::now_ms() + minutes(16)), "CurTime must be of the last 15 minutes"),
+        (
+            bob.request(Method::POST, "/v1/users/erase").json(&json!({"account": bob.account})),
+            "MD5 is missing",
+        ),
+    ] {
+        t.send(request).await.is_problem(403, refusal);
+    }
+    assert!(bob.has(&alice).await);
+    t.send(signed(LOCAL_APP_SECRET, clock::now_ms() - minutes(14))).await.ok();
+    assert!(!bob.has(&alice).await);
+}
+
+async fn a_bad_body_erases_nobody(t: Test) {
+    t.try_erase(&json!({})).await.is_problem(400, "account is required");
+    t.try_erase(&json!({"account": "a/b"})).await.is_problem(400, "account must not contain '/'");
+    t.try_erase(&json!({"account": "a", "confirm": true}))
+        .await
+        .is_problem(400, "body must hold no other fields");
+}
+
+/// A row costs a unit, and one for each index that it is in.
+async fn erasing_costs_what_its_rows_cost(t: Test) {
+    let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
+    t.deliver([&on_time(message(&alice, &bob, 1))]).await;
+    let of_one = t.try_erase(&json!({"account": bob.account})).await;
+    assert_eq!(of_one.body["erased"], 1);
+    // The row, and its place in byUpdateTime.
+    assert_eq!(units(&t, &of_one).await, (1.0, 2.0));
+    t.deliver([&message(&alice, &bob, 5)]).await;
+    let of_late = t.try_erase(&json!({"account": bob.account})).await;
+    // … and in byChangeTime.
+    assert_eq!(units(&t, &of_late).await, (1.0, 3.0));
+    t.deliver([&listing(group_message(&alice, &group, 4), &[&alice, &bob])]).await;
+    let of_member = t.try_erase(&json!({"account": bob.account})).await;
+    // A member's row, with no message of its own, in byChangeTime and byMembership.
+    assert_eq!(units(&t, &of_member).await, (1.0, 3.0));
+    let of_nobody = t.try_erase(&json!({"account": bob.account})).await;
+    assert_eq!(units(&t, &of_nobody).await.1, 0.0);
+}
+
+/// So many rows of a user, as the store writes them.
+async fn fill(t: &Test, user: &User, rows: usize) {
+    let row = |number: usize| {
+        json!({"PutRequest": {"Item": {
+            "userId": {"S": user.account}, "sessionId": {"S": format!("p2p|friend-{number}")},
+            "updateTime": {"N": (T0 + number as u64).to_string()}, "msgTime": {"N": (T0 + number as u64).to_string()},
+            "msgId": {"S": format!("m{number}")}, "lastMsg": {"S": "{}"}, "lastMsgType": {"N": "0"},
+        }}})
+    };
+    for start in (0..rows).step_by(25) {
+        let writes: Vec<Value> = (start..rows.min(start + 25)).map(row).collect();
+        let input = json!({"RequestItems": {t.app.table("SessionsTable"): writes}});
+        t.app.dynamodb().call("BatchWriteItem", &input).await.unwrap();
+    }
+}
+
+async fn what_is_left_unprocessed_is_sent_again(t: Test) {
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    let bob = behind.user("bob");
+    fill(&t, &bob, 60).await;
+    proxy.set(Fault::HalfUnprocessed);
+    let mut erased = 0;
+    loop {
+        let (rows, remaining) = erase(&behind, &bob).await;
+        erased += rows;
+        if !remaining {
+            break;
+        }
+    }
+    assert_eq!(erased, 60, "each row is counted once");
+    assert_eq!(erase(&t, &bob).await, (0, false));
+}
+
+async fn five_thousand_rows_go_in_several_calls(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let beside = t.known_user(&format!("{}x", bob.account));
+    t.deliver([&message(&alice, &beside, 1)]).await;
+    fill(&t, &bob, 5_000).await;
+    let (mut calls, mut erased) = (0, 0);
+    loop {
+        let (rows, remaining) = erase(&t, &bob).await;
+        (calls, erased) = (calls + 1, erased + rows);
+        assert!(rows <= 1_500, "{rows} in one call");
+        if !remaining {
+            break;
+        }
+    }
+    assert_eq!(erased, 5_000);
+    assert!((4..=40).contains(&calls), "{calls} calls");
+    assert_eq!(bob.list("").await["sessionList"], json!([]));
+    assert!(beside.has(&alice).await);
+}
+
+/// A call that is cut off has erased some; the next ones erase the rest.
+async fn an_interrupted_erasure_is_repeated(t: Test) {
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    let bob = behind.user("bob");
+    fill(&t, &bob, 600).await;
+    for fault in [Fault::Hang, Fault::LoseAnswer, Fault::Throttle, Fault::InternalError] {
+        // The connection, the query, and two batches pass.
+        proxy.set_after(4, fault);
+        behind.try_erase(&json!({"account": bob.account})).await.is_problem(503, "");
+        proxy.set(Fault::None);
+    }
+    let left = erase(&behind, &bob).await;
+    assert!(left.0 < 600 && !left.1, "{left:?}");
+    assert_eq!(erase(&behind, &bob).await, (0, false));
+}
