@@ -123,7 +123,7 @@ impl App {
         change(&mut options);
         let service = Service::start(options).await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET).by(service.clock().clone());
-        let (place, http) = (Place::Here(service), reqwest::Client::new());
+        let (place, http) = (Place::Here(service), session_local::http::client());
         Ok(Self { engine, executables, place, is_itself: true, logs, http, feed, browser: None })
     }
 

@@ -51,7 +51,7 @@ impl Deployment {
         );
         let mut status = StatusCode::OK;
         for _ in 0..TRIES {
-            let request = reqwest::Client::new()
+            let request = session_local::http::client()
                 .post(self.cloud.endpoint())
                 .header("content-type", "application/x-amz-json-1.1")
                 .header("x-amz-target", target)

@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Hang,
     /// Passed on, and the answer withheld.
     LoseAnswer,
+    /// Half of the writes of a batch passed on, and the rest said to be unprocessed.
+    HalfUnprocessed,
 }
 
 /// The proxy; ends when it is dropped.
@@ -53,7 +55,7 @@ impl FaultProxy {
     pub(crate) async fn before(engine: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-        let http = reqwest::Client::new();
+        let http = session_local::http::client();
         let state = Arc::new(Proxied {
             engine: engine.to_owned(),
             http,
@@ -119,6 +121,7 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
             forward(&state, headers, body).await;
             std::future::pending().await
         }
+        Fault::HalfUnprocessed => half(&state, headers, &body).await,
     }
 }
 
@@ -129,6 +132,30 @@ async fn forward(state: &Proxied, mut headers: HeaderMap, body: Bytes) -> Respon
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     headers.remove(header::TRANSFER_ENCODING);
     (status, headers, answer.bytes().await.expect("the engine's answer arrives")).into_response()
+}
+
+/// Passes half of a batch of writes on, the first half, and any other request whole.
+async fn half(state: &Proxied, mut headers: HeaderMap, body: &Bytes) -> Response {
+    let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut left = serde_json::Map::new();
+    if headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b".BatchWriteItem")) {
+        for (table, writes) in input["RequestItems"].as_object_mut().into_iter().flatten() {
+            let writes = writes.as_array_mut().expect("writes");
+            let rest = writes.split_off(writes.len().div_ceil(2));
+            if !rest.is_empty() {
+                left.insert(table.clone(), rest.into());
+            }
+        }
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    let whole = forward(state, headers, input.to_string().into()).await;
+    let (parts, body) = whole.into_parts();
+    let answer = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's answer");
+    let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    if !left.is_empty() {
+        answer["UnprocessedItems"] = left.into();
+    }
+    (parts.status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }
 
 fn refusal(status: StatusCode, code: &str) -> Response {

@@ -143,6 +143,13 @@ impl Test {
         Answer::of(&sent, response, &self.app).await
     }
 
+    /// Calls eraseUser, signed.
+    pub(crate) async fn try_erase(&self, body: &Value) -> Answer {
+        let sent = signed(Method::POST, "/v1/users/erase".to_owned(), body.to_string().into_bytes());
+        let response = self.app.feed.erase(body).await.expect("the service answers");
+        Answer::of(&sent, response, &self.app).await
+    }
+
     /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).
     pub(crate) async fn patch_members(&self, group: &str, at: u64, add: &[&User], remove: &[&User]) {
         let body =

@@ -20,7 +20,7 @@ use crate::{
     Options, Service,
     clock::{self, Clock},
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
-    listen,
+    http, listen,
     template::Template,
 };
 
@@ -225,7 +225,7 @@ impl Meter {
         })
         .await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
-        Ok(Self { service, http: Client::new(), feed, lines, behind_urls: behind_urls()? })
+        Ok(Self { service, http: http::client(), feed, lines, behind_urls: behind_urls()? })
     }
 
     /// A hundred sessions for Bob, a hundred and thirty groups for Alice.

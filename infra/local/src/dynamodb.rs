@@ -8,7 +8,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet, time};
 
-use crate::{clock::Clock, template::Table};
+use crate::{clock::Clock, http, template::Table};
 
 /// How often expired items are deleted. DynamoDB itself takes up to a few days.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -24,7 +24,7 @@ impl DynamoDb {
     /// An engine that runs at this address.
     #[must_use]
     pub fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.trim_end_matches('/').into(), http: Client::new() }
+        Self { endpoint: endpoint.trim_end_matches('/').into(), http: http::client() }
     }
 
     /// Starts the embedded engine, with its data in this folder or in memory; its tasks run in `tasks`.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, http};
 
 /// The key pair of a service on this machine, unless it is told another one. It guards nothing but a loopback port.
 pub const LOCAL_APP_KEY: &str = "local-app-key";
@@ -33,7 +33,7 @@ impl Feed {
     pub fn new(url: &str, app_key: &str, app_secret: &str) -> Self {
         let url = url.trim_end_matches('/').to_owned();
         Self {
-            http: Client::new(),
+            http: http::client(),
             posts_to: feed_url(&url),
             url,
             app_key: app_key.into(),
@@ -82,11 +82,38 @@ impl Feed {
         self.call(Method::POST, &self.posts_to, body).await
     }
 
+    /// Tries the address of message copies as a backend's console does: with an empty body.
+    pub async fn try_address(&self) -> Result<()> {
+        let answer = self.http.post(&self.posts_to).body("").send().await;
+        let status = answer.with_context(|| no_service(&self.posts_to))?.status();
+        // A busy service is there.
+        if status.is_client_error() && status.as_u16() != 429 {
+            bail!("{} answers {status}: it takes no message copies", self.posts_to);
+        }
+        Ok(())
+    }
+
     /// Tells who joined and left a group (`PATCH`), or who its members are (`PUT`), signed in the same way.
     pub async fn update_members(&self, method: Method, group_id: &str, body: &Value) -> Result<Response> {
+        self.update_members_bytes(method, group_id, body.to_string().into_bytes()).await
+    }
+
+    /// The same of a body as it stands.
+    pub async fn update_members_bytes(
+        &self,
+        method: Method,
+        group_id: &str,
+        body: Vec<u8>,
+    ) -> Result<Response> {
         let group_id = utf8_percent_encode(group_id, NON_ALPHANUMERIC);
         let url = format!("{}/v1/groups/{group_id}/members", self.url);
-        self.call(method, &url, body.to_string().into_bytes()).await
+        self.call(method, &url, body).await
+    }
+
+    /// Erases some of what a user has, signed in the same way.
+    pub async fn erase(&self, body: &Value) -> Result<Response> {
+        let url = format!("{}/v1/users/erase", self.url);
+        self.call(Method::POST, &url, body.to_string().into_bytes()).await
     }
 
     async fn call(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response> {

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
 
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use session_local::{
     clock,
     dynamodb::DynamoDb,
     executables::workspace,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, text_message},
+    http,
 };
 use tokio::{
     process::Child,
@@ -47,7 +48,7 @@ impl<'a> Watch<'a> {
         let process = watch.spawn().unwrap();
         let watch = Self { tools, port, _process: process };
         let give_up = Instant::now() + Duration::from_secs(30);
-        while Client::new().get(watch.url()).send().await.is_err() {
+        while http::client().get(watch.url()).send().await.is_err() {
             assert!(Instant::now() < give_up, "cargo lambda watch serves");
             sleep(Duration::from_millis(50)).await;
         }
@@ -100,6 +101,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     let deleted = json!({"deleted": ["p2p|alice"], "newer": [], "failed": []});
     assert_eq!(watch.invoke("delete-my-session").await, (200, deleted));
     assert_eq!(watch.invoke("query-my-session").await.0, 404);
+    assert_eq!(watch.invoke("erase-user").await.0, 403, "an old call erases nobody");
 
     // Over HTTP: the backend's routes work, the apps' answer 401, since no authorizer fills in who calls.
     let feed = Feed::new(&watch.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
@@ -107,7 +109,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     feed.add_members("team|7", &["carol".to_owned()], clock::now_ms()).await.unwrap();
     for route in template().routes.iter().filter(|route| route.authorized) {
         let path = route.path.replace("{sessionId}", "p2p%7Calice");
-        let request = Client::new().request(route.method.parse::<Method>().unwrap(), watch.url() + &path);
+        let request = http::client().request(route.method.parse::<Method>().unwrap(), watch.url() + &path);
         let answer = request.header("Content-Type", "application/json").body("{}").send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{}", route.key());
     }

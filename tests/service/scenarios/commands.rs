@@ -22,7 +22,7 @@ scenarios![
     a_folder_of_another_version_is_refused,
 ];
 
-fn local(t: &Test, arguments: &[&str]) -> Command {
+pub(super) fn local(t: &Test, arguments: &[&str]) -> Command {
     let mut command = Command::new(t.app.executable("local"));
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command
@@ -89,11 +89,8 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     printed(&t, &["seed", "--users", "2", "--sessions", "30", "--url", url]).await;
     assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 35);
 
-    let refused = local(
-        &t,
-        &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url, "--app-secret", "wrong"],
-    );
-    let refused = { refused }.output().await.unwrap();
+    let mut refused = local(&t, &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url]);
+    let refused = refused.env("MESSAGE_COPY_APP_SECRET", "wrong").output().await.unwrap();
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("CheckSum"));
 
@@ -107,10 +104,16 @@ async fn every_command_explains_itself(t: Test) {
     for (arguments, mentioned) in [
         (&["--help"][..], "--dynamodb-endpoint"),
         (&["token", "--help"], "<USER>"),
-        (&["send", "--help"], "--app-secret"),
+        (&["send", "--help"], "MESSAGE_COPY_APP_SECRET"),
         (&["seed", "--help"], "--sessions"),
+        (&["trigger", "--help"], "--set"),
+        (&["replay", "--help"], "--from"),
+        (&["erase", "--help"], "--yes"),
+        (&["cost", "--help"], "--billed-ms"),
     ] {
-        assert!(printed(&t, arguments).await.contains(mentioned), "{arguments:?}");
+        let help = printed(&t, arguments).await;
+        assert!(help.contains(mentioned), "{arguments:?}");
+        assert!(help.contains("\nExample") && help.contains("\n  c"), "{arguments:?} has an example");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fantoccini::key::Key;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -168,12 +169,12 @@ async fn a_request_is_found_and_repeated_and_copied(t: Test) {
 
     // What is copied runs in a shell, and holds no token.
     let calls: Vec<Value> =
-        reqwest::get(format!("{}/console/calls", own.app.url())).await.unwrap().json().await.unwrap();
+        own.request(Method::GET, "/console/calls").send().await.unwrap().json().await.unwrap();
     let local = t.app.executable("local").display();
     for (operation, printed) in [("deleteMySession", r#""deleted":["p2p|alice"]"#), ("recordMessage", "{}")] {
         let call = calls.iter().find(|call| call["operation"] == operation).unwrap();
-        let url = format!("{}/console/calls/{}", own.app.url(), call["number"]);
-        let call: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let path = format!("/console/calls/{}", call["number"]);
+        let call: Value = own.request(Method::GET, &path).send().await.unwrap().json().await.unwrap();
         let curl = call["curl"].as_str().unwrap();
         let script = format!("cargo() {{ shift; {local} \"$@\"; }}\n{curl}");
         let output = tokio::process::Command::new("bash").args(["-c", &script]).output().await.unwrap();

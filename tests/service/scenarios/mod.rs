@@ -14,6 +14,7 @@ mod deletes;
 mod deployed;
 mod drift;
 mod edits;
+mod erasure;
 mod exts;
 mod faults;
 mod feed;
@@ -35,6 +36,7 @@ mod paging;
 mod policies;
 mod readme;
 mod recalls;
+mod replay;
 mod samples;
 mod time_travel;
 mod traces;
@@ -59,6 +61,7 @@ fn everywhere() -> Vec<Scenario> {
         group_model::SCENARIOS,
         group_paging::SCENARIOS,
         memberships::SCENARIOS,
+        erasure::SCENARIOS,
         lists::SCENARIOS,
         paging::SCENARIOS,
         merge_rule::SCENARIOS,
@@ -84,6 +87,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         groups::ON_ONE_MACHINE,
         group_capacity::ON_ONE_MACHINE,
         group_faults::ON_ONE_MACHINE,
+        erasure::ON_ONE_MACHINE,
         group_paging::ON_ONE_MACHINE,
         capacity::ON_ONE_MACHINE,
         identity::ON_ONE_MACHINE,
@@ -104,12 +108,14 @@ pub(crate) fn once() -> Vec<Scenario> {
         commands::SCENARIOS,
         readme::SCENARIOS,
         policies::SCENARIOS,
+        replay::SCENARIOS,
         time_travel::SCENARIOS,
         traces::SCENARIOS,
         capacity::EMBEDDED_ONLY,
         changes_capacity::EMBEDDED_ONLY,
         changes::ONCE,
         group_capacity::EMBEDDED_ONLY,
+        erasure::EMBEDDED_ONLY,
     ]
     .concat()
 }

@@ -95,4 +95,5 @@ async fn everything(t: &Test) {
         bob.try_delete(&id).await.ok();
         bob.batch_delete(&json!({"sessionIds": [id]})).await.ok();
     }
+    t.try_erase(&json!({"account": bob.account})).await.ok();
 }

@@ -1,6 +1,9 @@
 //! The command line.
 
+mod backend;
 mod cost;
+mod erase;
+mod replay;
 mod seed;
 mod send;
 mod serve;
@@ -8,20 +11,22 @@ mod stop;
 mod trace;
 mod trigger;
 
-use std::time::Duration;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use serde_json::Value;
-use session_local::{
-    clock::{self, Clock},
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, no_service},
-};
+use session_local::{clock, feed::no_service, http};
+
+use backend::{Backend, Target};
 
 /// The session service on this machine: the template's routes on a loopback port, the functions' own executables run
 /// through the Lambda Runtime API, a DynamoDB engine behind them.
 #[derive(Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
+#[command(
+    after_help = "Examples:\n  cargo local\n  cargo local --data ./data --trace\n  cargo local --clock +31d"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -32,6 +37,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Print a token for a user of a running service
+    #[command(
+        after_help = "Example:\n  curl -s http://127.0.0.1:8080/v1/sessions -H \"Authorization: Bearer $(cargo local token bob)\""
+    )]
     Token {
         /// The user's account
         #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
@@ -40,6 +48,9 @@ enum Command {
         target: Target,
     },
     /// Post a signed message copy to a running service: a text to an account, a team or a super team
+    #[command(
+        after_help = "Examples:\n  cargo local send --from alice --to bob --text 'hello bob'\n  cargo local send --from alice --team 7 --members alice,bob --text 'hello team'"
+    )]
     Send {
         #[command(flatten)]
         message: send::Message,
@@ -47,15 +58,40 @@ enum Command {
         backend: Backend,
     },
     /// Post a sample of any kind of copy to a running service: a recall, a kick, an edit, what the feed sends oddly
+    #[command(
+        after_help = "Examples:\n  cargo local trigger --list\n  cargo local trigger kick --set carol=dave\n  cargo local trigger text --set msgType=TIPS --print"
+    )]
     Trigger {
         #[command(flatten)]
         choice: trigger::Choice,
         #[command(flatten)]
         backend: Backend,
     },
+    /// Post what a file holds to a service, here or deployed: a first import, what a feed lost, kept copies
+    #[command(
+        after_help = "Examples:\n  cargo local replay copies.jsonl\n  cargo local replay copies.jsonl --url \"$ApiUrl\" --feed-url \"$FeedUrl\" --app-key \"$APP_KEY\" --rate 500\n\nExit status: 0 when all was taken, 1 when it could not go on, 2 when some lines were not taken, 130 after Ctrl-C."
+    )]
+    Replay {
+        #[command(flatten)]
+        plan: replay::Plan,
+        #[command(flatten)]
+        backend: Backend,
+    },
+    /// Erase a user: delete everything in his partition, by as many calls as it takes
+    #[command(
+        after_help = "Examples:\n  cargo local erase bob\n  cargo local erase bob --url \"$ApiUrl\" --app-key \"$APP_KEY\""
+    )]
+    Erase {
+        #[command(flatten)]
+        account: erase::Account,
+        #[command(flatten)]
+        backend: Backend,
+    },
     /// Print what a million calls of each operation cost: units counted here, times a price table
+    #[command(after_help = "Example:\n  cargo local cost --prices my-prices.json --billed-ms 5")]
     Cost(cost::Cost),
     /// Fill a running service with realistic sessions
+    #[command(after_help = "Example:\n  cargo local seed --users 100 --sessions 50 --teams 5")]
     Seed {
         #[command(flatten)]
         plan: seed::Plan,
@@ -64,69 +100,30 @@ enum Command {
     },
 }
 
-/// A running service.
-#[derive(Args)]
-struct Target {
-    /// Where the service runs
-    #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = http_url)]
-    url: String,
-}
-
-/// A running service and its key pair.
-#[derive(Args)]
-struct Backend {
-    #[command(flatten)]
-    target: Target,
-    /// The AppKey of the messaging backend
-    #[arg(long, env = "MESSAGE_COPY_APP_KEY", default_value = LOCAL_APP_KEY)]
-    app_key: String,
-    /// The AppSecret that signs the message copy
-    #[arg(long, env = "MESSAGE_COPY_APP_SECRET", default_value = LOCAL_APP_SECRET, hide_env_values = true)]
-    app_secret: String,
-}
-
-impl Backend {
-    /// The feed to that service, by its clock.
-    async fn feed(&self) -> Result<Feed> {
-        let clock = clock_of(&self.target.url).await?;
-        Ok(Feed::new(&self.target.url, &self.app_key, &self.app_secret).by(clock))
-    }
-}
-
-/// The clock of a service, which may be ahead of this machine's where it was started by `cargo local`.
-async fn clock_of(url: &str) -> Result<Clock> {
-    let answer = reqwest::get(format!("{}/local-clock", url.trim_end_matches('/'))).await;
-    let answer = answer.with_context(|| no_service(url))?;
-    let clock: Value = answer.json().await.unwrap_or_default();
-    Ok(Clock::ahead(Duration::from_millis(clock["aheadMs"].as_u64().unwrap_or_default())))
-}
-
-fn http_url(text: &str) -> Result<String, String> {
-    if text.starts_with("http://") { Ok(text.to_owned()) } else { Err("must start with http://".to_owned()) }
-}
-
 /// Does what the command line says.
-pub(crate) async fn run() -> Result<()> {
+pub(crate) async fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     match cli.command {
-        None => cli.serve.run().await,
-        Some(Command::Token { user, target }) => {
-            println!("{}", token(&user, &target.url).await?);
-            Ok(())
-        }
-        Some(Command::Send { message, backend }) => send::run(&message, &backend.feed().await?).await,
+        None => cli.serve.run().await?,
+        Some(Command::Token { user, target }) => println!("{}", token(&user, &target.url).await?),
+        Some(Command::Send { message, backend }) => send::run(&message, &backend.feed().await?).await?,
         Some(Command::Trigger { choice, backend }) if choice.posts() => {
-            choice.run(&backend.feed().await?).await
+            choice.run(&backend.feed().await?).await?;
         }
-        Some(Command::Trigger { choice, .. }) => choice.print(clock::now_ms()),
-        Some(Command::Cost(cost)) => cost.run().await,
-        Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed().await?).await,
+        Some(Command::Trigger { choice, .. }) => choice.print(clock::now_ms())?,
+        Some(Command::Replay { plan, backend }) => return plan.run(backend.feed().await?).await,
+        Some(Command::Erase { account, backend }) => {
+            account.erase(&backend.feed().await?, backend.is_here()).await?;
+        }
+        Some(Command::Cost(cost)) => cost.run().await?,
+        Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed().await?).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn token(user: &str, url: &str) -> Result<String> {
     let endpoint = format!("{}/local-issuer/token", url.trim_end_matches('/'));
-    let request = reqwest::Client::new().post(&endpoint).query(&[("user", user)]);
+    let request = http::client().post(&endpoint).query(&[("user", user)]);
     let response = request.send().await.with_context(|| no_service(url))?;
     if !response.status().is_success() {
         bail!("{endpoint} answers {}: is it a service started by cargo local?", response.status());

@@ -6,6 +6,7 @@
 mod call;
 mod proxy;
 mod request;
+mod text;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -110,6 +111,12 @@ impl Tracer {
             shown["dollarsOfAMillion"] = dollars.into();
         }
         shown
+    }
+
+    /// The same in a few lines of text.
+    #[must_use]
+    pub fn text(&self, call: &Call) -> String {
+        text::text(&self.shown(call))
     }
 
     /// An address of DynamoDB for one process.

@@ -13,6 +13,7 @@ use reqwest::Client;
 use serde_json::Value;
 
 use super::{DbRequest, Tracer};
+use crate::http;
 
 struct Proxy {
     engine: String,
@@ -21,7 +22,7 @@ struct Proxy {
 }
 
 pub(super) fn router(engine: String, tracer: Arc<Tracer>) -> Router {
-    let proxy = Proxy { engine, http: Client::new(), tracer };
+    let proxy = Proxy { engine, http: http::client(), tracer };
     Router::new().fallback(forward).layer(DefaultBodyLimit::disable()).with_state(Arc::new(proxy))
 }
 

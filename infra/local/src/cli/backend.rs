@@ -1,0 +1,88 @@
+//! Which service a command calls, and what it signs with.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use reqwest::Url;
+use serde_json::Value;
+use session_local::{
+    clock::Clock,
+    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, no_service},
+    http,
+};
+
+/// A running service.
+#[derive(Args)]
+pub(super) struct Target {
+    /// Where the service runs
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = address)]
+    pub(super) url: String,
+}
+
+/// A running service and its key pair.
+#[derive(Args)]
+pub(super) struct Backend {
+    #[command(flatten)]
+    target: Target,
+    /// Where it takes message copies, where that is an address of its own: the output FeedUrl of a deployed service
+    #[arg(long, value_name = "URL", value_parser = address)]
+    feed_url: Option<String>,
+    /// The AppKey of the messaging backend. The AppSecret is read from MESSAGE_COPY_APP_SECRET, and asked for where that is not set and
+    /// the service is not on this machine
+    #[arg(long, env = "MESSAGE_COPY_APP_KEY", default_value = LOCAL_APP_KEY)]
+    app_key: String,
+}
+
+impl Backend {
+    /// The feed to that service, by its clock.
+    pub(super) async fn feed(&self) -> Result<Feed> {
+        let url = &self.target.url;
+        let clock = if self.is_here() { clock_of(url).await? } else { Clock::default() };
+        let feed = Feed::new(url, &self.app_key, &self.secret()?).by(clock);
+        Ok(match &self.feed_url {
+            Some(feed_url) => feed.posting_to(feed_url),
+            None => feed,
+        })
+    }
+
+    /// Whether the service is on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        let url = Url::parse(&self.target.url).ok();
+        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+        ["127.0.0.1", "localhost", "[::1]"].contains(&host)
+    }
+
+    /// The secret. It is no argument: those are seen by everybody on the machine, and kept by shells.
+    #[expect(clippy::disallowed_methods, reason = "this is start-up")]
+    fn secret(&self) -> Result<String> {
+        match std::env::var("MESSAGE_COPY_APP_SECRET") {
+            Ok(secret) if !secret.is_empty() => Ok(secret),
+            _ if self.is_here() => Ok(LOCAL_APP_SECRET.to_owned()),
+            _ => {
+                let secret = rpassword::prompt_password("AppSecret: ");
+                let secret =
+                    secret.context("set MESSAGE_COPY_APP_SECRET: there is no terminal to ask for it")?;
+                if secret.is_empty() {
+                    bail!("the AppSecret is empty");
+                }
+                Ok(secret)
+            }
+        }
+    }
+}
+
+/// The clock of a service on this machine, which may be ahead.
+async fn clock_of(url: &str) -> Result<Clock> {
+    let answer = http::client().get(format!("{}/local-clock", url.trim_end_matches('/'))).send().await;
+    let answer = answer.with_context(|| no_service(url))?;
+    let clock: Value = answer.json().await.unwrap_or_default();
+    Ok(Clock::ahead(Duration::from_millis(clock["aheadMs"].as_u64().unwrap_or_default())))
+}
+
+fn address(text: &str) -> Result<String, String> {
+    match Url::parse(text) {
+        Ok(url) if ["http", "https"].contains(&url.scheme()) && url.has_host() => Ok(text.to_owned()),
+        _ => Err("must be an address that begins with http:// or https://".to_owned()),
+    }
+}

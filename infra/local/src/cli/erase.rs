@@ -1,0 +1,76 @@
+//! `cargo local erase`: everything of a user, by as many calls as it takes.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::ProgressBar;
+use serde_json::{Value, json};
+use session_local::feed::Feed;
+use tokio::time::sleep;
+
+/// How often a call that is answered 429 or 5xx is repeated before the command gives up.
+const MAX_TRIES: u32 = 8;
+
+#[derive(Args)]
+pub(crate) struct Account {
+    /// Whose sessions, texts and memberships are deleted. Remove the account from its groups first, and stop sending for it
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    account: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Account {
+    pub(crate) async fn erase(&self, feed: &Feed, is_here: bool) -> Result<()> {
+        if !(self.yes || is_here) {
+            self.ask()?;
+        }
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let (mut erased, mut remaining) = (0, true);
+        while remaining {
+            let outcome = self.once(feed).await.with_context(|| {
+                format!("{erased} sessions are erased so far; the same command goes on where this one ended")
+            })?;
+            erased += outcome["erased"].as_u64().unwrap_or_default();
+            remaining = outcome["remaining"] == true;
+            bar.set_message(format!("{erased} sessions"));
+        }
+        bar.finish_and_clear();
+        println!("{erased} sessions of {} are erased", self.account);
+        Ok(())
+    }
+
+    async fn once(&self, feed: &Feed) -> Result<Value> {
+        let mut pause = Duration::from_millis(500);
+        let mut refusal = String::new();
+        for _ in 0..MAX_TRIES {
+            let answer = feed.erase(&json!({"account": self.account})).await?;
+            let status = answer.status();
+            let text = answer.text().await?;
+            if status.is_success() {
+                return Ok(serde_json::from_str(&text)?);
+            }
+            refusal = format!("{status}: {text}");
+            if !status.is_server_error() && status.as_u16() != 429 {
+                break;
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        bail!("the service did not erase: {refusal}")
+    }
+
+    fn ask(&self) -> Result<()> {
+        eprint!("This deletes everything of {}. Type the account again: ", self.account);
+        io::stderr().flush()?;
+        let mut typed = String::new();
+        io::stdin().read_line(&mut typed)?;
+        if typed.trim() == self.account { Ok(()) } else { bail!("nothing is erased") }
+    }
+}

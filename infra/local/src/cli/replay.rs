@@ -1,0 +1,177 @@
+//! `cargo local replay`: posts what a file holds, with progress, and tells what became of it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use futures_util::StreamExt;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use session_local::{
+    feed::Feed,
+    replay::{Line, Outcome, Replay, Report, lines},
+};
+use tokio::io::{AsyncBufRead, BufReader};
+
+use super::stop;
+
+/// The exit status when some lines were not taken.
+const NOT_ALL: u8 = 2;
+/// The exit status after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+#[derive(Args)]
+pub(crate) struct Plan {
+    /// Message copies and changes of members ({"groupId", "time", "add", "remove"} or {"groupId", "time", "members"}), one JSON object a
+    /// line; or what aws dynamodb scan prints of the table of kept copies. - is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How many lines are under way at once
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    at_once: u16,
+    /// How many lines are begun a second at most; without it, as many as the service takes
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: Option<u32>,
+    /// Begin with this line, as told when a replay was stopped
+    #[arg(long, value_name = "LINE", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    from: u64,
+    /// Write lines that were refused or kept, with the reasons, to this file, which can itself be replayed; without it, FILE.refused
+    #[arg(long, value_name = "FILE")]
+    refused: Option<PathBuf>,
+}
+
+impl Plan {
+    pub(crate) async fn run(&self, feed: Feed) -> Result<ExitCode> {
+        let (input, size) = self.open().await?;
+        feed.try_address().await?;
+        let progress = Progress::new(size)?;
+        let mut refusals = Refusals { path: self.refused_to(), file: None };
+        let replay = Replay { feed, at_once: self.at_once.into(), rate: self.rate, from: self.from };
+        let lines = lines(input).await?.boxed();
+        let report = replay
+            .run(lines, stop::requested, |line, outcome| {
+                progress.tell(line, outcome);
+                refusals.tell(line, outcome)
+            })
+            .await?;
+        progress.finish();
+        Ok(tell(&report, &refusals, progress.since))
+    }
+
+    fn is_standard_input(&self) -> bool {
+        self.file == Path::new("-")
+    }
+
+    async fn open(&self) -> Result<(Box<dyn AsyncBufRead + Unpin + Send>, Option<u64>)> {
+        if self.is_standard_input() {
+            return Ok((Box::new(BufReader::new(tokio::io::stdin())), None));
+        }
+        let cannot = || format!("cannot read {}", self.file.display());
+        let size = fs::metadata(&self.file).with_context(cannot)?.len();
+        let file = tokio::fs::File::open(&self.file).await.with_context(cannot)?;
+        Ok((Box::new(BufReader::with_capacity(1 << 16, file)), Some(size)))
+    }
+
+    fn refused_to(&self) -> PathBuf {
+        match &self.refused {
+            Some(path) => path.clone(),
+            None if self.is_standard_input() => "replay.refused".into(),
+            None => {
+                let mut name = self.file.clone().into_os_string();
+                name.push(".refused");
+                name.into()
+            }
+        }
+    }
+}
+
+/// Tells people how it ended, and scripts by the exit status.
+#[expect(clippy::cast_precision_loss, reason = "lines, for people")]
+fn tell(report: &Report, refusals: &Refusals, since: Instant) -> ExitCode {
+    let Report { taken, ignored, kept, refused, .. } = report;
+    let all = taken + ignored + kept + refused;
+    let seconds = since.elapsed().as_secs_f64();
+    println!(
+        "{all} lines in {seconds:.1} s, {:.0} a second: {taken} taken, {ignored} ignored, {kept} kept, {refused} refused",
+        all as f64 / seconds.max(0.001)
+    );
+    if refusals.file.is_some() {
+        println!("lines that were kept or refused are in {}, with the reasons", refusals.path.display());
+    }
+    if let Some(line) = report.go_on_with {
+        println!("stopped: go on with --from {line}");
+    }
+    match (&report.stopped_by, report.go_on_with) {
+        (Some(reason), _) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+        (None, Some(_)) => INTERRUPTED.into(),
+        (None, None) if kept + refused > 0 => NOT_ALL.into(),
+        (None, None) => ExitCode::SUCCESS,
+    }
+}
+
+/// The bar, with what became of lines so far.
+struct Progress {
+    bar: ProgressBar,
+    since: Instant,
+    counts: std::cell::Cell<(u64, u64)>,
+}
+
+impl Progress {
+    fn new(size: Option<u64>) -> Result<Self> {
+        let (bar, template) = match size {
+            Some(size) => (ProgressBar::new(size), "{bar:30} {bytes} of {total_bytes}, {msg}, {eta} left"),
+            None => (ProgressBar::no_length(), "{spinner} {bytes}, {msg}"),
+        };
+        bar.set_style(ProgressStyle::with_template(template)?);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Ok(Self { bar, since: Instant::now(), counts: std::cell::Cell::default() })
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "lines, for people")]
+    fn tell(&self, line: &Line, outcome: &Outcome) {
+        let (mut done, mut not_taken) = self.counts.get();
+        done += 1;
+        not_taken += u64::from(matches!(outcome, Outcome::Kept(_) | Outcome::Refused(_)));
+        self.counts.set((done, not_taken));
+        self.bar.set_position(self.bar.position().max(line.read_bytes));
+        let rate = done as f64 / self.since.elapsed().as_secs_f64().max(0.001);
+        self.bar.set_message(format!("{done} lines, {rate:.0} a second, {not_taken} not taken"));
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The file of lines that were not taken, made when the first is met. A replay that goes on adds to it.
+struct Refusals {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Refusals {
+    fn tell(&mut self, line: &Line, outcome: &Outcome) -> Result<()> {
+        let (became, reason) = match outcome {
+            Outcome::Taken | Outcome::Ignored => return Ok(()),
+            Outcome::Kept(reason) => ("kept", reason),
+            Outcome::Refused(reason) => ("refused", reason),
+        };
+        let cannot = || format!("cannot write to {}", self.path.display());
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none
+                .insert(OpenOptions::new().create(true).append(true).open(&self.path).with_context(cannot)?),
+        };
+        let told = json!({"line": line.number, "became": became, "reason": reason, "copy": line.text()});
+        writeln!(file, "{told}").with_context(cannot)
+    }
+}

@@ -1,0 +1,132 @@
+//! Posting one line until it is known what became of it.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode, header::RETRY_AFTER};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::{Line, input::What};
+use crate::feed::Feed;
+
+/// How often a line is posted. The pauses between come to about a minute.
+const MAX_TRIES: u32 = 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// What became of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was taken.
+    Taken,
+    /// It says nothing of sessions.
+    Ignored,
+    /// The service keeps it, since it cannot take it, or not wholly; why.
+    Kept(String),
+    /// It was refused; why.
+    Refused(String),
+}
+
+/// Why nothing more can be posted.
+#[derive(Debug)]
+pub struct Stopped(pub(super) String);
+
+/// Posts a line. Where the service is busy or cannot be reached, it is posted again, later and later.
+pub(super) async fn post(feed: &Feed, line: &Line) -> Result<Outcome, Stopped> {
+    let mut pause = FIRST_PAUSE;
+    let mut last = String::new();
+    let mut reached = true;
+    for tried in 0..MAX_TRIES {
+        if tried > 0 {
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        let sent = match &line.what {
+            What::Nothing(_) => return Ok(Outcome::Refused("it is no JSON object".to_owned())),
+            What::Copy(body) => feed.post_bytes(body.clone()).await,
+            What::Members { method, group_id, body } => {
+                feed.update_members_bytes(method.clone(), group_id, body.clone()).await
+            }
+        };
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) => {
+                (last, reached) = (format!("{error:#}"), false);
+                continue;
+            }
+        };
+        let (status, after) = (answer.status(), retry_after(&answer));
+        let Ok(text) = answer.text().await else {
+            (last, reached) = ("the answer broke off".to_owned(), false);
+            continue;
+        };
+        if !is_passing(status) {
+            return outcome(status, &text);
+        }
+        (last, reached) = (told(status, &text), true);
+        pause = pause.max(after);
+    }
+    if reached { Ok(Outcome::Refused(format!("{last}, {MAX_TRIES} times"))) } else { Err(Stopped(last)) }
+}
+
+/// Whether the same call may be answered otherwise later.
+fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+fn retry_after(answer: &Response) -> Duration {
+    let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default()).min(LONGEST_PAUSE)
+}
+
+fn outcome(status: StatusCode, text: &str) -> Result<Outcome, Stopped> {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    if status == StatusCode::FORBIDDEN {
+        // What is wrong with one signature is wrong with all.
+        return Err(Stopped(told(status, text)));
+    }
+    if status != StatusCode::OK {
+        return Ok(Outcome::Refused(told(status, text)));
+    }
+    Ok(if let Some(why) = body["kept"].as_str() {
+        Outcome::Kept(why.to_owned())
+    } else if body["ignored"].is_string() {
+        Outcome::Ignored
+    } else if body["failed"].is_array() {
+        Outcome::Refused(format!("not for all: {}", body["failed"]))
+    } else {
+        Outcome::Taken
+    })
+}
+
+/// The status and what people are told.
+fn told(status: StatusCode, text: &str) -> String {
+    let body: Value = serde_json::from_str(text).unwrap_or_default();
+    let detail = body["detail"].as_str().or_else(|| body["message"].as_str()).unwrap_or(text);
+    format!("{} {detail}", status.as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_tells_what_became_of_a_line() {
+        let of = |status: u16, text: &str| {
+            outcome(StatusCode::from_u16(status).unwrap(), text).map_err(|Stopped(reason)| reason)
+        };
+        assert_eq!(of(200, "{}"), Ok(Outcome::Taken));
+        assert_eq!(of(200, r#"{"ignored":"x"}"#), Ok(Outcome::Ignored));
+        assert_eq!(of(200, r#"{"kept":"to is missing"}"#), Ok(Outcome::Kept("to is missing".into())));
+        let part = r#"{"failed":[{"account":"bob"}]}"#;
+        assert_eq!(of(200, part), Ok(Outcome::Refused(r#"not for all: [{"account":"bob"}]"#.into())));
+        assert_eq!(
+            of(400, r#"{"detail":"time is required"}"#),
+            Ok(Outcome::Refused("400 time is required".into()))
+        );
+        assert_eq!(of(404, r#"{"message":"Not Found"}"#), Ok(Outcome::Refused("404 Not Found".into())));
+        assert_eq!(of(403, r#"{"detail":"CheckSum does not fit"}"#), Err("403 CheckSum does not fit".into()));
+        assert!(is_passing(StatusCode::TOO_MANY_REQUESTS) && is_passing(StatusCode::BAD_GATEWAY));
+        assert!(!is_passing(StatusCode::OK) && !is_passing(StatusCode::FORBIDDEN));
+    }
+}

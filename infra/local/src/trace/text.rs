@@ -1,0 +1,69 @@
+//! A call in a few lines of text, for a terminal.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+/// The call in a few lines.
+pub(super) fn text(call: &Value) -> String {
+    let word = |name: &str| match &call[name] {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut text = format!(
+        "\n#{} {} {} {}, {}, {}, {} ms",
+        word("number"),
+        word("operation"),
+        word("method"),
+        word("path"),
+        word("user"),
+        word("status"),
+        word("durationMs")
+    );
+    if let Some(dollars) = call["dollarsOfAMillion"].as_f64() {
+        let _ = write!(text, ", ${dollars:.2} a million");
+    }
+    for request in call["requests"].as_array().into_iter().flatten() {
+        let part = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        let _ = write!(
+            text,
+            "\n   {} {} {}: {}, {} read and {} write units, ${:.2} a million, {} ms",
+            part("action"),
+            part("table"),
+            part("key"),
+            part("outcome"),
+            request["readUnits"],
+            request["writeUnits"],
+            request["dollarsOfAMillion"].as_f64().unwrap_or_default(),
+            request["durationMs"]
+        );
+    }
+    for (title, name) in [("event", "event"), ("answer", "answer"), ("log", "log")] {
+        if !call[name].is_null() {
+            let _ = write!(text, "\n   {title} {}", word(name));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_told_in_a_few_lines() {
+        let call = json!({
+            "number": 7, "operation": "deleteMySession", "method": "DELETE", "path": "/v1/sessions/p2p%7Cbob", "user": "alice",
+            "status": 200, "durationMs": 2.5, "dollarsOfAMillion": 4.03, "answer": "{}", "log": null,
+            "requests": [{"action": "UpdateItem", "table": "T", "key": "userId=alice", "outcome": "done", "readUnits": 0.0,
+                          "writeUnits": 4.0, "dollarsOfAMillion": 2.5, "durationMs": 1.0}],
+        });
+        let expected = "\n#7 deleteMySession DELETE /v1/sessions/p2p%7Cbob, alice, 200, 2.5 ms, $4.03 a million\
+                        \n   UpdateItem T userId=alice: done, 0.0 read and 4.0 write units, $2.50 a million, 1.0 ms\
+                        \n   answer {}";
+        assert_eq!(text(&call), expected);
+    }
+}

@@ -1,0 +1,331 @@
+//! `cargo local replay` and `cargo local erase`, as operators run them.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Router, http::StatusCode, routing::post};
+use serde_json::{Value, json};
+use session_local::executables::workspace;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    process::Command,
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, pki_types::PrivateKeyDer},
+};
+use uuid::Uuid;
+
+use super::commands::local;
+use crate::{
+    copies::{T0, group_message, message, with},
+    scenarios,
+    test::{Test, User, super_team},
+};
+
+scenarios![
+    a_file_is_replayed_and_again_changes_nothing,
+    what_is_not_taken_is_told_and_may_be_replayed,
+    it_goes_on_where_it_was_stopped,
+    a_busy_service_is_asked_again,
+    a_wrong_secret_or_address_stops_it_at_once,
+    kept_copies_are_replayed_as_a_scan_prints_them,
+    a_deployed_service_is_reached_over_tls,
+    a_user_is_erased_by_a_command,
+];
+
+/// A folder that is removed again.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("replay-{}", Uuid::new_v4().simple()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn lines<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
+    values.into_iter().fold(String::new(), |mut text, value| {
+        let _ = writeln!(text, "{value}");
+        text
+    })
+}
+
+/// Replays a file: the exit status, and what is printed.
+async fn replay(t: &Test, url: &str, file: &Path, more: &[&str]) -> (i32, String) {
+    let arguments = [&["replay", file.to_str().unwrap(), "--url", url], more].concat();
+    let output = local(t, &arguments).output().await.unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(told).unwrap())
+}
+
+/// The rows of a user as the engine holds them. A change of members that is told again stamps the row of a member anew.
+async fn rows(t: &Test, user: &User) -> Value {
+    let input = json!({
+        "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u",
+        "ExpressionAttributeValues": {":u": {"S": user.account}},
+    });
+    let mut rows = t.app.dynamodb().call("Query", &input).await.unwrap()["Items"].take();
+    for row in rows.as_array_mut().unwrap().iter_mut().filter(|row| row.get("memberAt").is_some()) {
+        row.as_object_mut().unwrap().remove("changeTime");
+    }
+    rows
+}
+
+async fn a_file_is_replayed_and_again_changes_nothing(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob, group) = (own.user("alice"), own.user("bob"), super_team());
+    let mut values: Vec<Value> =
+        (0..50).map(|number| message(&own.known_user(&format!("friend-{number}")), &bob, number)).collect();
+    values.push(json!({"groupId": group, "time": T0, "add": [alice.account, bob.account]}));
+    values.push(group_message(&alice, &group, 77));
+    values.push(json!({"eventType": "2", "accid": "alice"}));
+    let folder = Folder::new();
+    let file = folder.file("copies.jsonl", &lines(&values));
+    let (status, told) = replay(&t, own.app.url(), &file, &["--at-once", "8"]).await;
+    assert_eq!(status, 0, "{told}");
+    assert!(
+        told.contains("53 lines in ") && told.contains("52 taken, 1 ignored, 0 kept, 0 refused"),
+        "{told}"
+    );
+    assert_eq!(bob.list("limit=100").await["sessionList"].as_array().unwrap().len(), 51);
+    assert_eq!(alice.last_msg_of(&group).await["body"], "text 77");
+    let before = (rows(&own, &bob).await, own.head(&group).await);
+    let logged = own.app.logs.all().lines().count();
+
+    let (status, told) = replay(&t, own.app.url(), &file, &[]).await;
+    assert_eq!(status, 0, "{told}");
+    assert!((rows(&own, &bob).await, own.head(&group).await) == before, "no row is another");
+    let all = own.app.logs.all();
+    let again = all.lines().skip(logged).filter(|line| line.starts_with("record-message:"));
+    let units: Vec<f64> = again
+        .filter_map(|line| {
+            serde_json::from_str::<Value>(line.split_once(": ")?.1).ok()?["writeUnits"].as_f64()
+        })
+        .collect();
+    assert!(units.len() > 50 && units.iter().all(|units| *units <= 2.0), "a unit a side: {units:?}");
+    assert!(!folder.0.join("copies.jsonl.refused").exists());
+}
+
+async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    let values = [
+        message(&alice, &bob, 1),
+        json!({"eventType": "1", "convType": "PERSON"}),
+        json!({"groupId": "team|7", "time": 5, "add": ["a"]}),
+    ];
+    let folder = Folder::new();
+    let file = folder.file("copies.jsonl", &format!("{}\nno object\n", lines(&values)));
+    let refused = folder.0.join("refused.jsonl");
+    let arguments = ["--refused", refused.to_str().unwrap()];
+    let (status, told) = replay(&t, own.app.url(), &file, &arguments).await;
+    assert_eq!(status, 2, "{told}");
+    assert!(told.contains("1 taken, 0 ignored, 1 kept, 2 refused"), "{told}");
+    assert!(told.contains("refused.jsonl, with the reasons"), "{told}");
+    let mut told: Vec<Value> = fs::read_to_string(&refused)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    told.sort_by_key(|line| line["line"].as_u64());
+    let about: Vec<_> =
+        told.iter().map(|line| (line["line"].as_u64().unwrap(), line["became"].as_str().unwrap())).collect();
+    assert_eq!(about, [(2, "kept"), (3, "refused"), (5, "refused")]);
+    assert_eq!(told[0]["reason"], "fromAccount is missing");
+    assert!(told[1]["reason"].as_str().unwrap().starts_with("400 time must be a time"), "{}", told[1]);
+    assert_eq!((&told[2]["reason"], &told[2]["copy"]), (&json!("it is no JSON object"), &json!("no object")));
+    // Once they are mended, that file is itself replayed; from standard input, too.
+    let mended = told[1]["copy"].as_str().unwrap().replace(":5}", &format!(":{T0}}}"));
+    let again = folder.file("again.jsonl", &lines([&json!({"line": 3, "reason": "x", "copy": mended})]));
+    let mut from_input = local(&t, &["replay", "-", "--url", own.app.url()]);
+    let output =
+        from_input.current_dir(&folder.0).stdin(fs::File::open(again).unwrap()).output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("1 lines in ") && told.contains("1 taken"), "{told}");
+}
+
+async fn it_goes_on_where_it_was_stopped(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let bob = own.user("bob");
+    let values: Vec<Value> =
+        (0..600).map(|number| message(&own.known_user(&format!("f{number}")), &bob, number)).collect();
+    let folder = Folder::new();
+    let file = folder.file("copies.jsonl", &lines(&values));
+    let arguments =
+        ["replay", file.to_str().unwrap(), "--url", own.app.url(), "--rate", "300", "--at-once", "4"];
+    let command = local(&t, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let process = command.id().unwrap().to_string();
+    // Once some are there, and long before all are.
+    let some = async {
+        while own.app.logs.all().lines().count() < 60 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_mins(1), some).await.expect("it posts");
+    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
+    let output =
+        timeout(Duration::from_secs(20), command.wait_with_output()).await.expect("it stops").unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{told}");
+    let from = told.split("go on with --from ").nth(1).unwrap().trim().to_owned();
+    let number: u64 = from.parse().unwrap();
+    assert!((2..600).contains(&number), "{told}");
+    let (status, told) = replay(&t, own.app.url(), &file, &["--from", &from]).await;
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains(&format!("{} taken", 601 - number)), "{told}");
+    assert_eq!(rows(&own, &bob).await.as_array().unwrap().len(), 600, "none is left out");
+}
+
+async fn a_busy_service_is_asked_again(t: Test) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let answer = async move || match counted.fetch_add(1, Ordering::SeqCst) {
+        1 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0")], r#"{"message":"Too Many Requests"}"#),
+        2 => (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")], r#"{"detail":"busy"}"#),
+        3 => (StatusCode::BAD_GATEWAY, [("retry-after", "0")], ""),
+        _ => (StatusCode::OK, [("retry-after", "0")], "{}"),
+    };
+    let router = Router::new().route("/v1/messages", post(answer)).fallback(async || "{}");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let folder = Folder::new();
+    let file = folder.file("copies.jsonl", "{\"eventType\":\"1\"}\n");
+    let started = tokio::time::Instant::now();
+    let (status, told) = replay(&t, &url, &file, &[]).await;
+    assert_eq!(status, 0, "{told}");
+    assert!(told.contains("1 taken"), "{told}");
+    assert_eq!(calls.load(Ordering::SeqCst), 5, "the address is tried, then three times in vain");
+    assert!(started.elapsed() > Duration::from_millis(1_500), "it waits as it is told");
+}
+
+async fn a_wrong_secret_or_address_stops_it_at_once(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    let folder = Folder::new();
+    let file = folder.file(
+        "copies.jsonl",
+        &lines((0..100).map(|at| message(&alice, &bob, at)).collect::<Vec<_>>().iter()),
+    );
+    let mut wrong = local(&t, &["replay", file.to_str().unwrap(), "--url", own.app.url()]);
+    let output = wrong.env("MESSAGE_COPY_APP_SECRET", "wrong").output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("403 CheckSum does not fit AppSecret"), "{error}");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("go on with --from 1\n"));
+    let nowhere = format!("{}/v1/nothing", own.app.url());
+    let (status, told) = replay(&t, own.app.url(), &file, &["--feed-url", &nowhere]).await;
+    assert!(status == 1 && told.contains("answers 404 Not Found: it takes no message copies"), "{told}");
+    let (status, told) = replay(&t, own.app.url(), &file, &["--feed-url", "http://127.0.0.1:9/x"]).await;
+    assert!(status == 1 && told.contains("no service answers at http://127.0.0.1:9/x"), "{told}");
+    let (status, told) = replay(&t, own.app.url(), Path::new("/no/such/file"), &[]).await;
+    assert!(status == 1 && told.contains("cannot read /no/such/file"), "{told}");
+}
+
+async fn kept_copies_are_replayed_as_a_scan_prints_them(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    let in_an_hour = session_local::clock::now_ms() + 3_600_000;
+    let early = with(message(&alice, &bob, 1), "msgTimestamp", in_an_hour.to_string());
+    assert_eq!(own.post(&early).await.status, 503, "kept, since it is too early");
+    assert!(own.app.service().clock().advance(Duration::from_hours(1)));
+    let bob = own.known_user(&bob.account);
+    assert!(!bob.has(&alice).await);
+    let scan = own.app.dynamodb().call("Scan", &json!({"TableName": "KeptCopiesTable"})).await.unwrap();
+    let scan = json!({"Items": scan["Items"], "Count": 1, "ScannedCount": 1, "ConsumedCapacity": null});
+    let folder = Folder::new();
+    let file =
+        folder.file("kept.json", &serde_json::to_string_pretty(&scan).unwrap().replacen('{', "{\n", 1));
+    let (status, told) = replay(&t, own.app.url(), &file, &[]).await;
+    assert_eq!(status, 0, "{told}");
+    assert_eq!(bob.last_msg(&alice).await["body"], "text 1");
+}
+
+async fn a_deployed_service_is_reached_over_tls(t: Test) {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["feed.example".to_owned(), "localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        loop {
+            let (connection, _) = listener.accept().await.unwrap();
+            let Ok(mut connection) = acceptor.accept(connection).await else { continue };
+            let mut request = [0; 8_192];
+            let _ = connection.read(&mut request).await;
+            let _ = connection
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+                .await;
+            let _ = connection.shutdown().await;
+        }
+    });
+    let folder = Folder::new();
+    let file = folder.file("copies.jsonl", "{\"eventType\":\"1\"}\n{\"eventType\":\"1\"}\n");
+    let roots = folder.file("roots.pem", &cert.pem());
+    let feed_url = format!("https://localhost:{port}/");
+    // Another API's address, which is not asked: no line is of members.
+    let arguments =
+        ["replay", file.to_str().unwrap(), "--url", "https://api.example", "--feed-url", &feed_url];
+    let mut command = local(&t, &arguments);
+    let output =
+        command.env("SSL_CERT_FILE", &roots).env("MESSAGE_COPY_APP_SECRET", "secret").output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("2 taken"), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    let mut untrusting = local(&t, &arguments);
+    let output = untrusting.env("MESSAGE_COPY_APP_SECRET", "secret").output().await.unwrap();
+    assert!(!output.status.success(), "a certificate of nobody's is refused");
+    // Without a secret, and without a terminal to ask at.
+    let mut asks = Command::new("setsid");
+    let asks = asks.arg(t.app.executable("local")).args(arguments).env_remove("MESSAGE_COPY_APP_SECRET");
+    let output = asks.stdin(Stdio::null()).current_dir(workspace()).output().await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("set MESSAGE_COPY_APP_SECRET"), "{told}");
+}
+
+async fn a_user_is_erased_by_a_command(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    own.deliver([&message(&alice, &bob, 1)]).await;
+    let output = local(&t, &["erase", &bob.account, "--url", own.app.url()]).output().await.unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains(&format!("1 sessions of {} are erased", bob.account)), "{told}");
+    assert_eq!(rows(&own, &bob).await, json!([]));
+    // A service that is not on this machine is not touched before somebody has typed the account again.
+    let mut far = local(&t, &["erase", &bob.account, "--url", "https://api.example"]);
+    let output = far.env("MESSAGE_COPY_APP_SECRET", "x").output().await.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("Type the account again") && told.contains("nothing is erased"), "{told}");
+}
