@@ -1,6 +1,6 @@
 //! The samples of copies, each posted by itself: what becomes of it, and what its users see then.
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use session_local::{
     clock,
@@ -13,7 +13,8 @@ use crate::{scenarios, test::Test};
 scenarios![every_sample_becomes_and_shows_what_it_says];
 
 async fn every_sample_becomes_and_shows_what_it_says(t: Test) {
-    join_all(Sample::all().unwrap().iter().map(|sample| holds(&t, sample))).await;
+    let samples = Sample::all().unwrap();
+    stream::iter(&samples).for_each_concurrent(4, |sample| holds(&t, sample)).await;
 }
 
 async fn holds(t: &Test, sample: &Sample) {
