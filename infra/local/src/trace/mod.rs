@@ -1,6 +1,6 @@
 //! What the last calls did: each with its event, its answer, its log line and its requests to DynamoDB.
 //!
-//! A process answers one call at a time and has an address of DynamoDB of its own, a [proxy](proxy)'s, so every request belongs to the
+//! A process answers one call at a time and has an address of DynamoDB of its own, a proxy's, so every request belongs to the
 //! call that the process has at that moment. Nothing here shows a token or a key.
 
 mod call;
