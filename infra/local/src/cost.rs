@@ -35,6 +35,8 @@ pub struct Prices {
     million_api_calls: f64,
     million_invocations: f64,
     gigabyte_second: f64,
+    gigabyte_month_stored: f64,
+    gigabyte_month_recoverable: f64,
     gigabyte_out: f64,
     gigabyte_of_logs: f64,
     bytes_of_an_access_log_line: u64,
@@ -118,6 +120,64 @@ impl Prices {
     }
 }
 
+/// What the users of a product do.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// How many users there are on a day.
+    pub users: f64,
+    /// How often each asks for changes on a day.
+    pub pulls: f64,
+    /// How many p2p messages each sends on a day.
+    pub messages: f64,
+    /// In how many groups each is.
+    pub groups: f64,
+}
+
+/// How many sessions a user has.
+const SESSIONS: f64 = 100.0;
+/// What a session takes in the table and in its index, in bytes: an item of about 700, and what DynamoDB adds to each.
+const STORED_BYTES: f64 = 2.0 * 800.0;
+const DAYS: f64 = 30.0;
+
+impl Use {
+    /// What a month of 30 days costs, part by part, in US dollars. Each user pulls his whole list once.
+    pub fn month(
+        &self,
+        calls: &[Call],
+        prices: &Prices,
+        billed: Duration,
+    ) -> Result<Vec<(&'static str, f64)>> {
+        // The price of the first call of this name, or of the first of the other name after it.
+        let of = |name: &str, more: Option<&str>| {
+            let mut calls = calls.iter().skip_while(|call| !call.name.starts_with(name));
+            let call = match more {
+                None => calls.next(),
+                Some(more) => calls.find(|call| call.name.starts_with(more)),
+            };
+            let call = call.with_context(|| format!("no {name} was counted"))?;
+            anyhow::Ok(prices.of_a_million(call, billed).total())
+        };
+        let with_groups = |none: f64, thirty: f64| none + (thirty - none) / 30.0 * self.groups;
+        let list =
+            with_groups(of("queryMySessionList", None)?, of("queryMySessionList", Some("… and 30 groups"))?);
+        let changes = with_groups(
+            of("queryMySessionChanges", None)?,
+            of("queryMySessionChanges", Some("… with 30 groups"))?,
+        );
+        let millions = self.users / 1e6;
+        let gigabytes = self.users * SESSIONS * STORED_BYTES / 1e9;
+        Ok(vec![
+            ("the whole list, once a user", millions * list),
+            ("changes", millions * self.pulls * DAYS * changes),
+            ("p2p messages", millions * self.messages * DAYS * of("recordMessage, p2p", None)?),
+            (
+                "100 sessions a user, stored and recoverable",
+                gigabytes * (prices.gigabyte_month_stored + prices.gigabyte_month_recoverable),
+            ),
+        ])
+    }
+}
+
 /// Makes every operation's call once, on realistic sessions (items of about 700 bytes), and counts.
 #[expect(clippy::implicit_hasher, reason = "what `executables::build` gives")]
 pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
@@ -136,9 +196,11 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
     let changes = format!("/v1/sessions/changes?since={}", list["syncToken"].as_str().unwrap_or_default());
     // With a bound: a page without one tells the time, and would compress otherwise at every run.
     let page = format!("/v1/sessions?maxTimestamp={LATER}");
-    Ok(vec![
+    let new_since = format!("/v1/sessions?minTimestamp={LATER}");
+    let mut calls = vec![
         meter.call("queryMySessionList, 100 sessions", app(Method::GET, &page, "bob")?.send()).await?,
         meter.call("… and 30 groups among them", app(Method::GET, &page, "alice")?.send()).await?,
+        meter.call("… since a time, nothing new", app(Method::GET, &new_since, "bob")?.send()).await?,
         meter.call("queryMySessionChanges, nothing new", app(Method::GET, &changes, "carol")?.send()).await?,
         meter.call("queryMySession, p2p", app(Method::GET, p2p, "bob")?.send()).await?,
         meter.call("… of a group", app(Method::GET, group, "alice")?.send()).await?,
@@ -156,7 +218,17 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
             .await?,
         meter.call("deleteMySession, p2p", app(Method::DELETE, p2p, "bob")?.send()).await?,
         meter.call("… of a group", app(Method::DELETE, group, "alice")?.send()).await?,
-    ])
+        meter.call("eraseUser, 100 sessions", meter.feed.erase(&json!({"account": "bob"}))).await?,
+    ];
+    // An hour later, nothing that was written here is news any more.
+    if !meter.service.clock().advance(Duration::from_hours(1)) {
+        bail!("the clock does not move");
+    }
+    let list: Value = meter.app(Method::GET, "/v1/sessions?limit=1", "alice")?.send().await?.json().await?;
+    let changes = format!("/v1/sessions/changes?since={}", list["syncToken"].as_str().unwrap_or_default());
+    let of_groups = meter.app(Method::GET, &changes, "alice")?.send();
+    calls.insert(4, meter.call("… with 30 groups", of_groups).await?);
+    Ok(calls)
 }
 
 /// When the first of the sessions got its message, in ms: 2026-01-01.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::{clock::Clock, http};
+use crate::{clock::Clock, http, shell};
 
 /// The key pair of a service on this machine, unless it is told another one. It guards nothing but a loopback port.
 pub const LOCAL_APP_KEY: &str = "local-app-key";
@@ -108,6 +108,21 @@ impl Feed {
         let group_id = utf8_percent_encode(group_id, NON_ALPHANUMERIC);
         let url = format!("{}/v1/groups/{group_id}/members", self.url);
         self.call(method, &url, body).await
+    }
+
+    /// The posting of a message copy as a command for a shell, signed now.
+    #[must_use]
+    pub fn curl(&self, url: &str, copy: &Value) -> String {
+        let (body, cur_time) = (copy.to_string(), self.clock.now_ms().to_string());
+        let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
+        let headers = [
+            ("Content-Type", "application/json"),
+            ("AppKey", &self.app_key),
+            ("CurTime", &cur_time),
+            ("MD5", &md5),
+            ("CheckSum", &check_sum),
+        ];
+        shell::curl("POST", url, &headers.map(|(name, value)| (name, value.to_owned())), Some(&body))
     }
 
     /// Erases some of what a user has, signed in the same way.

@@ -14,6 +14,7 @@ pub mod jwt;
 pub mod lambda;
 pub mod replay;
 mod service;
+mod shell;
 pub mod template;
 pub mod trace;
 

@@ -16,6 +16,7 @@ use crate::{scenarios, test::Test};
 
 scenarios![
     the_service_is_ready_serves_and_stops,
+    a_message_is_told_and_taken_back,
     every_command_explains_itself,
     a_command_without_a_service_says_so,
     data_is_kept_in_a_folder_until_it_expires,
@@ -100,9 +101,48 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     assert!(left.is_ok_and(|output| output.stdout.is_empty()), "no process is left");
 }
 
+async fn a_message_is_told_and_taken_back(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let url = own.app.url();
+    let send =
+        async |more: &[&str]| printed(&t, &[&["send", "--from", "alice", "--url", url], more].concat()).await;
+    let to_bob = ["--to", "bob"];
+    let bob = own.known_user("bob");
+    assert_eq!(
+        send(&[&to_bob[..], &["--text", "hi"]].concat()).await,
+        "recorded: p2p|bob of alice, p2p|alice of bob"
+    );
+    assert_eq!(
+        send(&[&to_bob[..], &["--recall"]].concat()).await,
+        "recorded: p2p|bob of alice, p2p|alice of bob"
+    );
+    assert_eq!(bob.try_get("p2p|alice").await.ok()["lastMsgType"], 1);
+    let mut again = local(&t, &["send", "--from", "alice", "--to", "bob", "--recall", "--url", url]);
+    let again = String::from_utf8(again.output().await.unwrap().stderr).unwrap();
+    assert!(again.contains("no message shows last in p2p|bob of alice"), "{again}");
+
+    assert_eq!(send(&["--to", "alice", "--text", "milk"]).await, "recorded: p2p|alice of alice");
+    let unseen = send(&["--team", "7", "--text", "hi"]).await;
+    assert!(unseen.starts_with("recorded: team|7\nalice does not see it"), "{unseen}");
+    assert_eq!(send(&["--team", "7", "--members", "alice,bob", "--text", "hi"]).await, "recorded: team|7");
+    assert_eq!(send(&["--team", "7", "--recall"]).await, "recorded: team|7");
+
+    // The printed call is that of another day, and does what it says.
+    let curl = send(&["--to", "bob", "--text", "it's old", "--time", "1700000000000", "--curl"]).await;
+    assert!(curl.contains("CheckSum: ") && !curl.contains("local-app-secret"), "{curl}");
+    let output = Command::new("bash").args(["-c", &curl]).stdin(Stdio::null()).output().await.unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "{}");
+    assert_eq!(
+        bob.try_get("p2p|alice").await.ok()["lastMsgType"],
+        1,
+        "what was said before the recall is older"
+    );
+}
+
 async fn every_command_explains_itself(t: Test) {
     for (arguments, mentioned) in [
         (&["--help"][..], "--dynamodb-endpoint"),
+        (&["help", "--help"], "--dynamodb-endpoint"),
         (&["token", "--help"], "<USER>"),
         (&["send", "--help"], "MESSAGE_COPY_APP_SECRET"),
         (&["seed", "--help"], "--sessions"),

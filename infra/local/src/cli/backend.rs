@@ -46,6 +46,11 @@ impl Backend {
         })
     }
 
+    /// Where the service is.
+    pub(super) fn url(&self) -> &str {
+        &self.target.url
+    }
+
     /// Whether the service is on this machine.
     pub(super) fn is_here(&self) -> bool {
         let url = Url::parse(&self.target.url).ok();

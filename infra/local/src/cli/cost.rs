@@ -1,11 +1,11 @@
-//! `cargo local cost`: what a million calls of each operation cost.
+//! `cargo local cost`: what a million calls of each operation cost, or a month of a product's users.
 
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::Args;
 use session_local::{
-    cost::{Prices, count},
+    cost::{Call, Prices, Use, count},
     executables,
 };
 
@@ -17,6 +17,34 @@ pub(crate) struct Cost {
     /// How long a call is billed, in ms
     #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=6_000))]
     billed_ms: u64,
+    #[command(flatten)]
+    month: Month,
+}
+
+/// For a month instead of a million calls: what the users of a product do.
+#[derive(Args)]
+struct Month {
+    /// How many users there are on a day: tells what a month costs, and not a million calls
+    #[arg(long)]
+    users: Option<u64>,
+    /// How often each user asks for changes on a day
+    #[arg(long, default_value_t = 20, requires = "users")]
+    pulls: u32,
+    /// How many p2p messages each user sends on a day
+    #[arg(long, default_value_t = 30, requires = "users")]
+    messages: u32,
+    /// In how many groups each user is
+    #[arg(long, default_value_t = 10, requires = "users")]
+    groups: u32,
+}
+
+impl Month {
+    #[expect(clippy::cast_precision_loss, reason = "users")]
+    fn of(&self) -> Option<Use> {
+        let Self { users, pulls, messages, groups } = *self;
+        let (pulls, messages, groups) = (pulls.into(), messages.into(), groups.into());
+        users.map(|users| Use { users: users as f64, pulls, messages, groups })
+    }
 }
 
 impl Cost {
@@ -25,26 +53,41 @@ impl Cost {
         let prices = Prices::read(&path)?;
         eprintln!("building the functions (minutes the first time)");
         let calls = count(executables::build("dev").await?).await?;
-        println!(
-            "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs | $ |"
-        );
-        println!("|---|---|---|---|---|---|---|---|---|");
-        for call in &calls {
-            let cost = prices.of_a_million(call, Duration::from_millis(self.billed_ms));
-            println!(
-                "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | **{:.2}** |",
-                call.name,
-                call.read_units,
-                call.write_units,
-                cost.dynamodb,
-                cost.lambda,
-                cost.gateway,
-                cost.data_out,
-                cost.logs,
-                cost.total()
-            );
+        let billed = Duration::from_millis(self.billed_ms);
+        match self.month.of() {
+            None => print_calls(&calls, &prices, billed),
+            Some(of) => {
+                println!("| a month of | $ |\n|---|---|");
+                let parts = of.month(&calls, &prices, billed)?;
+                for (what, dollars) in &parts {
+                    println!("| {what} | {dollars:.0} |");
+                }
+                println!("| **all** | **{:.0}** |", parts.iter().map(|(_, dollars)| dollars).sum::<f64>());
+            }
         }
         eprintln!("prices of {}; each call billed {} ms", prices.of, self.billed_ms);
         Ok(())
+    }
+}
+
+fn print_calls(calls: &[Call], prices: &Prices, billed: Duration) {
+    println!(
+        "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs | $ |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for call in calls {
+        let cost = prices.of_a_million(call, billed);
+        println!(
+            "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | **{:.2}** |",
+            call.name,
+            call.read_units,
+            call.write_units,
+            cost.dynamodb,
+            cost.lambda,
+            cost.gateway,
+            cost.data_out,
+            cost.logs,
+            cost.total()
+        );
     }
 }

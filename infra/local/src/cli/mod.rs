@@ -11,7 +11,7 @@ mod stop;
 mod trace;
 mod trigger;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -49,7 +49,7 @@ enum Command {
     },
     /// Post a signed message copy to a running service: a text to an account, a team or a super team
     #[command(
-        after_help = "Examples:\n  cargo local send --from alice --to bob --text 'hello bob'\n  cargo local send --from alice --team 7 --members alice,bob --text 'hello team'"
+        after_help = "Examples:\n  cargo local send --from alice --to bob --text 'hello bob'\n  cargo local send --from alice --team 7 --members alice,bob --text 'hello team'\n  cargo local send --from alice --to bob --recall"
     )]
     Send {
         #[command(flatten)]
@@ -87,8 +87,10 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Print what a million calls of each operation cost: units counted here, times a price table
-    #[command(after_help = "Example:\n  cargo local cost --prices my-prices.json --billed-ms 5")]
+    /// Print what a million calls of each operation cost, or a month: units counted here, times a price table. Builds the functions first
+    #[command(
+        after_help = "Examples:\n  cargo local cost --prices my-prices.json --billed-ms 5\n  cargo local cost --users 100000 --pulls 20 --messages 30 --groups 10"
+    )]
     Cost(cost::Cost),
     /// Fill a running service with realistic sessions
     #[command(after_help = "Example:\n  cargo local seed --users 100 --sessions 50 --teams 5")]
@@ -102,11 +104,11 @@ enum Command {
 
 /// Does what the command line says.
 pub(crate) async fn run() -> Result<ExitCode> {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(arguments());
     match cli.command {
         None => cli.serve.run().await?,
         Some(Command::Token { user, target }) => println!("{}", token(&user, &target.url).await?),
-        Some(Command::Send { message, backend }) => send::run(&message, &backend.feed().await?).await?,
+        Some(Command::Send { message, backend }) => message.send(&backend).await?,
         Some(Command::Trigger { choice, backend }) if choice.posts() => {
             choice.run(&backend.feed().await?).await?;
         }
@@ -119,6 +121,15 @@ pub(crate) async fn run() -> Result<ExitCode> {
         Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed().await?).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The arguments, in which `help --help` is `--help`.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.len() == 3 && arguments[1] == "help" && (arguments[2] == "--help" || arguments[2] == "-h") {
+        arguments.remove(1);
+    }
+    arguments
 }
 
 async fn token(user: &str, url: &str) -> Result<String> {

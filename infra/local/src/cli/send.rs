@@ -1,8 +1,15 @@
-//! `cargo local send`: one message, as the messaging backend posts it.
+//! `cargo local send`: one message, as the messaging backend posts it, or its recall.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use session_local::feed::{Feed, MAX_LISTED, super_team_message, team_message, text_message};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use session_local::{
+    feed::{Feed, MAX_LISTED, feed_url, no_service, super_team_message, team_message, text_message},
+    http,
+};
+
+use super::{backend::Backend, token};
 
 #[derive(Args)]
 pub(crate) struct Message {
@@ -16,8 +23,17 @@ pub(crate) struct Message {
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with = "to")]
     members: Vec<String>,
     /// What
-    #[arg(long)]
-    text: String,
+    #[arg(long, required_unless_present = "recall")]
+    text: Option<String>,
+    /// When it was sent, in ms since 1970; without it, now
+    #[arg(long, value_name = "MS")]
+    time: Option<u64>,
+    /// Take back the message that shows last in the conversation
+    #[arg(long, conflicts_with_all = ["text", "time", "members"])]
+    recall: bool,
+    /// Print the signed call as a command for a shell, instead of making it
+    #[arg(long, conflicts_with = "members")]
+    curl: bool,
 }
 
 #[derive(Args)]
@@ -34,19 +50,92 @@ struct Receiver {
     super_team: Option<String>,
 }
 
-pub(crate) async fn run(message: &Message, feed: &Feed) -> Result<()> {
-    let Message { from, receiver, members, text } = message;
-    let now = feed.now_ms();
-    if let Some(account) = &receiver.to {
-        return feed.deliver(&text_message(from, account, text, now)).await;
-    }
-    if let Some(team) = &receiver.team {
-        if members.len() > MAX_LISTED {
-            feed.add_members(&format!("team|{team}"), members, now).await?;
+impl Receiver {
+    /// The id of the conversation as the sender has it.
+    fn session_id(&self) -> String {
+        match (&self.to, &self.team, &self.super_team) {
+            (Some(account), ..) => format!("p2p|{account}"),
+            (_, Some(team), _) => format!("team|{team}"),
+            (_, _, team) => format!("super_team|{}", team.as_deref().unwrap_or_default()),
         }
-        return feed.deliver(&team_message(from, team, members, text, now)).await;
     }
-    let team = receiver.super_team.as_deref().unwrap_or_default();
-    feed.add_members(&format!("super_team|{team}"), members, now).await?;
-    feed.deliver(&super_team_message(from, team, text, now)).await
+}
+
+impl Message {
+    pub(crate) async fn send(&self, backend: &Backend) -> Result<()> {
+        let (feed, url) = (backend.feed().await?, backend.url());
+        let copy = if self.recall { self.recalling(&feed, url).await? } else { self.copy(&feed) };
+        if self.curl {
+            println!("{}", feed.curl(&feed_url(url), &copy));
+            return Ok(());
+        }
+        let session = self.receiver.session_id();
+        if !self.members.is_empty() && (self.receiver.team.is_none() || self.members.len() > MAX_LISTED) {
+            feed.add_members(&session, &self.members, self.time.unwrap_or_else(|| feed.now_ms())).await?;
+        }
+        feed.deliver(&copy).await?;
+        println!("recorded: {}", self.recorded(&session));
+        if self.receiver.to.is_none() && self.members.is_empty() && backend.is_here() {
+            let seen = session_of(&self.from, &session, url).await?;
+            if seen.is_none() {
+                println!(
+                    "{} does not see it: the service knows no members of {session}, or not this one; see --members",
+                    self.from
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&self, feed: &Feed) -> Value {
+        let (from, text) = (&self.from, self.text.as_deref().unwrap_or_default());
+        let time = self.time.unwrap_or_else(|| feed.now_ms());
+        match &self.receiver {
+            Receiver { to: Some(account), .. } => text_message(from, account, text, time),
+            Receiver { team: Some(team), .. } => team_message(from, team, &self.members, text, time),
+            Receiver { super_team, .. } => {
+                super_team_message(from, super_team.as_deref().unwrap_or_default(), text, time)
+            }
+        }
+    }
+
+    /// The recall of what shows last in the conversation.
+    async fn recalling(&self, feed: &Feed, url: &str) -> Result<Value> {
+        let id = self.receiver.session_id();
+        let session = session_of(&self.from, &id, url).await?;
+        let session = session.with_context(|| format!("{} has no session {id}", self.from))?;
+        if session["lastMsgType"] != 0 {
+            bail!("no message shows last in {id} of {}", self.from);
+        }
+        let last: Value = serde_json::from_str(session["lastMsg"].as_str().unwrap_or_default())?;
+        if last["from"] != *self.from {
+            bail!("the last message of {id} is by {}: recall it --from there", last["from"]);
+        }
+        let (event_type, to) = match &self.receiver {
+            Receiver { to: Some(account), .. } => ("7", account),
+            Receiver { team: Some(team), .. } => ("8", team),
+            Receiver { super_team, .. } => ("25", super_team.as_ref().context("a receiver")?),
+        };
+        Ok(json!({
+            "eventType": event_type, "from": self.from, "to": to, "msgId": last["msgIdServer"],
+            "clientId": last["msgIdClient"], "sendTime": last["time"].to_string(), "deleteTime": feed.now_ms().to_string(),
+        }))
+    }
+
+    fn recorded(&self, session: &str) -> String {
+        match &self.receiver.to {
+            Some(account) if *account == self.from => format!("{session} of {account}"),
+            Some(account) => format!("{session} of {}, p2p|{} of {account}", self.from, self.from),
+            None => session.to_owned(),
+        }
+    }
+}
+
+/// A session of a user, as the service shows it to him.
+async fn session_of(user: &str, id: &str, url: &str) -> Result<Option<Value>> {
+    let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
+    let request = http::client().get(format!("{}/v1/sessions/{id}", url.trim_end_matches('/')));
+    let answer =
+        request.bearer_auth(token(user, url).await?).send().await.with_context(|| no_service(url))?;
+    Ok(if answer.status().is_success() { Some(answer.json().await?) } else { None })
 }

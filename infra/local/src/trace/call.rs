@@ -1,13 +1,16 @@
 //! One call.
 
-use std::{io::Read, time::Duration};
+use std::{fmt::Write, io::Read, time::Duration};
 
 use flate2::read::GzDecoder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{DbRequest, shortened};
-use crate::cost::{self, Prices};
+use crate::{
+    cost::{self, Prices},
+    shell,
+};
 
 /// A longer body or answer is kept in part.
 const MAX_BYTES: usize = 64 * 1024;
@@ -247,23 +250,19 @@ impl Call {
     /// The call as a command for a shell. It asks for a token, and holds none.
     #[must_use]
     pub fn curl(&self, url: &str, token_command: &str) -> String {
-        let mut words = vec!["curl -s".to_owned()];
-        if self.method != "GET" {
-            words.push(format!("-X {}", self.method));
-        }
-        words.push(quoted(&format!("{url}{}", self.path)));
+        let signed_or_typed = ["content-type", "appkey", "curtime", "md5", "checksum"];
+        let headers: Vec<_> = signed_or_typed
+            .into_iter()
+            .filter_map(|name| Some((name, self.header(name)?.to_owned())))
+            .collect();
+        let body = self.body.as_deref().filter(|body| !body.is_empty());
+        let mut command = shell::curl(&self.method, &format!("{url}{}", self.path), &headers, body);
         if let Some(user) = &self.user {
-            words.push(format!("-H \"Authorization: Bearer $({token_command} {})\"", quoted(user)));
+            // In the double quotes a shell asks for the token.
+            let _ =
+                write!(command, " -H \"Authorization: Bearer $({token_command} {})\"", shell::quoted(user));
         }
-        for name in ["content-type", "appkey", "curtime", "md5", "checksum"] {
-            if let Some(value) = self.header(name) {
-                words.push(format!("-H {}", quoted(&format!("{name}: {value}"))));
-            }
-        }
-        if let Some(body) = self.body.as_deref().filter(|body| !body.is_empty()) {
-            words.push(format!("--data-binary {}", quoted(body)));
-        }
-        words.join(" ")
+        command
     }
 
     /// The event without the token, and with its body where it is short: it is shown beside.
@@ -292,11 +291,6 @@ fn unzipped(bytes: &[u8]) -> Vec<u8> {
         Ok(_) => text,
         Err(_) => bytes.to_vec(),
     }
-}
-
-/// The text as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]
@@ -337,9 +331,9 @@ mod tests {
         let curl = call().curl("http://127.0.0.1:8080", "cargo local token");
         let expected = concat!(
             r"curl -s -X PATCH 'http://127.0.0.1:8080/v1/sessions/p2p%7Cbob' ",
-            r#"-H "Authorization: Bearer $(cargo local token 'o'\''neil')" "#,
             r"-H 'content-type: application/json' ",
-            r#"--data-binary '{"ext":"it'\''s"}'"#
+            r#"--data-binary '{"ext":"it'\''s"}' "#,
+            r#"-H "Authorization: Bearer $(cargo local token 'o'\''neil')""#
         );
         assert_eq!(curl, expected);
     }
