@@ -24,6 +24,8 @@ pub(crate) struct Contract {
     /// What the text `lastMsg` holds, by `lastMsgType`.
     last_msg: [Validator; 2],
     seen: Mutex<BTreeSet<(String, u16)>>,
+    /// The document's components, closed against what they do not name.
+    closed: Value,
 }
 
 struct Operation {
@@ -60,7 +62,7 @@ impl Contract {
         }
         let last_msg = ["LastMessage", "RecallNotice"]
             .map(|name| validator(&json!({"$ref": format!("#/components/schemas/{name}")}), &closed));
-        Self { operations, last_msg, seen: Mutex::default() }
+        Self { operations, last_msg, closed, seen: Mutex::default() }
     }
 
     /// Holds a call and its answer to the document. What matches no operation is none of its business.
@@ -98,6 +100,14 @@ impl Contract {
                 fields.values().for_each(|value| self.check_last_msgs(value));
             }
             _ => {}
+        }
+    }
+
+    /// Holds a value to the schema of this name, closed.
+    pub(crate) fn holds(&self, schema: &str, value: &Value) {
+        let schema = validator(&json!({"$ref": format!("#/components/schemas/{schema}")}), &self.closed);
+        if let Err(error) = schema.validate(value) {
+            panic!("not as documented: {error} at {}: {value}", error.instance_path());
         }
     }
 

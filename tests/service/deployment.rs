@@ -231,7 +231,7 @@ impl Cloud {
     }
 
     /// A tool that takes this for AWS.
-    fn command(&self, tools: &Tools, name: &str) -> Command {
+    pub(crate) fn command(&self, tools: &Tools, name: &str) -> Command {
         let mut command = tools.command(name);
         command
             .current_dir(workspace().join("infra"))

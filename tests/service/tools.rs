@@ -27,6 +27,11 @@ impl Tools {
         Self::install("ministack", &workspace().join("tests/ministack/requirements.txt")).await
     }
 
+    /// The AWS CLI, with which operators follow runbooks.
+    pub(crate) async fn aws_cli() -> Result<Self, String> {
+        Self::install("aws-cli", &workspace().join("tests/ministack/aws-cli.txt")).await
+    }
+
     /// Makes the environment, unless it holds just these packages already.
     async fn install(name: &str, requirements: &Path) -> Result<Self, String> {
         let folder = workspace().join("target/python").join(name);

@@ -24,7 +24,7 @@ scenarios![
 ];
 scenarios![DEPLOYED: alarms_ring];
 
-/// Each alarm of the template and the event that rings it, as OPERATIONS.md tells them.
+/// Each alarm of the template and the event that rings it, as docs/operations.md tells them.
 const ALARMS: [(&str, &str); 16] = [
     ("KeptCopies", "a signed copy could not be taken"),
     ("FeedRefusals", "a call of the messaging backend was refused, and the copy is **not** kept"),
@@ -85,9 +85,9 @@ async fn operations_tells_each_alarm_of_the_template(_: Test) {
     let made: BTreeSet<_> = resources("AWS::CloudWatch::Alarm").into_keys().collect();
     let listed: BTreeSet<_> = ALARMS.iter().map(|(name, _)| format!("{name}Alarm")).collect();
     assert_eq!(made, listed);
-    let operations = fs::read_to_string(workspace().join("infra/OPERATIONS.md")).unwrap();
+    let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
     for (name, rings) in ALARMS {
-        assert!(operations.contains(&format!("| {name} | {rings}")), "OPERATIONS.md on {name}");
+        assert!(operations.contains(&format!("| {name} | {rings}")), "docs/operations.md on {name}");
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
 
 scenarios![ONCE:
     the_limits_of_the_contract_are_those_of_the_service,
-    the_readme_tells_the_same_errors,
-    the_readme_tells_the_same_limits,
+    the_pages_tell_the_same_errors,
+    the_pages_tell_the_same_limits,
     the_rules_for_generated_clients_are_kept,
     cargo_local_serves_the_contract,
 ];
@@ -70,15 +70,23 @@ fn problems(contract: &Value) -> BTreeSet<(u64, u64, String)> {
         .collect()
 }
 
-async fn the_readme_tells_the_same_errors(_: Test) {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+async fn the_pages_tell_the_same_errors(_: Test) {
+    for page in ["docs/apps.md", "docs/apps.zh-CN.md"] {
+        tells_the_same_errors(page);
+    }
+}
+
+fn tells_the_same_errors(page: &str) {
+    let readme = fs::read_to_string(workspace().join(page)).unwrap();
     let table = readme.split("| status | code |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let mut told = BTreeSet::new();
     for row in rows {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let cases =
-            cells[2].split(',').map(|case| case.trim().trim_matches('`')).filter(|case| !case.is_empty());
+        let cases = cells[2]
+            .split([',', '\u{ff0c}'])
+            .map(|case| case.trim().trim_matches('`'))
+            .filter(|case| !case.is_empty());
         told.extend(
             cases.map(|case| (cells[0].parse().unwrap(), cells[1].parse().unwrap(), case.to_owned())),
         );
@@ -89,24 +97,31 @@ async fn the_readme_tells_the_same_errors(_: Test) {
     assert_eq!(told, documented);
 }
 
-async fn the_readme_tells_the_same_limits(_: Test) {
-    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+async fn the_pages_tell_the_same_limits(_: Test) {
+    let page = |name: &str| fs::read_to_string(workspace().join("docs").join(name)).unwrap();
     let thousands = |number: usize| match number {
         0..1_000 => number.to_string(),
         _ => format!("{},{:03}", number / 1_000, number % 1_000),
     };
-    for phrase in [
-        format!("`limit` ({})", number(LIMIT)),
-        format!("at most {} characters", thousands(number(EXT))),
-        format!("1 to {} ids", number(IDS)),
-        format!("1 to {} accounts", thousands(number(CHANGES))),
-        format!("the whole list, at most {}", number(MEMBERS)),
+    for (name, phrase) in [
+        ("apps.md", format!("| `limit` | {0} | how many, 1 to {0} |", number(LIMIT))),
+        ("apps.md", format!("At most {} characters", thousands(number(EXT)))),
+        ("apps.md", format!("1 to {} ids", number(IDS))),
+        ("backends.md", format!("Up to {} accounts together", thousands(number(CHANGES)))),
+        ("backends.md", format!("The whole list of a group of up to {}", number(MEMBERS))),
+        ("apps.zh-CN.md", format!("| `limit` | {0} | 条数\u{ff0c}1 到 {0} |", number(LIMIT))),
+        ("apps.zh-CN.md", format!("最多 {} 个字符", thousands(number(EXT)))),
+        ("apps.zh-CN.md", format!("1 到 {} 个", number(IDS))),
+        ("backends.zh-CN.md", format!("合计最多 {} 个帐号", thousands(number(CHANGES)))),
+        ("backends.zh-CN.md", format!("不超过 {} 人的群", number(MEMBERS))),
     ] {
-        assert!(readme.contains(&phrase), "the README does not say {phrase:?}");
+        assert!(page(name).contains(&phrase), "docs/{name} does not say {phrase:?}");
     }
     let contract = fs::read_to_string(workspace().join("infra/openapi.yaml")).unwrap();
-    for limit in ["20,000 bytes", "16,384 bytes", "4,096"] {
-        assert!(readme.contains(limit) && contract.contains(limit), "{limit}");
+    for limit in ["20,000", "16,384", "4,096"] {
+        for name in ["apps.md", "apps.zh-CN.md"] {
+            assert!(page(name).contains(limit) && contract.contains(limit), "{limit}");
+        }
     }
     let code = fs::read_to_string(workspace().join("shared/session-model/src/last_msg.rs")).unwrap();
     for limit in ["20_000", "16_384", "4_096", "1_020"] {

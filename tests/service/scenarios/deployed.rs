@@ -9,13 +9,14 @@ use crate::{
     deployment::OLD_SECRET,
     scenarios,
     test::{Test, ids},
-    tools::run,
+    tools::{Tools, run},
 };
 
 scenarios![
     both_secrets_are_taken_while_they_rotate,
     the_feed_has_a_door_of_its_own,
     a_second_stack_adopts_the_tables_of_the_first,
+    tables_are_restored_as_the_runbook_says,
     the_linters_find_nothing_in_the_template,
 ];
 
@@ -78,6 +79,43 @@ async fn a_second_stack_adopts_the_tables_of_the_first(t: Test) {
     assert_eq!((ids.len(), &ids[1]), (2, &alice.session_id()));
     cloud.delete("second").await.unwrap();
     assert_eq!(tables_of(&t, "first-").await.len(), 2, "what it has adopted is not its own");
+}
+
+/// The commands of docs/operations.md, as they stand there. What they give to `sam deploy` is deployed as a stack of its own.
+async fn tables_are_restored_as_the_runbook_says(t: Test) {
+    let cloud = t.app.deployment();
+    let (alice, bob) = t.alice_and_bob();
+    t.deliver([&message(&alice, &bob, 1)]).await;
+    let token = bob.list("").await["syncToken"].as_str().unwrap().to_owned();
+
+    let runbook = super::docs::runbook();
+    let aws = Tools::aws_cli().await.unwrap();
+    let mut shell = cloud.cloud.command(&aws, "/bin/bash");
+    let script = format!("sam() {{ printf '%s\\n' \"$@\"; }}\n{runbook}");
+    let shell = shell
+        .args(["-c", &script])
+        .env("SESSIONS", t.app.table("SessionsTable"))
+        .env("GROUPS_TABLE", t.app.table("GroupsTable"));
+    let told = run(shell).await.unwrap();
+    let given: Vec<_> = told.lines().filter_map(|line| line.split_once('=')).collect();
+    let given = |name: &str| given.iter().find(|(given, _)| *given == name).map(|(_, value)| *value).unwrap();
+    let own = [
+        ("SessionsTableName", given("SessionsTableName")),
+        ("GroupsTableName", given("GroupsTableName")),
+        ("SyncEpoch", given("SyncEpoch")),
+    ];
+    assert_eq!(own[0].1, format!("{}-restored", t.app.table("SessionsTable")));
+    let restored = cloud.deploy("restored", &own).await.unwrap();
+    assert_eq!(restored.table("SessionsTable"), own[0].1);
+    let get = async |path: &str| {
+        let request = restored.http.get(format!("{}{path}", restored.url)).bearer_auth(&bob.token);
+        request.send().await.unwrap()
+    };
+    let list: Value = get("/v1/sessions").await.json().await.unwrap();
+    assert_eq!(ids(&list), [alice.session_id()], "what was there is there");
+    let changes = get(&format!("/v1/sessions/changes?since={token}")).await;
+    assert_eq!(changes.status(), 410, "devices pull their lists anew");
+    cloud.delete("restored").await.unwrap();
 }
 
 /// The tables whose names begin so.

@@ -133,7 +133,7 @@ async fn the_stack_policy_guards_what_is_retained(_: Test) {
 }
 
 async fn operations_tells_every_parameter(_: Test) {
-    let operations = fs::read_to_string(workspace().join("infra/OPERATIONS.md")).unwrap();
+    let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
     let rows = operations.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| {
         let (name, rest) = row.split_once("` | ")?;
         Some((name.to_owned(), rest.split(" | ").next()?.trim_matches('`').to_owned()))

@@ -13,7 +13,7 @@ use crate::{
     copies::{T0, group_message, listing, message, on_time},
     fault_proxy::{Fault, FaultProxy},
     scenarios,
-    test::{Test, User, team},
+    test::{Test, User, team, with_signature},
 };
 
 scenarios![
@@ -99,6 +99,10 @@ async fn a_bad_body_erases_nobody(t: Test) {
     t.try_erase(&json!({"account": "a", "confirm": true}))
         .await
         .is_problem(400, "body must hold no other fields");
+    t.try_erase(&json!({"account": "x".repeat(256 * 1024)})).await.is_problem(413, "");
+    let body = r#"{"account": "bob"}"#;
+    let untyped = t.request(Method::POST, "/v1/users/erase").header("Content-Type", "text/plain");
+    t.send(with_signature(untyped, body, clock::now_ms())).await.is_problem(415, "");
 }
 
 /// A row costs a unit, and one for each index that it is in.

@@ -12,6 +12,7 @@ mod console;
 mod contract;
 mod deletes;
 mod deployed;
+mod docs;
 mod drift;
 mod edits;
 mod erasure;
@@ -34,7 +35,6 @@ mod merge_rule;
 mod messages;
 mod paging;
 mod policies;
-mod readme;
 mod recalls;
 mod replay;
 mod samples;
@@ -106,7 +106,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         alarms::SCENARIOS,
         contract::ONCE,
         commands::SCENARIOS,
-        readme::SCENARIOS,
+        &docs::scenarios(),
         policies::SCENARIOS,
         replay::SCENARIOS,
         time_travel::SCENARIOS,

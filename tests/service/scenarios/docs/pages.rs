@@ -1,0 +1,96 @@
+//! The pages, and what is in them.
+
+use std::fs;
+
+use session_local::executables::workspace;
+
+/// The pages for readers, by their paths; a Chinese one stands beside the English one that it says the same as.
+pub(super) const PAGES: [&str; 10] = [
+    "README.md",
+    "README.zh-CN.md",
+    "docs/apps.md",
+    "docs/apps.zh-CN.md",
+    "docs/backends.md",
+    "docs/backends.zh-CN.md",
+    "docs/operations.md",
+    "docs/performance.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+];
+
+pub(super) fn page(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A fenced block: what its fence says, and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) kind: String,
+    pub(super) text: String,
+}
+
+/// The fenced blocks of a page, also those in lists.
+pub(super) fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut open: Option<usize> = None;
+    for line in page.lines() {
+        let indent = line.len() - line.trim_start().len();
+        match (line.trim_start().strip_prefix("```"), open) {
+            (Some(kind), None) => {
+                blocks.push(Block { kind: kind.trim().to_owned(), text: String::new() });
+                open = Some(indent);
+            }
+            (Some(_), Some(_)) => open = None,
+            (None, Some(indent)) => {
+                let block = blocks.last_mut().expect("a block is open");
+                block.text.push_str(line.get(indent..).unwrap_or_default());
+                block.text.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert_eq!(open, None, "a block is not closed");
+    blocks
+}
+
+/// The blocks of one kind.
+pub(super) fn of_kind(path: &str, kind: &str) -> Vec<String> {
+    let blocks = blocks(&page(path)).into_iter();
+    blocks.filter(|block| block.kind == kind).map(|block| block.text).collect()
+}
+
+/// A page without its fenced blocks.
+pub(super) fn prose(page: &str) -> String {
+    let mut inside = false;
+    let mut prose = String::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+        } else if !inside {
+            prose.push_str(line);
+            prose.push('\n');
+        }
+    }
+    prose
+}
+
+/// What stands between backticks.
+pub(super) fn code(page: &str) -> Vec<String> {
+    prose(page)
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .collect()
+}
+
+/// The rows of the table that begins with this head, each by its cells.
+pub(super) fn table(page: &str, head: &str) -> Vec<Vec<String>> {
+    let table = page.split(head).nth(1).unwrap_or_else(|| panic!("there is no table {head}"));
+    let rows = table.lines().skip(2).map(str::trim).take_while(|line| line.starts_with('|'));
+    // A bar in a cell is escaped.
+    let cells = |row: &str| {
+        let row = row.replace("\\|", "\u{0}");
+        let cells = row.trim_matches('|').split('|').map(|cell| cell.trim().replace('\u{0}', "|"));
+        cells.collect()
+    };
+    rows.map(cells).collect()
+}
