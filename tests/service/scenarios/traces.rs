@@ -44,7 +44,7 @@ async fn each_request_belongs_to_its_call(t: Test) {
     let calls = calls(&own).await;
     assert_eq!(calls.len(), 3 * 3 * users.len());
     for call in calls {
-        let body: Value = serde_json::from_str(call["body"].as_str().unwrap_or("null")).unwrap_or_default();
+        let body: Value = serde_json::from_str(call["body"].as_str().unwrap()).unwrap_or_default();
         let user = call["user"].as_str().or_else(|| body["fromAccount"].as_str()).unwrap();
         let requests: Vec<_> = call["requests"].as_array().unwrap().iter().collect();
         let of_store: Vec<_> = requests

@@ -159,7 +159,7 @@ async fn repeat(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) ->
         return no_such_call();
     };
     let Some(body) = call.whole_body() else {
-        return message(StatusCode::BAD_REQUEST, "The body was too long to be kept whole");
+        return message(StatusCode::BAD_REQUEST, "The body is not kept whole, or is no text");
     };
     let (method, path) = call.line();
     let authorization = call.user().and_then(|user| gateway.issuer.token(user).ok());

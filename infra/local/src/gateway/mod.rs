@@ -193,7 +193,7 @@ impl Gateway {
         };
         if self.tracer.is_some() {
             seen.user = claims.as_ref().and_then(|claims| claims["sub"].as_str()).map(str::to_owned);
-            seen.body = std::str::from_utf8(&body).ok().map(str::to_owned);
+            seen.body = body.to_vec();
             seen.memory_mb = function.program().memory_mb;
             seen.through_api = !self.behind_urls.contains(&function.program().name);
         }

@@ -38,8 +38,8 @@ pub struct Answered {
     pub user: Option<String>,
     /// The event that the function got.
     pub event: Option<Value>,
-    /// The body as it came, where it is text.
-    pub body: Option<String>,
+    /// The body as it came.
+    pub body: Vec<u8>,
     /// The function's memory.
     pub memory_mb: u64,
     /// Whether the deployed service bills it as a call of the HTTP API.
@@ -69,8 +69,8 @@ pub struct Call {
     operation: Option<String>,
     user: Option<String>,
     event: Option<Value>,
-    body: Option<String>,
-    /// How long the body is, where it is not kept whole.
+    body: String,
+    /// How long the body is, where it is not kept whole, or is no text.
     body_bytes: Option<usize>,
     status: Option<u16>,
     answer_headers: Map<String, Value>,
@@ -117,7 +117,7 @@ impl Call {
             operation: None,
             user: None,
             event: None,
-            body: None,
+            body: String::new(),
             body_bytes: None,
             status: None,
             answer_headers: Map::new(),
@@ -143,10 +143,9 @@ impl Call {
         let text = if zipped { unzipped(&answered.answer) } else { answered.answer };
         let (answer, answer_bytes) = shortened(&String::from_utf8_lossy(&text), MAX_BYTES);
         (self.answer, self.answer_bytes) = (Some(answer), answer_bytes);
-        if let Some(body) = answered.body {
-            let (body, body_bytes) = shortened(&body, MAX_BYTES);
-            (self.body, self.body_bytes) = (Some(body), body_bytes);
-        }
+        let (body, body_bytes) = shortened(&String::from_utf8_lossy(&answered.body), MAX_BYTES);
+        let is_text = std::str::from_utf8(&answered.body).is_ok();
+        (self.body, self.body_bytes) = (body, body_bytes.or((!is_text).then_some(answered.body.len())));
         self.event = answered.event.map(|event| self.shown_event(event));
         self.operation = answered.operation;
         self.user = answered.user;
@@ -196,7 +195,7 @@ impl Call {
     /// The body, empty where there is none; nothing when it is not kept whole.
     #[must_use]
     pub fn whole_body(&self) -> Option<&str> {
-        if self.body_bytes.is_some() { None } else { Some(self.body.as_deref().unwrap_or_default()) }
+        self.body_bytes.is_none().then_some(&*self.body)
     }
 
     /// Whether the messaging backend signed it.
@@ -255,7 +254,7 @@ impl Call {
             .into_iter()
             .filter_map(|name| Some((name, self.header(name)?.to_owned())))
             .collect();
-        let body = self.body.as_deref().filter(|body| !body.is_empty());
+        let body = Some(&*self.body).filter(|body| !body.is_empty());
         let mut command = shell::curl(&self.method, &format!("{url}{}", self.path), &headers, body);
         if let Some(user) = &self.user {
             // In the double quotes a shell asks for the token.
@@ -270,8 +269,8 @@ impl Call {
         if let Some(headers) = event["headers"].as_object_mut() {
             *headers = without_token(std::mem::take(headers));
         }
-        if let (Some(bytes), true) = (self.body_bytes, event["body"].is_string()) {
-            event["body"] = format!("({bytes} bytes)").into();
+        if event["body"].as_str().is_some_and(|body| body.len() > MAX_BYTES) {
+            event["body"] = format!("({} bytes)", self.body_bytes.unwrap_or_default()).into();
         }
         event
     }
@@ -312,7 +311,7 @@ mod tests {
         call.answered(Answered {
             user: Some("o'neil".into()),
             event: Some(json!({"headers": headers, "body": "x"})),
-            body: Some(r#"{"ext":"it's"}"#.into()),
+            body: r#"{"ext":"it's"}"#.into(),
             status: 200,
             ..Answered::default()
         });
@@ -343,12 +342,14 @@ mod tests {
         let mut call = call();
         call.answered(Answered {
             event: Some(json!({"body": "x".repeat(MAX_BYTES + 1)})),
-            body: Some("é".repeat(MAX_BYTES)),
+            body: "é".repeat(MAX_BYTES).into_bytes(),
             answer: "y".repeat(MAX_BYTES + 7).into_bytes(),
             ..Answered::default()
         });
         assert_eq!(call.whole_body(), None);
         assert_eq!((call.body_bytes, call.answer_bytes), (Some(2 * MAX_BYTES), Some(MAX_BYTES + 7)));
         assert!(serde_json::to_string(&call).unwrap().len() < 3 * MAX_BYTES);
+        call.answered(Answered { body: vec![b'{', 0xff], ..Answered::default() });
+        assert_eq!(call.whole_body(), None, "what is no text is not repeated as another");
     }
 }

@@ -200,7 +200,7 @@ async fn what_is_named_exists(t: Test) {
     }
     assert!(commands.len() > 10, "{commands:?}");
     for command in commands {
-        let words: Vec<_> = command.split(' ').filter(|word| !word.is_empty()).collect();
+        let words: Vec<_> = command.split(' ').filter(|word| !word.is_empty() && *word != "…").collect();
         let subcommand: Vec<_> =
             words.iter().take(1).filter(|word| !word.starts_with('-')).copied().collect();
         let help = super::commands::printed(&t, &[&subcommand[..], &["--help"]].concat()).await;
@@ -266,9 +266,6 @@ async fn the_costs_are_what_the_command_prints(t: Test) {
         for row in told {
             assert!(is_price(&row[0], &row[1]), "{path}: {row:?}");
         }
-    }
-    for row in table(&operations, "| a million calls of | before, $ | now, $ |\n") {
-        assert!(is_price(&row[0], &row[2]), "what observing costs: {row:?}");
     }
 }
 
