@@ -13,7 +13,6 @@ use session_local::{
     clock::Clock,
     cost::Prices,
     dynamodb::DynamoDb,
-    executables::workspace,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
     jwt::Issuer,
     template::Route,
@@ -181,7 +180,8 @@ impl App {
 
     /// The same, with its calls traced.
     pub(crate) async fn traced(&self) -> Self {
-        self.alone(|options| options.tracing = Some(prices())).await
+        self.alone(|options| options.tracing = Some(Prices::of_the_repository().expect("a price table")))
+            .await
     }
 
     async fn alone(&self, change: impl FnOnce(&mut Options)) -> Self {
@@ -276,9 +276,4 @@ impl App {
             Place::Here(_) => panic!("this scenario is of a deployed service"),
         }
     }
-}
-
-/// The prices by which traced calls are told what they cost.
-fn prices() -> Prices {
-    Prices::read(&workspace().join("infra/prices.json")).expect("a price table")
 }

@@ -10,6 +10,7 @@ use std::{
 
 use session_local::executables::workspace;
 use tokio::process::Command;
+use uuid::Uuid;
 
 /// A virtual environment with exactly the packages of a requirements file.
 pub(crate) struct Tools {
@@ -82,5 +83,31 @@ pub(crate) async fn run(command: &mut Command) -> Result<String, String> {
             text(&output.stdout),
             text(&output.stderr)
         ))
+    }
+}
+
+/// A folder of its own, removed again at the end.
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let path = env::temp_dir().join(format!("session-service-{}", Uuid::new_v4().simple()));
+        fs::create_dir_all(&path).expect("a folder");
+        Self { path }
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path.join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, some thousand rows a call, and
+//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, about a thousand rows a call, and
 //! answers `{"erased", "remaining"}`. The backend repeats the call until `remaining` is false.
 //!
 //! It keeps no state and is harmless to repeat. What it does not reach: the heads of the user's groups, which belong to the groups,

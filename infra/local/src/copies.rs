@@ -105,6 +105,20 @@ pub enum Becomes {
     Early,
 }
 
+impl Becomes {
+    /// What an answer says; none when the copy was refused.
+    #[must_use]
+    pub fn of(status: u16, answer: &Value) -> Option<Self> {
+        match status {
+            200 if answer["kept"].is_string() => Some(Self::Kept),
+            200 if answer["ignored"].is_string() => Some(Self::Ignored),
+            200 => Some(Self::Applied),
+            503 => Some(Self::Early),
+            _ => None,
+        }
+    }
+}
+
 /// Who and where, and when.
 #[derive(Clone, Debug)]
 pub struct Cast {
@@ -188,11 +202,6 @@ impl Sample {
         }
     }
 
-    /// The names of all samples.
-    pub fn names() -> impl Iterator<Item = &'static str> {
-        FILES.iter().map(|(name, _)| *name)
-    }
-
     fn parse(name: &'static str, text: &str) -> Result<Self> {
         let sample: Self = serde_json::from_str(text).with_context(|| format!("in {name}.json"))?;
         Ok(Self { name, ..sample })
@@ -260,7 +269,7 @@ mod tests {
         let files: BTreeSet<_> = files
             .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();
-        let names: BTreeSet<_> = Sample::names().map(str::to_owned).collect();
+        let names: BTreeSet<_> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
         assert_eq!(files, names);
         for sample in Sample::all().unwrap() {
             assert!(!sample.copies.is_empty() && !sample.about.is_empty(), "{}", sample.name);

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::{
     Options, Service,
     clock::{self, Clock},
+    executables::workspace,
     feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, team_message, text_message},
     http, listen,
     template::Template,
@@ -43,8 +44,8 @@ pub struct Prices {
     bytes_billed_per_log_event: u64,
 }
 
-/// How long a call is billed, unless it is said otherwise.
-pub const BILLED: Duration = Duration::from_millis(10);
+/// How long a call is billed, unless it is said otherwise, in ms.
+pub const BILLED_MS: u64 = 10;
 
 /// What one call of an operation takes.
 #[derive(Clone, Debug)]
@@ -89,6 +90,11 @@ impl Cost {
 }
 
 impl Prices {
+    /// The repository's price table.
+    pub fn of_the_repository() -> Result<Self> {
+        Self::read(&workspace().join("infra/prices.json"))
+    }
+
     /// Reads a price table.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use hex::encode;
 use md5::Md5;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
@@ -87,7 +87,7 @@ impl Feed {
         let answer = self.http.post(&self.posts_to).body("").send().await;
         let status = answer.with_context(|| no_service(&self.posts_to))?.status();
         // A busy service is there.
-        if status.is_client_error() && status.as_u16() != 429 {
+        if status.is_client_error() && !is_passing(status) {
             bail!("{} answers {status}: it takes no message copies", self.posts_to);
         }
         Ok(())
@@ -177,6 +177,12 @@ impl Feed {
         }
         bail!("the service did not take it: {refusal}")
     }
+}
+
+/// Whether the same call may be answered otherwise later.
+#[must_use]
+pub fn is_passing(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 /// Where a service that has one address takes message copies.

@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 
 use crate::{
     clock::Clock,
-    cost::{self, Prices},
+    cost::Prices,
     dynamodb::DynamoDb,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
     gateway::{self, Answered, Gateway, ISSUER_PATH, Keys, Routes},
@@ -101,7 +101,6 @@ impl Service {
             authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?, options.clock.clone()),
             issuer,
             functions,
-            behind_urls: cost::behind_urls()?,
             clock: options.clock,
             tracer,
             calls: broadcast::Sender::new(CALLS_NOT_TOLD_YET),
@@ -122,6 +121,12 @@ impl Service {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.gateway.url
+    }
+
+    /// What the other commands are given to find it: nothing where they look by themselves.
+    #[must_use]
+    pub fn url_option(&self) -> String {
+        self.gateway.url_option()
     }
 
     /// The engine behind it.

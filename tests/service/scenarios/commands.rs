@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::drift::template;
-use crate::{scenarios, test::Test};
+use crate::{scenarios, test::Test, tools::Folder};
 
 scenarios![
     the_service_is_ready_serves_and_stops,
@@ -171,8 +171,9 @@ async fn a_command_without_a_service_says_so(t: Test) {
 }
 
 async fn data_is_kept_in_a_folder_until_it_expires(t: Test) {
-    let folder = std::env::temp_dir().join(format!("session-data-{}", uuid::Uuid::new_v4()));
-    let data = ["--data", folder.to_str().unwrap()];
+    let folder = Folder::new();
+    let data = folder.path.join("made by the service");
+    let data = ["--data", data.to_str().unwrap()];
     let (service, ready) = start(&t, &data).await;
     let url = ready["url"].as_str().unwrap();
     printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "kept", "--url", url]).await;
@@ -195,12 +196,11 @@ async fn data_is_kept_in_a_folder_until_it_expires(t: Test) {
     let sessions = list(&t, ready["url"].as_str().unwrap(), "bob").await;
     assert_eq!(sessions["sessionList"][0]["sessionId"], "p2p|alice");
     stop(service).await;
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// A local index cannot be added to a table, and without it changes would be told wrongly.
 async fn a_folder_of_another_version_is_refused(t: Test) {
-    let folder = std::env::temp_dir().join(format!("session-data-{}", uuid::Uuid::new_v4()));
+    let folder = Folder::new();
     let mut tables = template().tables;
     for table in &mut tables {
         if let Some(indexes) = table.create["LocalSecondaryIndexes"].as_array_mut() {
@@ -210,14 +210,13 @@ async fn a_folder_of_another_version_is_refused(t: Test) {
         }
     }
     let mut tasks = JoinSet::new();
-    let before = DynamoDb::embedded(Some(&folder), &mut tasks).await.unwrap();
+    let before = DynamoDb::embedded(Some(&folder.path), &mut tasks).await.unwrap();
     before.create_tables(&tables).await.unwrap();
     tasks.shutdown().await;
-    let output = local(&t, &["--port", "0", "--data", folder.to_str().unwrap()]).output().await.unwrap();
+    let output = local(&t, &["--port", "0", "--data", folder.path.to_str().unwrap()]).output().await.unwrap();
     assert!(!output.status.success());
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     let told =
         "the table SessionsTable was made by another version of the service: it has no index byChangeTime";
     assert!(error.contains(told), "{error}");
-    std::fs::remove_dir_all(folder).unwrap();
 }

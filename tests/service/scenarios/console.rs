@@ -41,6 +41,14 @@ async fn send(page: &Page, side: u8, to: &str, text: &str) {
     page.click(&format!("side-{side}-send")).await;
 }
 
+/// Opens the newest call whose row says this.
+async fn open_call(page: &Page, said: &str) {
+    let row = format!(
+        "[...document.querySelectorAll('#calls tr')].find(row => row.textContent.includes('{said}'))"
+    );
+    page.run(&format!("{row}.querySelector('button').click()")).await;
+}
+
 async fn two_users_see_both_lists_move(t: Test) {
     let (own, page) = console(&t).await;
     send(&page, 1, "p2p|bob", "hello bob").await;
@@ -133,7 +141,7 @@ async fn markup_stays_text(t: Test) {
     page.shows("side-2-details", "\"ext\": ").await;
     page.click("tab-calls").await;
     page.shows("calls", "updateMySession").await;
-    page.run("[...document.querySelectorAll('#calls button')].find(b => b.textContent.includes('updateMySession')).click()").await;
+    open_call(&page, "updateMySession").await;
     page.shows("call", "UpdateItem").await;
     page.click("tab-rows").await;
     page.fill("rows-of", "bob").await;
@@ -155,7 +163,7 @@ async fn a_request_is_found_and_repeated_and_copied(t: Test) {
     page.fill("filter", "deleteMySession").await;
     page.shows("calls", "bob").await;
     page.until("calls", |calls| !calls.contains("recordMessage")).await;
-    page.run("document.querySelector('#calls button').click()").await;
+    open_call(&page, "").await;
     page.shows("call", "UpdateItem").await;
     let shown = page.until("call", |call| call.contains("a million such calls cost $")).await;
     assert!(shown.contains("userId=bob sessionId=p2p|alice"), "{shown}");
@@ -163,8 +171,7 @@ async fn a_request_is_found_and_repeated_and_copied(t: Test) {
     page.shows("result", r#"Repeated: 200 {"deleted":["p2p|alice"]"#).await;
     // The second delete was refused by its condition.
     page.shows("calls", "1 refused").await;
-    page.run("[...document.querySelectorAll('#calls tr')].find(r => r.textContent.includes('refused')).querySelector('button').click()")
-        .await;
+    open_call(&page, "refused").await;
     page.shows("call", "refused").await;
 
     // What is copied runs in a shell, and holds no token.

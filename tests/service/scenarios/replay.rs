@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{
         Arc,
@@ -26,13 +26,13 @@ use tokio_rustls::{
     TlsAcceptor,
     rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
-use uuid::Uuid;
 
 use super::commands::local;
 use crate::{
     copies::{T0, group_message, message, with},
     scenarios,
     test::{Test, User, super_team},
+    tools::Folder,
 };
 
 scenarios![
@@ -45,29 +45,6 @@ scenarios![
     a_deployed_service_is_reached_over_tls,
     a_user_is_erased_by_a_command,
 ];
-
-/// A folder that is removed again.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("replay-{}", Uuid::new_v4().simple()));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn lines<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
     values.into_iter().fold(String::new(), |mut text, value| {
@@ -129,7 +106,7 @@ async fn a_file_is_replayed_and_again_changes_nothing(t: Test) {
         })
         .collect();
     assert!(units.len() > 50 && units.iter().all(|units| *units <= 2.0), "a unit a side: {units:?}");
-    assert!(!folder.0.join("copies.jsonl.refused").exists());
+    assert!(!folder.path.join("copies.jsonl.refused").exists());
 }
 
 async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
@@ -142,7 +119,7 @@ async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
     ];
     let folder = Folder::new();
     let file = folder.file("copies.jsonl", &format!("{}\nno object\n", lines(&values)));
-    let refused = folder.0.join("refused.jsonl");
+    let refused = folder.path.join("refused.jsonl");
     let arguments = ["--refused", refused.to_str().unwrap()];
     let (status, told) = replay(&t, own.app.url(), &file, &arguments).await;
     assert_eq!(status, 2, "{told}");
@@ -165,7 +142,7 @@ async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
     let again = folder.file("again.jsonl", &lines([&json!({"line": 3, "reason": "x", "copy": mended})]));
     let mut from_input = local(&t, &["replay", "-", "--url", own.app.url()]);
     let output =
-        from_input.current_dir(&folder.0).stdin(fs::File::open(again).unwrap()).output().await.unwrap();
+        from_input.current_dir(&folder.path).stdin(fs::File::open(again).unwrap()).output().await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(told.contains("1 lines in ") && told.contains("1 taken"), "{told}");
 }

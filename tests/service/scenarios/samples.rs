@@ -29,14 +29,8 @@ async fn holds(t: &Test, sample: &Sample) {
         last = Some((body, answer));
     }
     let (body, answer) = last.unwrap();
-    let told = |name: &str| answer.status == 200 && answer.body[name].is_string();
-    let became = match answer.status {
-        200 if told("kept") => Becomes::Kept,
-        200 if told("ignored") => Becomes::Ignored,
-        200 => Becomes::Applied,
-        503 => Becomes::Early,
-        status => panic!("{}: {status} {}", sample.name, answer.body),
-    };
+    let became = Becomes::of(answer.status, &answer.body);
+    let became = became.unwrap_or_else(|| panic!("{}: {} {}", sample.name, answer.status, answer.body));
     assert_eq!(became, sample.becomes, "{}: {}", sample.name, answer.body);
     let is_kept = t.kept(body.as_bytes()).await.is_some();
     assert_eq!(is_kept, matches!(became, Becomes::Kept | Becomes::Early), "{}", sample.name);

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use session_local::{
-    cost::{Call, Prices, Use, count},
+    cost::{BILLED_MS, Call, Prices, Use, count},
     executables,
 };
 
@@ -15,7 +15,7 @@ pub(crate) struct Cost {
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
     /// How long a call is billed, in ms
-    #[arg(long, value_name = "MS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=6_000))]
+    #[arg(long, value_name = "MS", default_value_t = BILLED_MS, value_parser = clap::value_parser!(u64).range(1..=6_000))]
     billed_ms: u64,
     #[command(flatten)]
     month: Month,
@@ -49,8 +49,7 @@ impl Month {
 
 impl Cost {
     pub(crate) async fn run(self) -> Result<()> {
-        let path = self.prices.unwrap_or_else(|| executables::workspace().join("infra/prices.json"));
-        let prices = Prices::read(&path)?;
+        let prices = self.prices.as_deref().map_or_else(Prices::of_the_repository, Prices::read)?;
         eprintln!("building the functions (minutes the first time)");
         let calls = count(executables::build("dev").await?).await?;
         let billed = Duration::from_millis(self.billed_ms);

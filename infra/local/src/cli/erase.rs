@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use session_local::feed::Feed;
+use session_local::feed::{Feed, is_passing};
 use tokio::time::sleep;
 
 /// How often a call that is answered 429 or 5xx is repeated before the command gives up.
@@ -57,7 +57,7 @@ impl Account {
                 return Ok(serde_json::from_str(&text)?);
             }
             refusal = format!("{status}: {text}");
-            if !status.is_server_error() && status.as_u16() != 429 {
+            if !is_passing(status) {
                 break;
             }
             sleep(pause).await;

@@ -77,7 +77,7 @@ impl Serve {
     async fn start(self) -> Result<Service> {
         // Before minutes are spent on a build.
         let listener = listen(self.port).await?;
-        let prices = Prices::read(&executables::workspace().join("infra/prices.json"))?;
+        let prices = Prices::of_the_repository()?;
         eprintln!("building the functions (minutes the first time)");
         let executables = executables::build(if self.release { "release" } else { "dev" }).await?;
         Service::start(Options {
@@ -122,7 +122,7 @@ fn print_json(service: &Service) {
 /// What matters, in one screen.
 fn print_guide(service: &Service) {
     let url = service.url();
-    let option = if url.ends_with(":8080") { String::new() } else { format!(" --url {url}") };
+    let option = service.url_option();
     println!("\nThe service is ready at {url}\n");
     println!("  Console    {url}/console");
     println!("  Contract   {url}/openapi.json, what apps need of it at {url}/openapi-apps.json");

@@ -67,13 +67,10 @@ impl Choice {
             println!("copy {number} of {count}: {status} {text}");
             last = (status, serde_json::from_str(&text).unwrap_or_default());
         }
-        let (status, answer) = last;
-        let became = match status {
-            200 if answer.get("kept").is_some() => Becomes::Kept,
-            200 if answer.get("ignored").is_some() => Becomes::Ignored,
-            200 => Becomes::Applied,
-            503 if sample.becomes == Becomes::Early => Becomes::Early,
-            _ => bail!("the service did not take it"),
+        let became = Becomes::of(last.0, &last.1);
+        let Some(became) = became.filter(|became| *became != Becomes::Early || sample.becomes == *became)
+        else {
+            bail!("the service did not take it");
         };
         // What is changed by hand may become anything.
         if self.set.is_empty() && became != sample.becomes {

@@ -149,7 +149,7 @@ async fn call(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> R
     let found = gateway.tracer.as_ref().and_then(|tracer| Some((tracer, tracer.call(number)?)));
     let Some((tracer, call)) = found else { return no_such_call() };
     let mut shown = tracer.shown(&call);
-    shown["curl"] = call.curl(&gateway.url, &gateway.token_command()).into();
+    shown["curl"] = call.curl(&gateway.url, &format!("cargo local token{}", gateway.url_option())).into();
     Json(shown).into_response()
 }
 
@@ -272,12 +272,6 @@ async fn signed(State(gateway): State<Arc<Gateway>>, Json(call): Json<ToSign>) -
 }
 
 impl Gateway {
-    /// The command that prints a token.
-    fn token_command(&self) -> String {
-        let option = if self.url.ends_with(":8080") { String::new() } else { format!(" --url {}", self.url) };
-        format!("cargo local token{option}")
-    }
-
     /// Makes a call of the service itself, and gives its answer. It is traced like any other.
     async fn make(
         &self,

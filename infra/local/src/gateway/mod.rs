@@ -7,7 +7,7 @@ mod issuer;
 mod routes;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Instant,
 };
@@ -59,8 +59,6 @@ pub(crate) struct Gateway {
     pub(crate) issuer: Issuer,
     /// The functions by logical id.
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
-    /// The names of those that have a Function URL where the template is deployed.
-    pub(crate) behind_urls: BTreeSet<String>,
     /// The time that it lives in.
     pub(crate) clock: Clock,
     /// What keeps the last calls.
@@ -136,12 +134,18 @@ async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
 }
 
 impl Gateway {
+    /// What the other commands are given to find this service: nothing where they look by themselves.
+    pub(crate) fn url_option(&self) -> String {
+        if self.url.ends_with(":8080") { String::new() } else { format!(" --url {}", self.url) }
+    }
+
     /// Answers a call, and tells of it.
     async fn serve(&self, request: Request) -> Response {
         let started = Instant::now();
         let request_id = Uuid::new_v4().to_string();
         let in_background = request.headers().contains_key(IN_BACKGROUND);
-        let number = self.tracer.as_ref().map(|tracer| tracer.arrived(arrived(&request, &request_id)));
+        let number =
+            self.tracer.as_ref().map(|tracer| tracer.arrived(arrived(&request, &request_id, in_background)));
         let mut seen = trace::Answered::default();
         let mut response = self.answer(request, &request_id, &mut seen).await;
         if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -191,11 +195,11 @@ impl Gateway {
         let Ok(body) = body::to_bytes(body, MAX_BODY_BYTES).await else {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         };
-        if self.tracer.is_some() {
+        if let Some(tracer) = &self.tracer {
             seen.user = claims.as_ref().and_then(|claims| claims["sub"].as_str()).map(str::to_owned);
             seen.body = body.to_vec();
             seen.memory_mb = function.program().memory_mb;
-            seen.through_api = !self.behind_urls.contains(&function.program().name);
+            seen.through_api = tracer.is_through_api(&function.program().name);
         }
         let event = event::payload(&parts, &body, &found, claims, request_id, &self.clock);
         if self.tracer.is_some() {
@@ -219,14 +223,14 @@ impl Gateway {
 }
 
 /// What a trace keeps of a call before it is read.
-fn arrived(request: &Request, request_id: &str) -> trace::Arrived {
+fn arrived(request: &Request, request_id: &str, in_background: bool) -> trace::Arrived {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     trace::Arrived {
         request_id: request_id.to_owned(),
         method: request.method().to_string(),
         path: path.to_owned(),
         headers: event::headers(request.headers()),
-        in_background: request.headers().contains_key(IN_BACKGROUND),
+        in_background,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     clock::Clock,
     trace::{Seat, Tracer},
 };
+
 /// The longest answer that Lambda takes: 6 MB and some room around it.
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 + 100;
 

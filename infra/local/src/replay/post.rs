@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{Line, input::What};
-use crate::feed::Feed;
+use crate::feed::{Feed, is_passing};
 
 /// How often a line is posted. The pauses between come to about a minute.
 const MAX_TRIES: u32 = 10;
@@ -67,11 +67,6 @@ pub(super) async fn post(feed: &Feed, line: &Line) -> Result<Outcome, Stopped> {
         pause = pause.max(after);
     }
     if reached { Ok(Outcome::Refused(format!("{last}, {MAX_TRIES} times"))) } else { Err(Stopped(last)) }
-}
-
-/// Whether the same call may be answered otherwise later.
-fn is_passing(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 fn retry_after(answer: &Response) -> Duration {

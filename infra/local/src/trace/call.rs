@@ -243,7 +243,7 @@ impl Call {
             memory_mb: self.memory_mb,
             through_api: self.through_api,
         };
-        Some(prices.of_a_million(&call, cost::BILLED).total())
+        Some(prices.of_a_million(&call, Duration::from_millis(cost::BILLED_MS)).total())
     }
 
     /// The call as a command for a shell. It asks for a token, and holds none.

@@ -9,7 +9,7 @@ mod request;
 mod text;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -20,7 +20,10 @@ use tokio::task::JoinSet;
 pub use call::{Answered, Arrived, Call, Summary};
 pub use request::DbRequest;
 
-use crate::{clock::Clock, cost::Prices};
+use crate::{
+    clock::Clock,
+    cost::{self, Prices},
+};
 
 /// How many calls are kept.
 const MAX_CALLS: usize = 1_000;
@@ -30,6 +33,8 @@ pub struct Tracer {
     /// Where the proxy answers.
     endpoint: String,
     prices: Prices,
+    /// The names of the functions that have a Function URL where the template is deployed.
+    behind_urls: BTreeSet<String>,
     clock: Clock,
     calls: Mutex<Calls>,
 }
@@ -53,7 +58,8 @@ impl Tracer {
     ) -> Result<Arc<Self>> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let tracer = Arc::new(Self { endpoint, prices, clock, calls: Mutex::default() });
+        let behind_urls = cost::behind_urls()?;
+        let tracer = Arc::new(Self { endpoint, prices, behind_urls, clock, calls: Mutex::default() });
         let proxy = proxy::router(engine.to_owned(), Arc::clone(&tracer));
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, proxy).await {
@@ -80,11 +86,16 @@ impl Tracer {
         self.change(|call| call.number() == number, |call| call.answered(answered));
     }
 
-    /// A function has logged this line; whether it belongs to a call.
-    pub fn logged(&self, line: &str) -> bool {
-        let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
-        let Some(request_id) = line["requestId"].as_str().map(str::to_owned) else { return false };
-        self.change(|call| call.request_id() == request_id, |call| call.logged(line))
+    /// A function has logged this line.
+    pub(crate) fn logged(&self, line: &str) {
+        let Ok(line) = serde_json::from_str::<Value>(line) else { return };
+        let Some(request_id) = line["requestId"].as_str().map(str::to_owned) else { return };
+        self.change(|call| call.request_id() == request_id, |call| call.logged(line));
+    }
+
+    /// Whether calls of this function come through the HTTP API where the template is deployed.
+    pub(crate) fn is_through_api(&self, function: &str) -> bool {
+        !self.behind_urls.contains(function)
     }
 
     /// The calls after this number, oldest first.
@@ -132,13 +143,9 @@ impl Tracer {
         self.change(|call| call.request_id() == request_id, |call| call.requested(request));
     }
 
-    fn change(&self, which: impl Fn(&Call) -> bool, change: impl FnOnce(&mut Call)) -> bool {
-        match self.calls().kept.iter_mut().rev().find(|call| which(call)) {
-            Some(call) => {
-                change(call);
-                true
-            }
-            None => false,
+    fn change(&self, which: impl Fn(&Call) -> bool, change: impl FnOnce(&mut Call)) {
+        if let Some(call) = self.calls().kept.iter_mut().rev().find(|call| which(call)) {
+            change(call);
         }
     }
 

@@ -1,13 +1,12 @@
 //! The programs that sign, each run as the page says.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{path::Path, process::Stdio};
 
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, process::Command};
-use uuid::Uuid;
 
 use super::pages::of_kind;
-use crate::{scenarios, test::Test};
+use crate::{scenarios, test::Test, tools::Folder};
 
 scenarios![bash_signs_and_posts, node_signs_and_posts, python_signs_and_posts, java_signs_and_posts,];
 
@@ -37,10 +36,8 @@ async fn signs_and_posts(t: &Test, kind: &str, name: &str, command: &[&str]) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let program = of_kind("docs/backends.md", kind);
     assert_eq!(program.len(), 1, "{kind}");
-    let folder = std::env::temp_dir().join(format!("program-{}", Uuid::new_v4().simple()));
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(name);
-    fs::write(&file, &program[0]).unwrap();
+    let folder = Folder::new();
+    let file = folder.file(name, &program[0]);
     let copies = of_kind("docs/backends.md", "json copy");
     let members = of_kind("docs/backends.md", "json members");
     for (method, path, body) in [
@@ -57,7 +54,6 @@ async fn signs_and_posts(t: &Test, kind: &str, name: &str, command: &[&str]) {
     assert_eq!(own.known_user("dave").last_msg_of("team|7").await["body"], json!("hello taem"));
     let refused = run(command, &file, &["POST", "/v1/users/erase"], own.app.url(), "{}").await;
     assert!(refused.contains("account is required"), "a refusal is printed: {refused}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 async fn run(command: &[&str], file: &Path, arguments: &[&str], url: &str, body: &str) -> String {
