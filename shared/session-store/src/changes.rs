@@ -11,7 +11,7 @@ use session_model::{
 
 use crate::{
     Sessions, StoreError,
-    heads::{HEADS_AT_ONCE, PER_REQUEST},
+    heads::{self, HEADS_AT_ONCE, PER_REQUEST},
     item::{self, Attributes, Item, n},
     list::Rows,
     raw_item::RawItem,
@@ -126,8 +126,9 @@ impl ChangeReads for Sessions<'_> {
     }
 
     async fn heads(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, Head>, StoreError> {
-        let chunks: Vec<Vec<GroupId>> = groups.chunks(PER_REQUEST).map(<[_]>::to_vec).collect();
-        let read = |chunk: Vec<GroupId>| async move { self.store.heads(&chunk).await };
+        let chunks: Vec<Vec<Item>> =
+            groups.chunks(PER_REQUEST).map(|chunk| chunk.iter().map(heads::key).collect()).collect();
+        let read = |keys: Vec<Item>| self.store.heads(keys);
         let heads = stream::iter(chunks.into_iter().map(read)).buffer_unordered(HEADS_AT_ONCE);
         heads.try_concat().await
     }

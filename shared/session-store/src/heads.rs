@@ -33,12 +33,11 @@ impl Store {
         item.map(|mut item| item::head(&mut item)).transpose()
     }
 
-    /// The heads of up to [`PER_REQUEST`] groups, those that exist and can be read: without its head, a group shows its members their own
-    /// rows. Read eventually: half a unit each.
-    pub(crate) async fn heads(&self, groups: &[GroupId]) -> Result<HashMap<GroupId, Head>, StoreError> {
-        let keys = groups.iter().map(key).collect();
+    /// The heads with up to [`PER_REQUEST`] keys, those that exist and can be read: without its head, a group shows its members
+    /// their own rows. Read eventually: half a unit each.
+    pub(crate) async fn heads(&self, keys: Vec<Item>) -> Result<HashMap<GroupId, Head>, StoreError> {
+        let mut heads = HashMap::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
-        let mut heads = HashMap::with_capacity(groups.len());
         let read = |mut item: RawItem<'_>| Ok((item::group_id(&item)?, item::head(&mut item)?));
         for head in self.batch(&self.groups_table, wanted, read).await? {
             heads.extend(self.readable(head)?);

@@ -1,7 +1,5 @@
 //! One page of a user's list.
 
-use std::cmp::Reverse;
-
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
@@ -11,7 +9,7 @@ use session_model::{
 
 use crate::{
     Sessions, StoreError,
-    heads::{HEADS_AT_ONCE, PER_REQUEST},
+    heads::{self, HEADS_AT_ONCE, PER_REQUEST},
     item::{Item, n, s},
     raw::{self, KeepAnswer, QueryAnswer},
     table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
@@ -138,7 +136,8 @@ impl Sessions<'_> {
             let request = self.query(BY_MEMBERSHIP).key_condition_expression("userId = :user");
             let Rows { rows, next } = self.send_query(request, start).await?;
             for (id, row) in rows {
-                let group = self.store.readable(id.group().ok_or(StoreError::MalformedItem(SESSION_ID)))?;
+                let group = GroupId::try_from(id).map_err(|_| StoreError::MalformedItem(SESSION_ID));
+                let group = self.store.readable(group)?;
                 memberships.extend(group.map(|group| (group, row)));
             }
             start = next;
@@ -161,34 +160,38 @@ impl Sessions<'_> {
             cursor.and_then(|cursor| cursor.group()).is_some_and(|last| session.session_id <= *last)
         };
         let wanted = |session: &RecentSession| range.contains(session.update_time) && !taken(session);
-        let order = |session: &RecentSession| (Reverse(session.update_time), session.session_id.clone());
-        let chunks: Vec<Vec<_>> = {
-            let mut memberships = memberships.into_iter().peekable();
-            std::iter::from_fn(|| {
-                memberships.peek()?;
-                Some(memberships.by_ref().take(PER_REQUEST).collect())
-            })
-            .collect()
+        let newest_first = |a: &RecentSession, b: &RecentSession| {
+            b.update_time.cmp(&a.update_time).then_with(|| a.session_id.cmp(&b.session_id))
         };
+        let most = query.limit().get() + 1;
+        let mut memberships = memberships.into_iter().peekable();
+        let chunks = std::iter::from_fn(|| {
+            memberships.peek()?;
+            Some(memberships.by_ref().take(PER_REQUEST).collect())
+        });
         let read = |chunk: Vec<(GroupId, Row)>| async move {
-            let ids: Vec<_> = chunk.iter().map(|(group, _)| group.clone()).collect();
-            let mut heads = self.store.heads(&ids).await?;
+            let mut heads =
+                self.store.heads(chunk.iter().map(|(group, _)| heads::key(group)).collect()).await?;
             let sessions = chunk.into_iter().filter_map(|(group, row)| {
                 let head = heads.remove(&group);
                 row.into_group_session(&group, self.user, head)
             });
-            Ok::<Vec<_>, StoreError>(sessions.collect())
+            Ok::<Vec<_>, StoreError>(sessions.filter(wanted).collect())
         };
-        let newest = stream::iter(chunks.into_iter().map(read)).buffer_unordered(HEADS_AT_ONCE).try_fold(
+        let newest = stream::iter(chunks.map(read)).buffer_unordered(HEADS_AT_ONCE).try_fold(
             Vec::new(),
             async |mut newest: Vec<RecentSession>, sessions| {
-                newest.extend(sessions.into_iter().filter(wanted).map(|session| shown(session, query)));
-                newest.sort_by_cached_key(order);
-                newest.truncate(query.limit().get() + 1);
+                newest.extend(sessions.into_iter().map(|session| shown(session, query)));
+                if newest.len() > most {
+                    newest.select_nth_unstable_by(most, newest_first);
+                    newest.truncate(most);
+                }
                 Ok(newest)
             },
         );
-        newest.await
+        let mut newest = newest.await?;
+        newest.sort_unstable_by(newest_first);
+        Ok(newest)
     }
 
     pub(crate) fn query(&self, index: &str) -> QueryFluentBuilder {

@@ -36,8 +36,14 @@ const CLOCK: &str = "+0 x0.02";
 /// From how many calls the instructions of one are taken.
 const CALLS: u64 = 50;
 /// What is counted.
-const COUNTED: [Operation; 5] =
-    [Operation::List, Operation::ListOfOne, Operation::Changes, Operation::Get, Operation::RecordP2p];
+const COUNTED: [Operation; 6] = [
+    Operation::List,
+    Operation::ListOfOne,
+    Operation::ListOfGroups,
+    Operation::Changes,
+    Operation::Get,
+    Operation::RecordP2p,
+];
 /// The users that the store holds.
 const SESSIONS: [u64; 2] = [1, events::USUAL];
 
@@ -67,7 +73,7 @@ async fn main() -> ExitCode {
 async fn run(options: &Options) -> Result<bool> {
     eprintln!("building the functions without link-time optimisation (minutes the first time)");
     let executables = executables::build("deploy-test").await?;
-    let store = Store::start(&SESSIONS, &[]).await?;
+    let store = Store::start(&SESSIONS, &[events::GROUPS]).await?;
     let mut counted = BTreeMap::new();
     for operation in COUNTED {
         let executable = executables.get(operation.function()).context("not built")?;

@@ -53,6 +53,7 @@ pub(crate) fn message(from: &str, number: u64) -> String {
 pub(crate) enum Operation {
     List,
     ListOfOne,
+    ListOfGroups,
     Changes,
     Get,
     SetExt,
@@ -61,9 +62,10 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::List,
         Self::ListOfOne,
+        Self::ListOfGroups,
         Self::Changes,
         Self::Get,
         Self::SetExt,
@@ -75,6 +77,7 @@ impl Operation {
         match self {
             Self::List => "list of 100",
             Self::ListOfOne => "list of 1",
+            Self::ListOfGroups => "list among 100 groups",
             Self::Changes => "changes, none",
             Self::Get => "get",
             Self::SetExt => "set ext",
@@ -86,7 +89,7 @@ impl Operation {
     /// The function whose operation it is.
     pub(crate) fn function(self) -> &'static str {
         match self {
-            Self::List | Self::ListOfOne => "query-my-session-list",
+            Self::List | Self::ListOfOne | Self::ListOfGroups => "query-my-session-list",
             Self::Changes => "query-my-session-changes",
             Self::Get => "query-my-session",
             Self::SetExt => "update-my-session",
@@ -100,6 +103,7 @@ impl Operation {
         match self {
             Self::List => list(&user(USUAL), 0),
             Self::ListOfOne => list(&user(1), 0),
+            Self::ListOfGroups => list(&member(GROUPS), 0),
             Self::Changes => changes(&user(1)),
             Self::Get => on_session("GET", None),
             Self::SetExt => on_session("PATCH", Some(json!({ "ext": EXT }))),
@@ -114,6 +118,11 @@ impl Operation {
         match self {
             Self::List => check_list(&body, USUAL, USUAL),
             Self::ListOfOne => check_list(&body, 1, 1),
+            Self::ListOfGroups => {
+                let listed = body["sessionList"].as_array().map_or(0, Vec::len);
+                ensure!(listed == 100 && body["hasMore"] == true, "{listed} sessions");
+                Ok(())
+            }
             Self::Changes => {
                 ensure!(
                     body["updated"] == json!([]) && body["deleted"] == json!([]),
@@ -137,6 +146,8 @@ impl Operation {
 
 /// The user of the usual events has so many sessions.
 pub(crate) const USUAL: u64 = 10_000;
+/// The user of many groups has so many.
+pub(crate) const GROUPS: u64 = 100;
 /// The session of the usual events.
 const SESSION: u64 = 4_998;
 const TEXT: &str = "Shall we meet at the usual place at half past seven? I can bring the tickets.";

@@ -337,7 +337,11 @@ impl Bare {
             Operation::List => Some(format!("list CALLS {user} none")),
             Operation::Get => Some(format!("get CALLS {user} {}", events::session_id())),
             Operation::SetExt => Some(format!("update CALLS {user} p2p|bare")),
-            Operation::ListOfOne | Operation::Changes | Operation::RecordP2p | Operation::RecordGroup => None,
+            Operation::ListOfOne
+            | Operation::ListOfGroups
+            | Operation::Changes
+            | Operation::RecordP2p
+            | Operation::RecordGroup => None,
         }
     }
 

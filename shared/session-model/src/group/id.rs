@@ -42,13 +42,24 @@ impl SessionId {
     }
 }
 
+impl TryFrom<SessionId> for GroupId {
+    type Error = InvalidValue;
+
+    fn try_from(id: SessionId) -> Result<Self, InvalidValue> {
+        if id.session_type() == SessionType::P2p { Err(not_of_a_group()) } else { Ok(Self(id)) }
+    }
+}
+
 impl FromStr for GroupId {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let group = text.parse::<SessionId>().ok().and_then(|id| id.group());
-        group.ok_or_else(|| InvalidValue::new("must be one of team|<tid>, super_team|<tid>"))
+        text.parse::<SessionId>().map_err(|_| not_of_a_group())?.try_into()
     }
+}
+
+fn not_of_a_group() -> InvalidValue {
+    InvalidValue::new("must be one of team|<tid>, super_team|<tid>")
 }
 
 impl fmt::Display for GroupId {
