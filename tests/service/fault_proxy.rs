@@ -1,19 +1,25 @@
 //! A proxy before the engine that can fail as DynamoDB does.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
     Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +34,24 @@ pub(crate) enum Fault {
     Hang,
     /// Passed on, and the answer withheld.
     LoseAnswer,
-    /// Half of the writes of a batch passed on, and the rest said to be unprocessed.
+    /// Passed on, and the connection cut in the middle of the answer.
+    CutAnswer,
+    /// Half of a batch passed on, and the rest said to be unprocessed.
     HalfUnprocessed,
+    /// Passed on after a second.
+    Slow,
+    /// Answered by something else than DynamoDB.
+    OtherContent,
+}
+
+/// A fault of the requests that name somebody.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aim {
+    pub(crate) fault: Fault,
+    /// How many of them pass before.
+    pub(crate) after: usize,
+    /// Whether it lasts, or hits one request alone.
+    pub(crate) lasts: bool,
 }
 
 /// The proxy; ends when it is dropped.
@@ -49,6 +71,8 @@ struct Proxied {
     passing: AtomicUsize,
     /// Requests for these keys are refused with a code of DynamoDB's.
     refused: Mutex<Vec<(Value, &'static str)>>,
+    /// What becomes of requests in which a name occurs, and how many there were.
+    aimed: Mutex<HashMap<String, (Option<Aim>, usize)>>,
 }
 
 impl FaultProxy {
@@ -63,6 +87,7 @@ impl FaultProxy {
             passing: AtomicUsize::new(0),
             requests: Mutex::default(),
             refused: Mutex::default(),
+            aimed: Mutex::default(),
         });
         let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
         let mut tasks = JoinSet::new();
@@ -84,6 +109,12 @@ impl FaultProxy {
     pub(crate) fn refuse(&self, account: &str, code: &'static str) {
         let refusal = (serde_json::json!({ "S": account }), code);
         self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+    }
+
+    /// What becomes from now on of the requests in which this name occurs; answers how many there were since the last call.
+    pub(crate) fn aim_at(&self, name: &str, aim: Option<Aim>) -> usize {
+        let mut aimed = self.state.aimed.lock().unwrap_or_else(PoisonError::into_inner);
+        aimed.insert(name.to_owned(), (aim, 0)).map_or(0, |(_, count)| count)
     }
 
     /// Every request so far: its user agent, its action and its input.
@@ -112,7 +143,7 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
     let fault = *state.fault.lock().unwrap_or_else(PoisonError::into_inner);
     let passes =
         state.passing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-    match if passes { Fault::None } else { fault } {
+    match state.aimed(&body).unwrap_or(if passes { Fault::None } else { fault }) {
         Fault::None => forward(&state, headers, body).await,
         Fault::Throttle => refusal(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
         Fault::InternalError => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
@@ -121,8 +152,42 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
             forward(&state, headers, body).await;
             std::future::pending().await
         }
+        Fault::CutAnswer => cut(forward(&state, headers, body).await).await,
         Fault::HalfUnprocessed => half(&state, headers, &body).await,
+        Fault::Slow => {
+            sleep(Duration::from_secs(1)).await;
+            forward(&state, headers, body).await
+        }
+        Fault::OtherContent => {
+            ([(header::CONTENT_TYPE, "text/html")], "<html>internal text</html>").into_response()
+        }
     }
+}
+
+impl Proxied {
+    /// The fault that is aimed at a request, if it names somebody that one is aimed at.
+    fn aimed(&self, body: &[u8]) -> Option<Fault> {
+        let body = String::from_utf8_lossy(body);
+        let mut aimed = self.aimed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (aim, count) = aimed.iter_mut().find_map(|(name, aim)| body.contains(name).then_some(aim))?;
+        *count += 1;
+        let aim = aim.filter(|aim| *count == aim.after + 1 || (aim.lasts && *count > aim.after));
+        Some(aim.map_or(Fault::None, |aim| aim.fault))
+    }
+}
+
+/// The answer up to its middle, then the end of the connection.
+async fn cut(answer: Response) -> Response {
+    let (parts, body) = answer.into_parts();
+    let whole = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's answer");
+    let half: Result<_, io::Error> = Ok(whole.slice(..whole.len() / 2));
+    // What was sent is to arrive before the end does.
+    let end = stream::once(async {
+        sleep(Duration::from_millis(20)).await;
+        Err(io::Error::other("cut"))
+    });
+    let body = Body::from_stream(stream::iter([half]).chain(end));
+    (parts.status, [(header::CONTENT_LENGTH, whole.len())], body).into_response()
 }
 
 async fn forward(state: &Proxied, mut headers: HeaderMap, body: Bytes) -> Response {
@@ -134,17 +199,21 @@ async fn forward(state: &Proxied, mut headers: HeaderMap, body: Bytes) -> Respon
     (status, headers, answer.bytes().await.expect("the engine's answer arrives")).into_response()
 }
 
-/// Passes half of a batch of writes on, the first half, and any other request whole.
+/// Passes half of a batch on, the first half, and any other request whole.
 async fn half(state: &Proxied, mut headers: HeaderMap, body: &Bytes) -> Response {
     let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is =
+        |action: &[u8]| headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(action));
+    let (is_read, is_batch) = (is(b".BatchGetItem"), is(b".BatchGetItem") || is(b".BatchWriteItem"));
     let mut left = serde_json::Map::new();
-    if headers.get("x-amz-target").is_some_and(|target| target.as_bytes().ends_with(b".BatchWriteItem")) {
-        for (table, writes) in input["RequestItems"].as_object_mut().into_iter().flatten() {
-            let writes = writes.as_array_mut().expect("writes");
-            let rest = writes.split_off(writes.len().div_ceil(2));
-            if !rest.is_empty() {
-                left.insert(table.clone(), rest.into());
-            }
+    let tables = input["RequestItems"].as_object_mut().filter(|_| is_batch);
+    for (table, asked) in tables.into_iter().flatten() {
+        let mut rest = asked.clone();
+        let [all, of_rest] = [asked, &mut rest].map(|of| if is_read { &mut of["Keys"] } else { of });
+        let all = all.as_array_mut().expect("what is asked for");
+        *of_rest = all.split_off(all.len().div_ceil(2)).into();
+        if of_rest.as_array().is_some_and(|rest| !rest.is_empty()) {
+            left.insert(table.clone(), rest);
         }
     }
     headers.remove(header::CONTENT_LENGTH);
@@ -153,7 +222,7 @@ async fn half(state: &Proxied, mut headers: HeaderMap, body: &Bytes) -> Response
     let answer = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's answer");
     let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
     if !left.is_empty() {
-        answer["UnprocessedItems"] = left.into();
+        answer[if is_read { "UnprocessedKeys" } else { "UnprocessedItems" }] = left.into();
     }
     (parts.status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }

@@ -51,6 +51,10 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
             SdkError::ResponseError(_) => Self::Unavailable("unreadable response".into()),
             SdkError::ServiceError(failure) => {
                 let status = failure.raw().status().as_u16();
+                if failure.raw().status().is_success() {
+                    // Something else than DynamoDB has answered, or half of it.
+                    return Self::Unavailable("unreadable response".into());
+                }
                 let code = failure.err().code().map_or_else(|| format!("status {status}"), str::to_owned);
                 if THROTTLED.contains(&code.as_str()) || status == 429 {
                     Self::Throttled(code)
@@ -102,6 +106,7 @@ mod tests {
             (400, Some("ValidationException"), "refused: ValidationException"),
             (500, Some("InternalServerError"), "unavailable: InternalServerError"),
             (503, None, "unavailable: status 503"),
+            (200, None, "unavailable: unreadable response"),
             (400, Some("ResourceNotFoundException"), "failed: ResourceNotFoundException"),
             (400, Some("AccessDeniedException"), "failed: AccessDeniedException"),
             (400, None, "failed: status 400"),

@@ -17,6 +17,7 @@ mod drift;
 mod edits;
 mod erasure;
 mod exts;
+mod fault_matrix;
 mod faults;
 mod feed;
 mod feed_faults;
@@ -101,6 +102,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
 pub(crate) fn once() -> Vec<Scenario> {
     [
         faults::SCENARIOS,
+        fault_matrix::SCENARIOS,
         feed_faults::SCENARIOS,
         drift::SCENARIOS,
         alarms::SCENARIOS,

@@ -1,0 +1,373 @@
+//! Every operation under every fault of the database, at each of the requests that it makes, once and from then on: it answers 200 or
+//! 503, in time; nothing is lost and nothing is done twice; the repeat completes it. What came of it is in tests/faults.md.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    fs,
+};
+
+use futures_util::{StreamExt, stream};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use session_local::executables::workspace;
+use uuid::Uuid;
+
+use crate::{
+    answer::Answer,
+    copies::{T0, edit, group_message, message, notification, recall},
+    fault_proxy::{Aim, Fault, FaultProxy},
+    scenarios,
+    test::{Test, User},
+};
+
+scenarios![every_operation_under_every_fault_at_every_request];
+
+/// How many cases run at once. Most of their time they wait.
+const AT_ONCE: usize = 24;
+/// No copy and no change of members is of a later time; what is, is of the time of a call.
+const LAST: u64 = T0 + 10;
+/// Where the matrix is kept. With `UPDATE_FAULTS=1` it is written anew.
+const DOCUMENT: &str = "tests/faults.md";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Operation {
+    List,
+    Changes,
+    Get,
+    GetOfGroup,
+    SetExt,
+    SetExtOfGroup,
+    Delete,
+    DeleteOfGroup,
+    BatchDelete,
+    Message,
+    Recall,
+    Edit,
+    GroupMessage,
+    Kick,
+    PatchMembers,
+    PutMembers,
+    Erase,
+}
+
+impl Operation {
+    const ALL: [Self; 17] = [
+        Self::List,
+        Self::Changes,
+        Self::Get,
+        Self::GetOfGroup,
+        Self::SetExt,
+        Self::SetExtOfGroup,
+        Self::Delete,
+        Self::DeleteOfGroup,
+        Self::BatchDelete,
+        Self::Message,
+        Self::Recall,
+        Self::Edit,
+        Self::GroupMessage,
+        Self::Kick,
+        Self::PatchMembers,
+        Self::PutMembers,
+        Self::Erase,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::List => "queryMySessionList",
+            Self::Changes => "queryMySessionChanges",
+            Self::Get => "queryMySession",
+            Self::GetOfGroup => "queryMySession of a group",
+            Self::SetExt => "updateMySession",
+            Self::SetExtOfGroup => "updateMySession of a group",
+            Self::Delete => "deleteMySession",
+            Self::DeleteOfGroup => "deleteMySession of a group",
+            Self::BatchDelete => "deleteMySession of three",
+            Self::Message => "recordMessage",
+            Self::Recall => "recordMessage, a recall",
+            Self::Edit => "recordMessage, an edit",
+            Self::GroupMessage => "recordMessage to a group",
+            Self::Kick => "recordMessage, a kick",
+            Self::PatchMembers => "updateGroupMembers, PATCH",
+            Self::PutMembers => "updateGroupMembers, PUT",
+            Self::Erase => "eraseUser",
+        }
+    }
+}
+
+/// The faults with what the document calls them.
+const FAULTS: [(Fault, &str); 8] = [
+    (Fault::Throttle, "throttled"),
+    (Fault::InternalError, "500"),
+    (Fault::Hang, "hangs before it is done"),
+    (Fault::LoseAnswer, "hangs after it was done"),
+    (Fault::CutAnswer, "cut in the answer"),
+    (Fault::HalfUnprocessed, "half a batch unprocessed"),
+    (Fault::Slow, "slow by 1 s"),
+    (Fault::OtherContent, "other content"),
+];
+
+/// Users and a group of one case, to which nobody else's requests belong.
+struct Case {
+    /// Calls without faults.
+    here: Test,
+    /// The same users behind the proxy.
+    alice: User,
+    bob: User,
+    carol: User,
+    group: String,
+    mark: String,
+    since: String,
+}
+
+impl Case {
+    async fn new(here: &Test, there: &Test) -> Self {
+        let mark = Uuid::new_v4().simple().to_string();
+        let user = |name: &str| there.known_user(&format!("{name}-{mark}"));
+        let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
+        let group = format!("team|{mark}");
+        here.deliver([&message(&alice, &bob, 1), &message(&carol, &bob, 2)]).await;
+        here.put_members(&group, 3, &[&alice, &bob]).await;
+        here.deliver([&group_message(&alice, &group, 4)]).await;
+        let pulled = here.known_user(&bob.account).list("").await;
+        let since = pulled["syncToken"].as_str().expect("a token").to_owned();
+        here.deliver([&edit(&alice, &bob, 1, 5, "before")]).await;
+        Self { here: here.clone(), alice, bob, carol, group, mark, since }
+    }
+
+    async fn call(&self, operation: Operation) -> Answer {
+        let Self { alice, bob, group, .. } = self;
+        let there = &bob.test;
+        let (id, ext) = (alice.session_id(), json!({"ext": "mine"}));
+        match operation {
+            Operation::List => bob.try_list("").await,
+            Operation::Changes => bob.try_changes(&format!("since={}", self.since)).await,
+            Operation::Get => bob.try_get(&id).await,
+            Operation::GetOfGroup => bob.try_get(group).await,
+            Operation::SetExt => bob.patch(&id, &ext).await,
+            Operation::SetExtOfGroup => bob.patch(group, &ext).await,
+            Operation::Delete => bob.try_delete(&id).await,
+            Operation::DeleteOfGroup => bob.try_delete(group).await,
+            Operation::BatchDelete => {
+                bob.batch_delete(&json!({"sessionIds": [id, self.carol.session_id(), group]})).await
+            }
+            Operation::Message => there.post(&message(alice, bob, 10)).await,
+            Operation::Recall => there.post(&recall(alice, bob, 1, 10)).await,
+            Operation::Edit => there.post(&edit(alice, bob, 1, 10, "after")).await,
+            Operation::GroupMessage => there.post(&group_message(alice, group, 10)).await,
+            Operation::Kick => there.post(&notification(alice, group, 10, 1, &[bob])).await,
+            Operation::PatchMembers => {
+                let body = self.change(&json!({"add": [self.carol.account], "remove": [bob.account]}));
+                there.try_update_members(Method::PATCH, group, &body).await
+            }
+            Operation::PutMembers => {
+                let body = self.change(&json!({"members": [alice.account, self.carol.account]}));
+                there.try_update_members(Method::PUT, group, &body).await
+            }
+            Operation::Erase => there.try_erase(&json!({"account": bob.account})).await,
+        }
+    }
+
+    fn change(&self, more: &Value) -> Value {
+        let mut body = json!({"groupId": self.group, "time": LAST});
+        body.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        body
+    }
+
+    /// Everything that the engine holds of the case, but when it was stamped and when it expires.
+    async fn state(&self) -> Value {
+        let mut state = Map::new();
+        for user in [&self.alice, &self.bob, &self.carol] {
+            for id in
+                [self.alice.session_id(), self.bob.session_id(), self.carol.session_id(), self.group.clone()]
+            {
+                let item = self.here.row(&user.account, &id).await;
+                state.insert(format!("{} {id}", user.account), item.map_or(Value::Null, without_times));
+            }
+        }
+        state.insert("head".into(), self.here.head(&self.group).await.map_or(Value::Null, without_times));
+        self.plain(&Value::Object(state))
+    }
+
+    /// What every case says alike.
+    fn plain(&self, value: &Value) -> Value {
+        let mut value: Value =
+            serde_json::from_str(&value.to_string().replace(&self.mark, "X")).expect("JSON");
+        if let Some(members) = value.as_object_mut() {
+            for name in ["syncToken", "minTimestamp"] {
+                members.remove(name);
+            }
+            if members.get("updateTime").and_then(Value::as_u64) > Some(LAST) {
+                members.remove("updateTime");
+            }
+        }
+        value
+    }
+}
+
+/// Whether things are stamped and expire is kept, and not when. What stands for members depends on their names, and a repeated change
+/// of them counts once more.
+fn without_times(mut item: Value) -> Value {
+    for name in ["changeTime", "expiresAt", "memberHashes", "listDigest", "listKey", "membersVersion"] {
+        if let Some(value) = item.get_mut(name) {
+            *value = match value["BS"].as_array() {
+                Some(hashes) => hashes.len().into(),
+                None => true.into(),
+            };
+        }
+    }
+    let time = item["updateTime"]["N"].as_str().and_then(|time| time.parse::<u64>().ok());
+    if time > Some(LAST) {
+        item["updateTime"] = "the time of the call".into();
+    }
+    item
+}
+
+/// What an operation does undisturbed.
+struct Undisturbed {
+    requests: usize,
+    body: Value,
+    state: Value,
+}
+
+/// The items of two states that differ.
+fn difference(found: &Value, wanted: &Value) -> String {
+    let of = |state: &Value| state.as_object().cloned().unwrap_or_default();
+    let (found, wanted) = (of(found), of(wanted));
+    let differ = found.iter().filter(|(name, item)| wanted.get(*name) != Some(item));
+    let told = differ.map(|(name, item)| format!("{name} is {item}, not {}", wanted[name]));
+    told.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether the call was done: a batch and an erasure may be done in part.
+fn is_done(answer: &Answer) -> bool {
+    let in_part = answer.body["remaining"] == true
+        || answer.body["failed"].as_array().is_some_and(|failed| !failed.is_empty());
+    answer.status == 200 && !in_part
+}
+
+/// What one case came to: the status of the first call.
+async fn disturbed(
+    case: &Case,
+    proxy: &FaultProxy,
+    operation: Operation,
+    aim: Aim,
+    undisturbed: &Undisturbed,
+) -> Result<&'static str, String> {
+    proxy.aim_at(&case.mark, Some(aim));
+    let first = case.call(operation).await;
+    let line = case.bob.test.app.logs.of(&first.request_id).await;
+    if line["durationMs"].as_f64().is_none_or(|took| took > 4_700.0) {
+        return Err(format!("it takes too long: {line}"));
+    }
+    if first.body.to_string().contains("internal text") || line.to_string().contains("internal text") {
+        return Err(format!("it tells internal text: {} {line}", first.body));
+    }
+    let told = match first.status {
+        200 if is_done(&first) => "200",
+        200 => "in part",
+        503 if first.body["detail"].as_str().is_some_and(|detail| detail.ends_with("safe to repeat")) => {
+            "503"
+        }
+        other => return Err(format!("it answers {other}: {}", first.body)),
+    };
+    if told == "200" && operation != Operation::Erase && case.plain(&first.body) != undisturbed.body {
+        return Err(format!("it answers {}, not {}", first.body, undisturbed.body));
+    }
+    let state = case.state().await;
+    if told == "200" && state != undisturbed.state {
+        return Err(format!("it was not done: {}", difference(&state, &undisturbed.state)));
+    }
+    // What the proxy still holds back may come before the repeat, or with it.
+    proxy.aim_at(&case.mark, None);
+    let again = case.call(operation).await;
+    if !is_done(&again) {
+        return Err(format!("the repeat answers {}: {}", again.status, again.body));
+    }
+    let state = case.state().await;
+    if state != undisturbed.state {
+        return Err(format!("after the repeat, {}", difference(&state, &undisturbed.state)));
+    }
+    Ok(told)
+}
+
+async fn every_operation_under_every_fault_at_every_request(t: Test) {
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let there = Test::at(t.app.behind(proxy.endpoint()).await);
+    let (t, there, proxy) = (&t, &there, &proxy);
+    let mut undisturbed = BTreeMap::new();
+    for operation in Operation::ALL {
+        let case = Case::new(t, there).await;
+        proxy.aim_at(&case.mark, None);
+        let body = case.plain(&case.call(operation).await.ok());
+        let requests = proxy.aim_at(&case.mark, None);
+        undisturbed.insert(operation, Undisturbed { requests, body, state: case.state().await });
+    }
+    let undisturbed = &undisturbed;
+    let cases = undisturbed.iter().flat_map(|(operation, of)| {
+        let at = (0..of.requests).flat_map(|after| [false, true].map(|lasts| (after, lasts)));
+        at.flat_map(move |(after, lasts)| {
+            FAULTS.map(move |(fault, name)| (*operation, Aim { fault, after, lasts }, name))
+        })
+    });
+    let outcomes = stream::iter(cases).map(|(operation, aim, fault)| async move {
+        let case = Case::new(t, there).await;
+        let told = disturbed(&case, proxy, operation, aim, &undisturbed[&operation]).await;
+        told.map(|told| ((operation, fault, aim.lasts), told))
+            .map_err(|wrong| format!("{operation:?}, {aim:?}: {wrong}"))
+    });
+    let mut matrix: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    let mut outcomes = outcomes.buffer_unordered(AT_ONCE);
+    while let Some(outcome) = outcomes.next().await {
+        count += 1;
+        match outcome {
+            Ok((place, told)) => drop(matrix.entry(place).or_default().insert(told)),
+            Err(fault) => wrong.push(fault),
+        }
+    }
+    println!("{count} cases");
+    assert!(wrong.is_empty(), "{} of {count} cases: {}", wrong.len(), wrong.join("\n"));
+    let document = document(undisturbed, &matrix);
+    let path = workspace().join(DOCUMENT);
+    if is_to_be_written() {
+        fs::write(&path, &document).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == document, "{DOCUMENT} says otherwise; UPDATE_FAULTS=1 writes it anew:\n{document}");
+}
+
+/// The matrix as a page. Both figures of a field: what the call answered when one request met the fault, and when all from there on did.
+fn document(
+    undisturbed: &BTreeMap<Operation, Undisturbed>,
+    matrix: &BTreeMap<(Operation, &str, bool), BTreeSet<&str>>,
+) -> String {
+    let mut page = String::from(
+        "# Faults\n\n\
+         What a call answers when the database fails, written by the test `fault_matrix`. Each operation meets each fault at every \
+         request that it makes: at one request alone, and from there on. A field has the answers of both, once and lasting, for all \
+         places where the fault set in.\n\n\
+         Whatever the answer: it comes within 4.7 seconds, a 200 was done whole, a 503 may have been done and says that it is safe to \
+         repeat, and after one repeat the tables hold what they hold without a fault. `in part` is a 200 that names what is left \
+         (`failed`, `remaining`). A function tries a request three times, each for up to 0.9 seconds, so one fault alone is mostly not \
+         noticed. Only requests for several items can be left unprocessed by half. Other content is a page of HTML with status 200, as a proxy might send.\n\n",
+    );
+    let names: Vec<_> = FAULTS.iter().map(|(_, name)| *name).collect();
+    let _ = writeln!(page, "| operation | requests | {} |", names.join(" | "));
+    let _ = writeln!(page, "|---|---|{}", "---|".repeat(names.len()));
+    for (operation, of) in undisturbed {
+        let told = |fault, lasts| {
+            let told = matrix.get(&(*operation, fault, lasts)).into_iter().flatten().copied();
+            told.collect::<Vec<_>>().join(" or ")
+        };
+        let fields: Vec<_> =
+            names.iter().map(|fault| format!("{}, {}", told(*fault, false), told(*fault, true))).collect();
+        let _ = writeln!(page, "| {} | {} | {} |", operation.name(), of.requests, fields.join(" | "));
+    }
+    page
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test's own switch")]
+fn is_to_be_written() -> bool {
+    std::env::var("UPDATE_FAULTS").is_ok_and(|value| value == "1")
+}
