@@ -21,6 +21,7 @@ mod deployment;
 mod device;
 mod dynamodb_local;
 mod fault_proxy;
+mod histories;
 mod scenarios;
 mod test;
 mod tools;

@@ -1,19 +1,16 @@
 //! Changes where they are hard: at their bounds, over many rows, and in random histories.
 
 use futures_util::{StreamExt, stream};
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
+use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_model::{Entry, LATE_MS, LastMsg, PageOf, Pass, Position, SessionId, Timestamp};
 use session_store::{Sessions, Settings, Store};
-use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
     copies::{T0, edit, group_message, listing, message, on_time, recall},
     device::Device,
+    histories::explore,
     scenarios,
     test::{Test, User, super_team, team},
 };
@@ -23,7 +20,7 @@ scenarios![ON_ONE_MACHINE: the_bounds_of_a_pass_are_inclusive, a_page_ends_thoug
 
 /// Something that happens to Bob's list, or a pull of one of his devices.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Message { friend: usize, at: u64, on_time: bool },
     Recall { friend: usize, at: u64, on_time: bool },
     Edit { friend: usize, at: u64, later: u64 },
@@ -34,7 +31,7 @@ enum Step {
     Page { device: usize },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let (friend, session) = (0..2_usize, 0..3_usize);
     prop_oneof![
         3 => (friend.clone(), 0..6u64, any::<bool>())
@@ -53,15 +50,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 async fn random_histories_reach_devices(t: Test) {
-    let mut runner = TestRunner::new(Config { cases: 30, failure_persistence: None, ..Config::default() });
-    let outcome = block_in_place(|| {
-        runner.run(&prop::collection::vec(step(), 1..30), |history| {
-            Handle::current().block_on(reaches_devices(&t, &history)).map_err(TestCaseError::fail)
-        })
-    });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
+    explore(
+        30,
+        || prop::collection::vec(step(), 1..30),
+        async |history: Vec<Step>| reaches_devices(&t, &history).await,
+    );
 }
 
 async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
@@ -108,7 +101,7 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
 }
 
 /// The store itself, at times of our own.
-fn store(t: &Test) -> Store {
+pub(super) fn store(t: &Test) -> Store {
     let settings = Settings {
         region: "us-east-1".into(),
         endpoint: Some(t.app.dynamodb().endpoint().to_owned()),

@@ -1,20 +1,17 @@
 //! The functions and the engine against a pure reference: whatever order, repetition and lateness the feed's events have
 //! between two actions of a user, everybody ends up seeing what the reference says.
 
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
+use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_model::{SessionId, Timestamp};
-use tokio::{runtime::Handle, task::block_in_place};
 
 use super::group_reference::{Posted, Reference};
 use crate::{
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, now, recall,
     },
+    histories::explore,
     scenarios,
     test::{Test, User, super_team, team},
 };
@@ -208,15 +205,7 @@ impl World {
 }
 
 async fn everybody_sees_what_the_reference_says(t: Test) {
-    let mut runner = TestRunner::new(Config { cases: 25, failure_persistence: None, ..Config::default() });
-    let outcome = block_in_place(|| {
-        runner.run(&phases(), |phases| {
-            Handle::current().block_on(agree(&t, &phases)).map_err(TestCaseError::fail)
-        })
-    });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
+    explore(25, phases, async |phases: Vec<Phase>| agree(&t, &phases).await);
 }
 
 async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {

@@ -60,10 +60,6 @@ impl Reference {
     }
 
     pub(super) fn hear(&self, posted: &Posted) {
-        let set = |names: &Value| -> BTreeSet<Account> {
-            names.as_array().unwrap().iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect()
-        };
-        let time = |body: &Value| Timestamp::from_millis(body["time"].as_u64().unwrap());
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
                 Effect::P2p { rows, entry } => {
@@ -81,15 +77,27 @@ impl Reference {
                     self.heads.lock().unwrap().entry(group).or_default().edit(&edit, now());
                 }
             },
-            Posted::Patch(id, body) => {
-                let event = GroupEvent::of_changes(time(body), set(&body["add"]), set(&body["remove"]));
-                self.hear_in(&id.parse().unwrap(), &event);
-            }
-            Posted::Put(id, body) => {
-                let id = id.parse().unwrap();
-                self.hear_in(&id, &GroupEvent::of_list(&id, time(body), &set(&body["members"])));
+            Posted::Patch(id, body) | Posted::Put(id, body) => {
+                let (group, event) = Self::members_event(id, body);
+                self.hear_in(&group, &event);
             }
         }
+    }
+
+    /// What a call of updateGroupMembers says: `PUT` where there are `members`.
+    pub(super) fn members_event(group: &str, body: &Value) -> (GroupId, GroupEvent) {
+        let set = |name: &str| -> BTreeSet<Account> {
+            let names = body[name].as_array().into_iter().flatten();
+            names.map(|name| name.as_str().unwrap().parse().unwrap()).collect()
+        };
+        let time = Timestamp::from_millis(body["time"].as_u64().unwrap());
+        let group: GroupId = group.parse().unwrap();
+        let event = if body["members"].is_array() {
+            GroupEvent::of_list(&group, time, &set("members"))
+        } else {
+            GroupEvent::of_changes(time, set("add"), set("remove"))
+        };
+        (group, event)
     }
 
     fn hear_in(&self, group: &GroupId, event: &GroupEvent) {

@@ -1,18 +1,15 @@
 //! The functions and the engine against the pure rule: after every step of a random history, the stored item is exactly
 //! what `session_model::Row` says.
 
-use proptest::{
-    prelude::*,
-    test_runner::{Config, TestCaseError, TestRunner},
-};
+use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use session_model::{Effect, Head, LastMsg, Register, Row, Timestamp};
-use tokio::{runtime::Handle, task::block_in_place};
 
 use crate::{
     copies::{
         edit, event_of, group_edit, group_message, group_recall, message, now, on_time, recall, with, without,
     },
+    histories::explore,
     scenarios,
     test::{Test, User, super_team},
 };
@@ -45,24 +42,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
     // Late, and on time.
-    histories(40, |history| Handle::current().block_on(agree(&t, history, false)));
-    histories(40, |history| Handle::current().block_on(agree(&t, history, true)));
+    explore(40, histories, async |history: Vec<Step>| agree(&t, &history, false).await);
+    explore(40, histories, async |history: Vec<Step>| agree(&t, &history, true).await);
 }
 
 async fn heads_agree_with_the_rule_after_every_step(t: Test) {
-    histories(40, |history| Handle::current().block_on(head_agrees(&t, history)));
+    explore(40, histories, async |history: Vec<Step>| head_agrees(&t, &history).await);
 }
 
-fn histories(cases: u32, agree: impl Fn(&[Step]) -> Result<(), String>) {
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
-    let outcome = block_in_place(|| {
-        runner.run(&prop::collection::vec(step(), 1..14), |history| {
-            agree(&history).map_err(TestCaseError::fail)
-        })
-    });
-    if let Err(failure) = outcome {
-        panic!("{failure}");
-    }
+fn histories() -> impl Strategy<Value = Vec<Step>> {
+    prop::collection::vec(step(), 1..14)
 }
 
 /// The copies that a step of the feed is, of two users or of a group.

@@ -39,6 +39,7 @@ mod policies;
 mod recalls;
 mod replay;
 mod samples;
+mod store_histories;
 mod time_travel;
 mod traces;
 
@@ -113,6 +114,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         replay::SCENARIOS,
         time_travel::SCENARIOS,
         traces::SCENARIOS,
+        store_histories::SCENARIOS,
         capacity::EMBEDDED_ONLY,
         changes_capacity::EMBEDDED_ONLY,
         changes::ONCE,

@@ -3,6 +3,8 @@
 //!
 //! In minutes: clocks are off by up to 1/2, a write is done up to 4 after its call read the clock, a head is read up to 1 old:
 //! 2 × 1/2 + 4 + 1 = 6 = W.
+//!
+//! HISTORIES is how many random histories are tried, HISTORIES_SEED what they follow from.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,7 +13,11 @@ mod random;
 mod world;
 mod writes;
 
+use std::hash::{BuildHasher, RandomState};
+
 use exhaustive::explore;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use random::History;
 use world::Broken;
 use writes::Kind;
 
@@ -38,9 +44,32 @@ fn every_way_of_breaking_it_is_found() {
     }
 }
 
+fn converge(count: u32, seed: u64, broken: Broken) -> Result<(), TestError<History>> {
+    let rng_seed = RngSeed::Fixed(seed);
+    let config = Config { cases: count, rng_seed, failure_persistence: None, ..Config::default() };
+    let histories = random::histories();
+    TestRunner::new(config)
+        .run(&histories, |history| random::run(&history, broken).map_err(TestCaseError::fail))
+}
+
 #[test]
-fn a_hundred_thousand_random_histories_converge() {
-    for seed in 0..100_000 {
-        random::run(seed).unwrap_or_else(|fault| panic!("history {seed}: {fault}"));
-    }
+fn random_histories_converge() {
+    let count = asked_for("HISTORIES").unwrap_or(50_000);
+    let seed = asked_for("HISTORIES_SEED").unwrap_or_else(|| RandomState::new().hash_one(count) >> 1);
+    let outcome = converge(u32::try_from(count).unwrap(), seed, Broken::Nothing);
+    outcome.unwrap_or_else(|fault| panic!("HISTORIES={count} HISTORIES_SEED={seed} repeats it: {fault}"));
+    println!("{count} histories of HISTORIES_SEED={seed}");
+}
+
+#[test]
+fn a_fault_is_shrunk_to_what_it_takes() {
+    let Err(TestError::Fail(_, history)) = converge(50_000, 1, Broken::NoAllowance) else {
+        panic!("it goes unnoticed")
+    };
+    assert!(history.calls.len() <= 2, "{history:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test's own switches")]
+fn asked_for(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
 }

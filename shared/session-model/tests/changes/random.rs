@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use proptest::{collection::vec, prelude::*, sample::select};
 use session_model::{Pass, Timestamp};
 
 use crate::{
@@ -57,13 +58,14 @@ struct State {
     pending: Vec<(f64, Write)>,
     moment: f64,
     dice: Dice,
+    broken: Broken,
 }
 
 impl State {
     fn advance(&mut self, to: f64) {
         while self.pending.first().is_some_and(|(done, _)| *done <= to) {
             let (done, write) = self.pending.remove(0);
-            self.world.apply(&write, done, Broken::Nothing);
+            self.world.apply(&write, done, self.broken);
         }
         self.moment = self.moment.max(to);
     }
@@ -75,7 +77,7 @@ impl Source for Running {
         let to = state.moment + state.dice.pick(&[0.0, 0.0, 0.1, 0.5]);
         state.advance(to);
         let lag = state.dice.between(0.0, LAG);
-        state.world.read(&read, state.moment, lag, Broken::Nothing)
+        state.world.read(&read, state.moment, lag, state.broken)
     }
 
     fn memberships_first(&self) -> bool {
@@ -83,27 +85,54 @@ impl Source for Running {
     }
 }
 
-/// One history.
-pub(crate) fn run(seed: u64) -> Result<(), String> {
+/// What happens, in minutes.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    pub(crate) calls: Vec<Call>,
+    /// When the device pulls.
+    passes: Vec<f64>,
+    /// What its reads meet.
+    reads: u64,
+}
+
+/// A call of a writer: when it began, how far its clock is off, how long ago the event was, and when each of its writes is done, from
+/// at once to as late as may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    operation: Operation,
+    began: f64,
+    skew: f64,
+    age: f64,
+    done: [f64; 3],
+}
+
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    let age = select(vec![0.0, 0.0, 1.0, 2.0, 4.0, 5.0, 9.0, 20.0]);
+    let done = [0.0..1.0, 0.0..1.0, 0.0..1.0];
+    let call = (select(&Operation::ALL[..]), 0.0..40.0, -SKEW..SKEW, age, done)
+        .prop_map(|(operation, began, skew, age, done)| Call { operation, began, skew, age, done });
+    (vec(call, 1..30), vec(0.0..45.0, 1..7), any::<u64>().no_shrink())
+        .prop_map(|(calls, passes, reads)| History { calls, passes, reads })
+}
+
+/// One history; says what the device shows if it is not what it should.
+pub(crate) fn run(history: &History, broken: Broken) -> Result<(), String> {
     const BASE: f64 = 1_000.0;
-    let mut dice = Dice(seed);
     let mut pending = Vec::new();
-    for _ in 0..8 + dice.next() % 22 {
-        let began = BASE + dice.between(0.0, 40.0);
-        let now = began + dice.between(-SKEW, SKEW);
-        let event = now - dice.pick(&[0.0, 0.0, 1.0, 2.0, 4.0, 5.0, 9.0, 20.0]);
-        let operation = dice.pick(&Operation::ALL);
-        let mut done = began;
-        for write in operation.writes(ms(now), ms(event)) {
-            done = dice.between(done, began + DELAY);
-            pending.push((done, write));
+    for Call { operation, began, skew, age, done } in &history.calls {
+        let (began, now) = (BASE + began, BASE + began + skew);
+        let mut moment = began;
+        for (write, late) in operation.writes(ms(now), ms(now - age)).into_iter().zip(done) {
+            moment += (began + DELAY - moment) * late;
+            pending.push((moment, write));
         }
     }
     pending.sort_by(|a, b| a.0.total_cmp(&b.0));
     let rest = pending.last().map_or(BASE, |(done, _)| *done);
-    let mut passes: Vec<f64> = (0..=dice.next() % 6).map(|_| BASE + dice.between(0.0, 45.0)).collect();
+    let mut passes: Vec<f64> = history.passes.iter().map(|moment| BASE + moment).collect();
     passes.sort_by(f64::total_cmp);
-    let running = Running(Mutex::new(State { world: World::default(), pending, moment: BASE, dice }));
+    let state = State { world: World::default(), pending, moment: BASE, dice: Dice(history.reads), broken };
+    let running = Running(Mutex::new(state));
     let (mut copy, mut position) = (Copy::new(), Pass::after(ms(BASE - 30.0)));
     for moment in passes {
         let now = running.clock_at(moment);

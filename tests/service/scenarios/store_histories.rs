@@ -1,0 +1,186 @@
+//! The store on an engine, without functions before it: after a random history the list is what the pure reference says, and devices
+//! that pulled on the way show it.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use session_model::{Account, Effect, Limit, ListQuery, PageOf, Pass, RecentSession, SessionId, Timestamp};
+use session_store::{Store, StoreError};
+use uuid::Uuid;
+
+use super::{
+    changes_in_depth::{Step, step, store},
+    group_reference::{Posted, Reference},
+};
+use crate::{
+    copies::{T0, edit, event_of, group_message, listing, message, now, on_time, recall},
+    histories::explore,
+    scenarios,
+    test::{Test, User, team},
+};
+
+scenarios![the_store_agrees_with_the_reference_and_reaches_devices];
+
+async fn the_store_agrees_with_the_reference_and_reaches_devices(t: Test) {
+    let store = store(&t);
+    explore(
+        200,
+        || proptest::collection::vec(step(), 1..30),
+        async |history: Vec<Step>| World::new(&t, &store).run(&history).await,
+    );
+}
+
+/// A device's copy, and where its next pull goes on.
+struct Device {
+    limit: Limit,
+    sessions: BTreeMap<SessionId, RecentSession>,
+    pass: Pass,
+}
+
+struct World<'a> {
+    store: &'a Store,
+    reference: Reference,
+    bob: User,
+    user: Account,
+    friends: [User; 2],
+    group: String,
+    sessions: [SessionId; 3],
+}
+
+impl<'a> World<'a> {
+    fn new(t: &Test, store: &'a Store) -> Self {
+        // They need no tokens.
+        let user = |name: &str| {
+            let account = format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12]);
+            User { test: t.clone(), account, token: String::new() }
+        };
+        let (bob, friends, group) = (user("bob"), [user("alice"), user("carol")], team());
+        let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
+        let sessions = sessions.map(|id| id.parse().expect("an id"));
+        let account = bob.account.parse().expect("an account");
+        Self { store, reference: Reference::default(), user: account, bob, friends, group, sessions }
+    }
+
+    async fn run(&self, history: &[Step]) -> Result<(), String> {
+        let pass = Pass::after(now());
+        let mut devices = ["1", "100"].map(|limit| Device {
+            limit: limit.parse().expect("a limit"),
+            sessions: BTreeMap::new(),
+            pass: pass.clone(),
+        });
+        for step in history {
+            self.step(step, &mut devices).await.map_err(|error| format!("{step:?}: {error}"))?;
+        }
+        let listed = self.list().await.map_err(|error| error.to_string())?;
+        let seen: BTreeMap<_, _> = self
+            .sessions
+            .iter()
+            .map(|id| (id.clone(), self.reference.seen(&self.bob.account, id)))
+            .filter(|(_, seen)| !seen.is_null())
+            .collect();
+        let told: BTreeMap<_, Value> =
+            listed.iter().map(|(id, session)| (id.clone(), json!(session))).collect();
+        if told != seen {
+            return Err(format!("it lists {told:?}, not {seen:?}"));
+        }
+        for device in &mut devices {
+            // A pass under way ends; the next one tells what it missed.
+            for _ in 0..2 {
+                while self.pull(device).await.map_err(|error| error.to_string())? {}
+            }
+            if device.sessions != listed {
+                return Err(format!("a device shows {:?}, not {listed:?}", device.sessions));
+            }
+        }
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<BTreeMap<SessionId, RecentSession>, StoreError> {
+        let all = ListQuery::new(None, None, None, Limit::MAX, true).expect("a query");
+        let list = self.store.sessions_of(&self.user).list(&all, now()).await?;
+        Ok(list.session_list.into_iter().map(|session| (session.session_id.clone(), session)).collect())
+    }
+
+    /// One page; answers whether there is more.
+    async fn pull(&self, device: &mut Device) -> Result<bool, StoreError> {
+        let of = PageOf { limit: device.limit, need_last_msg: true };
+        let page = self.store.sessions_of(&self.user).changes(&device.pass, of, now()).await?;
+        device.sessions.extend(page.updated.into_iter().map(|session| (session.session_id.clone(), session)));
+        for id in page.deleted {
+            device.sessions.remove(&id);
+        }
+        device.pass = page.next;
+        Ok(page.has_more)
+    }
+
+    async fn step(&self, step: &Step, devices: &mut [Device; 2]) -> Result<(), StoreError> {
+        let Self { bob, friends, group, .. } = self;
+        let timed = |copy: Value, is_on_time: bool| if is_on_time { on_time(copy) } else { copy };
+        let members = |at: u64, add: &[&User], remove: &[&User]| {
+            let names = |users: &[&User]| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
+            Posted::Patch(group.clone(), json!({"time": T0 + at, "add": names(add), "remove": names(remove)}))
+        };
+        let posted = match *step {
+            Step::Message { friend, at, on_time } => {
+                Posted::Copy(timed(message(&friends[friend], bob, at), on_time))
+            }
+            Step::Recall { friend, at, on_time } => {
+                Posted::Copy(timed(recall(&friends[friend], bob, at, at + 3), on_time))
+            }
+            Step::Edit { friend, at, later } => {
+                Posted::Copy(edit(&friends[friend], bob, at, at + later, "v"))
+            }
+            Step::GroupMessage { at, listed, on_time } => {
+                let copy = group_message(&friends[0], group, at);
+                let members: &[&User] =
+                    if listed == Some(true) { &[bob, &friends[0]] } else { &[&friends[0]] };
+                Posted::Copy(timed(if listed.is_some() { listing(copy, members) } else { copy }, on_time))
+            }
+            Step::Members { at, joins: true } => members(at, &[bob], &[]),
+            Step::Members { at, joins: false } => members(at, &[], &[bob]),
+            Step::Delete { session } => {
+                let id = &self.sessions[session];
+                self.store.sessions_of(&self.user).delete(id, None, now()).await?;
+                self.reference.delete(&bob.account, id);
+                return Ok(());
+            }
+            Step::SetExt { session, text } => {
+                let (id, ext, now) = (&self.sessions[session], text.parse().expect("a text"), now());
+                self.store.sessions_of(&self.user).set_ext(id, &ext, now).await?;
+                self.reference.on_row(&bob.account, id, |row| row.set_ext(ext, now));
+                return Ok(());
+            }
+            Step::Page { device } => return self.pull(&mut devices[device]).await.map(drop),
+        };
+        self.reference.hear(&posted);
+        self.apply(&posted, now()).await
+    }
+
+    /// As the functions do it.
+    async fn apply(&self, posted: &Posted, now: Timestamp) -> Result<(), StoreError> {
+        let store = self.store;
+        match posted {
+            Posted::Copy(copy) => match event_of(copy).effect {
+                Effect::P2p { rows, entry } => {
+                    let record = async |(user, id): &(Account, SessionId)| {
+                        store.sessions_of(user).record(id, &entry, now).await
+                    };
+                    try_join_all(rows.iter().map(record)).await.map(drop)
+                }
+                Effect::EditP2p { rows, edit } => {
+                    let edited = async |(user, id): &(Account, SessionId)| {
+                        store.sessions_of(user).edit(id, &edit, now).await
+                    };
+                    try_join_all(rows.iter().map(edited)).await.map(drop)
+                }
+                Effect::Group { group, event } => store.group(&group, now).apply(&event).await.map(drop),
+                Effect::EditGroup { group, edit } => store.group(&group, now).edit(&edit).await,
+            },
+            Posted::Patch(group, body) | Posted::Put(group, body) => {
+                let (group, event) = Reference::members_event(group, body);
+                store.group(&group, now).apply(&event).await.map(drop)
+            }
+        }
+    }
+}
