@@ -5,6 +5,8 @@ mod call;
 mod clock;
 mod environment;
 mod event;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod log;
 mod memory;
 mod problem;

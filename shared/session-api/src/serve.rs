@@ -131,24 +131,24 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
     (O::configure(environment), settings, callers)
 }
 
-struct Server<O> {
+pub(crate) struct Server<O> {
     ready: Result<Ready<O>, String>,
     has_been_called: AtomicBool,
 }
 
-struct Ready<O> {
-    operation: O,
-    store: Store,
-    callers: Callers,
+pub(crate) struct Ready<O> {
+    pub(crate) operation: O,
+    pub(crate) store: Store,
+    pub(crate) callers: Callers,
 }
 
 impl<O: Operation> Server<O> {
-    fn new(ready: Result<Ready<O>, String>) -> Self {
+    pub(crate) fn new(ready: Result<Ready<O>, String>) -> Self {
         Self { ready, has_been_called: AtomicBool::new(false) }
     }
 
     /// Answers the call that an event is, and logs what came of it. `invocation` is Lambda's id of it.
-    async fn handle(&self, event: &str, invocation: &str) -> Answer {
+    pub(crate) async fn handle(&self, event: &str, invocation: &str) -> Answer {
         let started = Instant::now();
         let event = catch_unwind(|| Event::parse(event)).ok().flatten();
         // A client has the gateway's id as `apigw-requestid`.

@@ -10,6 +10,8 @@ mod cursor;
 mod edits;
 mod ext;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod group;
 mod invalid;
 mod json_object;

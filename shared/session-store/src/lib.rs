@@ -9,6 +9,8 @@ mod clock_check;
 mod connect;
 mod erase;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod group;
 mod heads;
 mod introduction;

@@ -116,7 +116,7 @@ impl DeserializeResponse for KeepAnswer {
 }
 
 /// The code of a refusal: `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", …}`.
-fn metadata(body: &[u8]) -> ErrorMetadata {
+pub(crate) fn metadata(body: &[u8]) -> ErrorMetadata {
     #[derive(Deserialize)]
     struct Refusal {
         #[serde(rename = "__type")]
@@ -152,7 +152,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(answer: Option<&'a SdkBody>) -> Resul
     parse(answer.and_then(SdkBody::bytes).unwrap_or_default())
 }
 
-fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, StoreError> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, StoreError> {
     // Checked once to be UTF-8, and not at each text.
     let answer = std::str::from_utf8(answer).ok().and_then(|answer| serde_json::from_str(answer).ok());
     answer.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))

@@ -1,0 +1,90 @@
+//! Events as a fuzzer finds them: what a client may send is never answered by a 5xx, and nothing panics.
+
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use session_model::{AccountCase, Cursor, Flag, Limit, Timestamp, WrittenToken};
+use session_store::{Settings, Store};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    Call, Environment, Operation, Problem, Reply,
+    call::Callers,
+    event::Event,
+    serve::{Ready, Server},
+};
+
+/// What reads something, and its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of this crate.
+pub const TARGETS: &[Target] = &[("event", event)];
+
+/// An operation that reads whatever operations read of a call.
+struct Reads;
+
+impl Operation for Reads {
+    const NAME: &'static str = "reads";
+
+    fn configure(_: &mut Environment) -> Self {
+        Self
+    }
+
+    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        let caller = call.caller()?;
+        call.body(Call::MAX_BODY_BYTES)?;
+        match call.method().as_str() {
+            "GET" => {
+                call.knows(&["minTimestamp", "limit", "needLastMsg", "cursor", "since"])?;
+                call.query::<Timestamp>("minTimestamp")?;
+                call.query::<Limit>("limit")?;
+                call.query::<Flag>("needLastMsg")?;
+                call.query::<Cursor>("cursor")?;
+                call.query::<WrittenToken>("since")?;
+            }
+            "PATCH" => {
+                let fields = call.patch()?;
+                fields.only(&["ext"])?;
+                fields.optional_text("ext")?;
+            }
+            "PUT" => {
+                call.group_id()?;
+                call.fields()?.texts("members")?;
+            }
+            _ => drop(call.session_id()?),
+        }
+        Ok(Reply::json(&caller.to_string()).compressible())
+    }
+}
+
+fn event(input: &[u8]) {
+    static SERVER: OnceLock<Option<(Runtime, Server<Reads>)>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| {
+        let callers = Callers { user_claim: "sub".into(), account_case: AccountCase::Lower };
+        let store = Store::connect(Settings::default()).ok()?;
+        let runtime = Builder::new_current_thread().enable_all().build().ok()?;
+        Some((runtime, Server::new(Ok(Ready { operation: Reads, store, callers }))))
+    });
+    let (Some((runtime, server)), Ok(text)) = (server, std::str::from_utf8(input)) else { return };
+    let answer = runtime.block_on(server.handle(text, "invocation"));
+    let status = serde_json::to_value(answer).ok().and_then(|answer: Value| answer["statusCode"].as_u64());
+    // What is no call of the gateway comes from no client.
+    assert!(Event::parse(text).is_none() || status < Some(500), "{status:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_corpus_holds() {
+        for (name, target) in TARGETS {
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
+            for input in fs::read_dir(corpus).unwrap() {
+                target(&fs::read(input.unwrap().path()).unwrap());
+            }
+        }
+    }
+}

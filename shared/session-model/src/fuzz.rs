@@ -1,0 +1,150 @@
+//! Whatever is read, as a fuzzer finds it: nothing panics, and what is read is sound. `cargo test` runs a small corpus; tests/fuzz
+//! looks for more.
+
+use std::str::from_utf8;
+
+use serde_json::{Value, json};
+
+use crate::{
+    Account, AccountCase, Cursor, Edits, Effect, Fields, Flag, GroupId, LastMsg, Limit, ListQuery,
+    MessageCopy, SessionId, Timestamp, WrittenToken,
+};
+
+/// What reads something, and its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of this crate.
+pub const TARGETS: &[Target] = &[
+    ("copy", copy),
+    ("notice", notice),
+    ("members", members),
+    ("edits", edits),
+    ("cursor", cursor),
+    ("sync-token", sync_token),
+    ("list-query", list_query),
+    ("ids", ids),
+];
+
+/// When copies arrive: some time of 2026.
+const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
+
+/// What is read of a copy is fit to be kept.
+fn read_copy(copy: &str) {
+    let Ok(copy) = MessageCopy::parse(copy) else { return };
+    let _ = copy.server_id();
+    for case in [AccountCase::Keep, AccountCase::Lower] {
+        let Ok(event) = copy.event(NOW, case) else { continue };
+        let entry = match event.effect {
+            Effect::P2p { entry, rows } => {
+                assert!((1..=2).contains(&rows.len()));
+                Some(entry)
+            }
+            Effect::Group { event, .. } => event.entry,
+            Effect::EditP2p { .. } | Effect::EditGroup { .. } => None,
+        };
+        let Some(entry) = entry else { continue };
+        let (LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) = &entry.last_msg;
+        assert!(serde_json::from_str::<Value>(&text.plain()).is_ok_and(|value| value.is_object()));
+        assert!(entry.update_time() <= NOW.later_by(5 * 60 * 1_000), "{entry:?}");
+    }
+}
+
+fn copy(input: &[u8]) {
+    if let Ok(text) = from_utf8(input) {
+        read_copy(text);
+    }
+}
+
+fn notice(input: &[u8]) {
+    let Ok(attach) = from_utf8(input) else { return };
+    for conv_type in ["TEAM", "SUPER_TEAM"] {
+        let copy = json!({
+            "eventType": "1", "convType": conv_type, "msgType": "NOTIFICATION", "fromAccount": "a", "to": "1",
+            "msgTimestamp": "1779999999999", "msgidServer": "7", "attach": attach, "tMembers": attach,
+        });
+        read_copy(&copy.to_string());
+    }
+}
+
+fn members(input: &[u8]) {
+    let Ok(fields) = Fields::parse(input) else { return };
+    let _ = fields.only(&["groupId", "time", "add", "remove", "members"]);
+    let _ = fields.read("groupId", |text| AccountCase::Lower.group_id(text));
+    let _ = fields.time("time", NOW);
+    for name in ["add", "remove", "members"] {
+        let accounts = fields.distinct(name, "accounts", |text| AccountCase::Lower.account(text));
+        assert!(accounts.is_err() || fields.texts(name).is_ok());
+    }
+}
+
+fn edits(input: &[u8]) {
+    let Some(edits) = from_utf8(input).ok().and_then(|text| Edits::from_stored(text).ok()) else {
+        return;
+    };
+    let stored = edits.to_stored();
+    assert_eq!(stored.map_or(Ok(Edits::default()), |stored| Edits::from_stored(&stored)), Ok(edits));
+}
+
+fn cursor(input: &[u8]) {
+    // As it comes, and as what its base64 would hold.
+    let plain = base64_simd::URL_SAFE_NO_PAD.encode_to_string(input);
+    for text in from_utf8(input).into_iter().chain([&*plain]) {
+        let Ok(cursor) = text.parse::<Cursor>() else { continue };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    }
+}
+
+fn sync_token(input: &[u8]) {
+    let Ok(account) = "alice".parse::<Account>() else { return };
+    let plain = base64_simd::URL_SAFE_NO_PAD.encode_to_string(input);
+    for text in from_utf8(input).into_iter().chain([&*plain]) {
+        let Ok(token) = text.parse::<WrittenToken>() else { continue };
+        let _ = token.pass(&account, 0, NOW);
+    }
+}
+
+fn list_query(input: &[u8]) {
+    let Ok(text) = from_utf8(input) else { return };
+    let mut values = text.split('&');
+    let mut next = || values.next().filter(|value| !value.is_empty());
+    let (min, max) = (next().map(str::parse::<Timestamp>), next().map(str::parse::<Timestamp>));
+    let (limit, flag) = (next().map(str::parse::<Limit>), next().map(str::parse::<Flag>));
+    let cursor = next().and_then(|text| text.parse::<Cursor>().ok());
+    let (Ok(min), Ok(max)) = (min.transpose(), max.transpose()) else { return };
+    let (Ok(limit), Ok(flag)) = (limit.transpose(), flag.transpose()) else { return };
+    let need_last_msg = flag.unwrap_or(Flag::YES).is_set();
+    let Ok(query) = ListQuery::new(min, max, cursor, limit.unwrap_or(Limit::MAX), need_last_msg) else {
+        return;
+    };
+    assert!((1..=100).contains(&query.limit().get()));
+    assert!(query.range().min() <= query.range().max(), "{query:?}");
+}
+
+fn ids(input: &[u8]) {
+    let Ok(text) = from_utf8(input) else { return };
+    if let Ok(id) = text.parse::<SessionId>() {
+        assert_eq!(id.to_string(), text);
+    }
+    if let Ok(group) = text.parse::<GroupId>() {
+        assert_eq!(group.as_str(), text);
+    }
+    let lower = AccountCase::Lower.account(text);
+    assert_eq!(lower.is_ok(), text.parse::<Account>().is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_corpus_holds() {
+        for (name, target) in TARGETS {
+            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
+            for input in fs::read_dir(corpus).unwrap() {
+                target(&fs::read(input.unwrap().path()).unwrap());
+            }
+        }
+    }
+}
