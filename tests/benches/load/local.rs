@@ -1,0 +1,90 @@
+//! `cargo local --release` as a process of its own, and what the kernel tells of processes.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use reqwest::Client;
+use serde_json::Value;
+use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// How long a start may take: it looks whether the functions are built.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The service, which ends with this.
+pub(crate) struct Local {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) dynamodb: String,
+    http: Client,
+    tokens: Mutex<HashMap<String, String>>,
+}
+
+impl Local {
+    /// Starts it with these arguments, and waits until it is ready.
+    pub(crate) async fn start(executable: &Path, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(executable);
+        command.args(["--release", "--no-trace", "--json"]).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start cargo local")?;
+        let stdout = child.stdout.take().context("no output")?;
+        let line = timeout(PATIENCE, BufReader::new(stdout).lines().next_line())
+            .await
+            .context("it does not start")??;
+        let ready: Value = serde_json::from_str(&line.context("cargo local has ended")?)?;
+        let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
+        let (url, dynamodb) = (text("url"), text("dynamodb"));
+        Ok(Self { child, url, dynamodb, http: session_local::http::client(), tokens: Mutex::default() })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
+    /// Ends it at once, whatever it does.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    pub(crate) fn feed(&self) -> Feed {
+        Feed::new(&self.url, LOCAL_APP_KEY, LOCAL_APP_SECRET)
+    }
+
+    /// A user's token, made once.
+    pub(crate) async fn token(&self, user: &str) -> Result<String> {
+        let known = || self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
+        if let Some(token) = known() {
+            return Ok(token);
+        }
+        let request = self.http.post(format!("{}/local-issuer/token", self.url)).query(&[("user", user)]);
+        let answer: Value = request.send().await?.json().await?;
+        let token = answer["access_token"].as_str().context("no token")?.to_owned();
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned(), token.clone());
+        Ok(token)
+    }
+}
+
+/// The executable of `cargo local`, among what was built.
+pub(crate) fn executable(executables: &HashMap<String, PathBuf>) -> Result<PathBuf> {
+    executables.get("local").cloned().context("no executable local")
+}
+
+/// The processes that a process has started.
+pub(crate) fn children(process: u32) -> Vec<u32> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let of_each = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    of_each
+        .flat_map(|ids| ids.split(' ').filter_map(|id| id.trim().parse().ok()).collect::<Vec<u32>>())
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! What one machine holds: `cargo bench -p service-tests --bench load`. Copies and lists a second of `cargo local --release`, over 1, 8
+//! and 64 connections, and whose CPU time they take. See `--help`.
+
+#![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
+
+#[expect(dead_code, reason = "the soak uses the rest")]
+mod local;
+
+use std::{
+    fs,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use reqwest::Client;
+use serde_json::Value;
+use session_local::{
+    clock, executables,
+    feed::{Feed, text_message},
+};
+use tokio::{
+    signal,
+    task::{JoinSet, LocalSet},
+};
+
+use local::{Local, children};
+
+/// Measures copies and lists a second of everything in release on this machine. Where the CPU is the limit, the shares tell whose.
+#[derive(Parser)]
+#[command(name = "load", bin_name = "cargo bench -p service-tests --bench load --")]
+struct Options {
+    /// How long each figure is measured, in seconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Over how many connections at once; may be repeated
+    #[arg(long, default_values_t = [1, 8, 64], value_parser = clap::value_parser!(u64).range(1..=256))]
+    connections: Vec<u64>,
+    /// What cargo adds to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How many users there are, each with a hundred sessions.
+const USERS: u64 = 32;
+const SESSIONS: u64 = 100;
+const TEXT: &str = "Shall we meet at the usual place at half past seven? I can bring the tickets and the book you asked for.";
+
+// One thread makes the load, and the other core is the service's.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let tasks = LocalSet::new();
+    let done = tokio::select! {
+        done = tasks.run_until(run(&options)) => done,
+        _ = signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(options: &Options) -> Result<()> {
+    eprintln!("building the release functions (minutes the first time)");
+    let executable = local::executable(&executables::build("release").await?)?;
+    let local = Arc::new(Local::start(&executable, &["--port", "0"]).await?);
+    eprintln!("filling {USERS} users with {SESSIONS} sessions each");
+    fill(&local).await?;
+    println!(
+        "| | connections | a second | p50, ms | p99, ms | CPU: functions | gateway and engine | load itself |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for what in [What::Copies, What::Lists] {
+        for &connections in &options.connections {
+            let measured = measure(&local, what, connections, Duration::from_secs(options.seconds)).await?;
+            println!("| {} | {connections} | {measured} |", what.name());
+        }
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    println!("\n{cores} cores, which all of it shares; CPU in percent of one core");
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    Copies,
+    Lists,
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Copies => "p2p copies, two writes each",
+            Self::Lists => "lists of 100",
+        }
+    }
+}
+
+fn user(number: u64) -> String {
+    format!("user-{}", number % USERS)
+}
+
+async fn fill(local: &Local) -> Result<()> {
+    let feed = local.feed();
+    for user_number in 0..USERS {
+        for session in 0..SESSIONS {
+            let copy = text_message(&format!("friend-{session}"), &user(user_number), TEXT, clock::now_ms());
+            feed.deliver(&copy).await?;
+        }
+        local.token(&user(user_number)).await?;
+    }
+    Ok(())
+}
+
+/// The CPU time of a process so far, its user's and the kernel's.
+fn cpu(process: u32) -> Result<Duration> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        nanos += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
+    }
+    if nanos == 0 {
+        bail!("the process {process} has ended");
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// The CPU time so far of the functions, of the gateway with the engine, and of this process.
+fn used(local: &Local) -> Result<[Duration; 3]> {
+    let functions = children(local.id()).into_iter().filter_map(|child| cpu(child).ok()).sum();
+    Ok([functions, cpu(local.id())?, cpu(std::process::id())?])
+}
+
+async fn measure(local: &Arc<Local>, what: What, connections: u64, long: Duration) -> Result<String> {
+    // Processes start, and connections are opened.
+    run_for(local, what, connections, Duration::from_secs(1)).await?;
+    let before = used(local)?;
+    let started = Instant::now();
+    let mut took = run_for(local, what, connections, long).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let after = used(local)?;
+    took.sort_unstable();
+    let at = |part: f64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+        let place = ((took.len() - 1) as f64 * part) as usize;
+        took[place].as_secs_f64() * 1e3
+    };
+    ensure!(!took.is_empty(), "no call was answered");
+    let share = |of: usize| (after[of].saturating_sub(before[of])).as_secs_f64() / seconds * 100.0;
+    Ok(format!(
+        "{:.0} | {:.1} | {:.1} | {:.0} % | {:.0} % | {:.0} %",
+        took.len() as f64 / seconds,
+        at(0.5),
+        at(0.99),
+        share(0),
+        share(1),
+        share(2)
+    ))
+}
+
+/// Calls one after the other over each connection; answers how long each took.
+async fn run_for(local: &Arc<Local>, what: What, connections: u64, long: Duration) -> Result<Vec<Duration>> {
+    let until = Instant::now() + long;
+    let mut running = JoinSet::new();
+    for connection in 0..connections {
+        let local = Arc::clone(local);
+        running.spawn_local(async move {
+            let http = session_local::http::client();
+            let feed = local.feed().through(http.clone());
+            let mut took = Vec::new();
+            let mut number = connection;
+            while Instant::now() < until {
+                number += connections;
+                let started = Instant::now();
+                match what {
+                    What::Copies => copy(&feed, number).await?,
+                    What::Lists => list(&local, &http, number).await?,
+                }
+                took.push(started.elapsed());
+            }
+            anyhow::Ok(took)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(took) = running.join_next().await {
+        all.extend(took??);
+    }
+    Ok(all)
+}
+
+async fn copy(feed: &Feed, number: u64) -> Result<()> {
+    let copy =
+        text_message(&format!("friend-{}", number / USERS % SESSIONS), &user(number), TEXT, clock::now_ms());
+    feed.deliver(&copy).await
+}
+
+async fn list(local: &Local, http: &Client, number: u64) -> Result<()> {
+    let request =
+        http.get(format!("{}/v1/sessions", local.url)).bearer_auth(local.token(&user(number)).await?);
+    let answer: Value = request.send().await?.error_for_status()?.json().await?;
+    let listed = answer["sessionList"].as_array().context("no list")?.len();
+    ensure!(listed == 100, "{listed} sessions");
+    Ok(())
+}

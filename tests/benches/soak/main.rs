@@ -1,0 +1,240 @@
+//! Half an hour of mixed load on `cargo local --release`, while it is hurt: `cargo bench -p service-tests --bench soak`.
+//!
+//! One service has the engine, with its data in a folder; another has the functions, which reach that engine through a proxy. Functions are
+//! killed, the proxy's connections are cut, and both services are killed and started again. Afterwards every acknowledged write must be
+//! there, each device must show what a fresh list shows, and in the last third, in which nothing is killed, neither memory nor
+//! open files may have grown. See `--help`.
+
+#[path = "../load/local.rs"]
+mod local;
+mod proxy;
+mod worker;
+
+use std::{
+    fs,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, PoisonError, RwLock, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use session_local::{
+    executables::{self, workspace},
+    listen,
+};
+use tokio::{
+    process::Command,
+    signal,
+    sync::watch,
+    task::{JoinSet, LocalSet},
+    time::sleep,
+};
+
+use local::{Local, children};
+use proxy::Proxy;
+use worker::{Counts, Worker};
+
+/// Loads, hurts and checks everything in release on this machine.
+#[derive(Parser)]
+#[command(name = "soak", bin_name = "cargo bench -p service-tests --bench soak --")]
+struct Options {
+    /// How long, in minutes
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    minutes: u64,
+    /// How many users are served at once
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
+    users: u64,
+    /// What the random numbers follow from; another one at every run unless it is given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// What cargo adds to every benchmark
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How often something is hurt.
+const EVERY: Duration = Duration::from_secs(12);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let tasks = LocalSet::new();
+    let done = tokio::select! {
+        done = tasks.run_until(run(&options)) => done,
+        _ = signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What is under load: the service with the engine, the proxy before that, and the service with the functions.
+struct Machine {
+    executable: std::path::PathBuf,
+    data: String,
+    ports: [String; 2],
+    engine: Local,
+    proxy: Proxy,
+    /// Which the workers call.
+    front: Arc<RwLock<Arc<Local>>>,
+}
+
+impl Machine {
+    async fn start() -> Result<Self> {
+        eprintln!("building the release functions (minutes the first time)");
+        let executable = local::executable(&executables::build("release").await?)?;
+        let data = workspace().canonicalize()?.join("target/soak");
+        if data.exists() {
+            fs::remove_dir_all(&data)?;
+        }
+        let data = data.to_str().context("the folder's name is not UTF-8")?.to_owned();
+        let free = async || anyhow::Ok(listen(0).await?.local_addr()?.port().to_string());
+        let ports = [free().await?, free().await?];
+        let engine = Local::start(&executable, &["--port", &ports[0], "--data", &data]).await?;
+        let proxy = Proxy::before(&engine.dynamodb).await?;
+        let front =
+            Local::start(&executable, &["--port", &ports[1], "--dynamodb-endpoint", &proxy.endpoint]).await?;
+        let front = Arc::new(RwLock::new(Arc::new(front)));
+        Ok(Self { executable, data, ports, engine, proxy, front })
+    }
+
+    fn front(&self) -> Arc<Local> {
+        Arc::clone(&self.front.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One of the ways to hurt it.
+    async fn hurt(&mut self, how: u64) -> Result<&'static str> {
+        match how % 8 {
+            0..3 => {
+                let functions = children(self.front().id());
+                if let Some(one) = functions.get(usize::try_from(how / 8)? % functions.len().max(1)) {
+                    kill(*one).await?;
+                }
+                Ok("a function killed")
+            }
+            3..6 => {
+                self.proxy.cut();
+                Ok("the engine's connections cut")
+            }
+            6 => {
+                self.engine.kill().await?;
+                let arguments = ["--port", &self.ports[0], "--data", &self.data];
+                self.engine = Local::start(&self.executable, &arguments).await?;
+                self.proxy.lead_to(&self.engine.dynamodb);
+                Ok("the engine killed and started again on its data")
+            }
+            _ => {
+                kill(self.front().id()).await?;
+                // Its functions end with it, and it leaves its port.
+                sleep(Duration::from_millis(500)).await;
+                let arguments = ["--port", &self.ports[1], "--dynamodb-endpoint", &self.proxy.endpoint];
+                let front = Local::start(&self.executable, &arguments).await?;
+                *self.front.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(front);
+                Ok("the functions' service killed and started again")
+            }
+        }
+    }
+
+    /// MiB that are resident, and open files, of both services and all functions.
+    fn size(&self) -> (f64, usize) {
+        let services = [self.engine.id(), self.front().id()];
+        let all = services.into_iter().flat_map(|service| children(service).into_iter().chain([service]));
+        all.fold((0.0, 0), |(mib, files), process| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+            let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kib: f64 =
+                kib.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default();
+            let open = fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
+            (mib + kib / 1_024.0, files + open)
+        })
+    }
+}
+
+async fn kill(process: u32) -> Result<()> {
+    // It may just have ended by itself.
+    Command::new("kill")
+        .args(["-KILL", &process.to_string()])
+        .stderr(std::process::Stdio::null())
+        .status()
+        .await?;
+    Ok(())
+}
+
+async fn run(options: &Options) -> Result<()> {
+    let seed = options.seed.unwrap_or_else(rand_seed);
+    println!("seed {seed}");
+    let mut machine = Machine::start().await?;
+    let counts = Arc::new(Counts::default());
+    let (stop, stopped) = watch::channel(false);
+    let mut workers = JoinSet::new();
+    for number in 0..options.users {
+        let worker = Worker::new(number, seed, Arc::clone(&machine.front), Arc::clone(&counts));
+        workers.spawn_local(worker.run(stopped.clone()));
+    }
+    let started = Instant::now();
+    let long = Duration::from_secs(options.minutes * 60);
+    let mut dice = worker::Dice::new(seed);
+    let mut hurts = std::collections::BTreeMap::new();
+    while started.elapsed() < long * 2 / 3 {
+        sleep(EVERY).await;
+        let how = machine.hurt(dice.next()).await?;
+        *hurts.entry(how).or_insert(0) += 1;
+        eprintln!(
+            "{:>5} s  {} acknowledged, {} repeated  {how}",
+            started.elapsed().as_secs(),
+            counts.acknowledged(),
+            counts.repeated()
+        );
+        ensure_running(&mut workers)?;
+    }
+    // What a process holds when it has served for a while.
+    sleep((long / 12).min(Duration::from_mins(2))).await;
+    let before = machine.size();
+    while started.elapsed() < long {
+        sleep(Duration::from_secs(1)).await;
+        ensure_running(&mut workers)?;
+    }
+    let after = machine.size();
+    stop.send(true)?;
+    let mut done = Vec::new();
+    while let Some(worker) = workers.join_next().await {
+        done.push(worker??);
+    }
+    eprintln!("checking {} users", done.len());
+    let mut sessions = 0;
+    for worker in &mut done {
+        sessions += worker.check().await.with_context(|| format!("seed {seed}, user {}", worker.number()))?;
+    }
+    println!("| | |\n|---|---|");
+    println!("| writes acknowledged, all there | {} |", counts.writes.load(Ordering::Relaxed));
+    println!("| lists, gets and pulls answered | {} |", counts.reads.load(Ordering::Relaxed));
+    println!("| calls repeated until they were taken | {} |", counts.repeated());
+    for (how, times) in &hurts {
+        println!("| {how} | {times} times |");
+    }
+    println!("| devices that show what a fresh list shows | {} of {} sessions |", done.len() * 2, sessions);
+    println!("| resident, before and after the quiet third | {:.0}, {:.0} MiB |", before.0, after.0);
+    println!("| open files, likewise | {}, {} |", before.1, after.1);
+    ensure!(after.0 <= before.0 * 1.15 + 16.0, "memory has grown");
+    ensure!(after.1 <= before.1 + 24, "open files have grown");
+    Ok(())
+}
+
+/// A worker that has ended has failed.
+fn ensure_running(workers: &mut JoinSet<Result<Worker>>) -> Result<()> {
+    match workers.try_join_next() {
+        None => Ok(()),
+        Some(ended) => Err(ended?.err().unwrap_or_else(|| anyhow::anyhow!("a worker has ended"))),
+    }
+}
+
+fn rand_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(Path::new("soak")) >> 1
+}

@@ -1,0 +1,373 @@
+//! One user under load: what the feed says of him, what he does, what his devices show, and what all of it must come to.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use reqwest::{Client, Method, Response, StatusCode};
+use serde_json::{Value, json};
+use session_local::{
+    clock,
+    feed::{team_message, text_message},
+};
+use session_model::{AccountCase, Edits, Effect, Head, LastMsg, MessageCopy, Row, SessionId, Timestamp};
+use tokio::{sync::watch, time::sleep};
+
+use crate::local::Local;
+
+/// How many people write to a user.
+const FRIENDS: u64 = 20;
+/// How long a call may be repeated in vain.
+const PATIENCE: u64 = 90;
+/// Longer than any attempt of a function that was given up may still take.
+const SETTLED: Duration = Duration::from_millis(1_500);
+
+/// Numbers that follow from a seed (SplitMix64).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+/// What all workers did.
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub(crate) writes: AtomicU64,
+    pub(crate) reads: AtomicU64,
+    repeated: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed) + self.reads.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
+    }
+}
+
+/// A device's copy, and where it goes on.
+#[derive(Default)]
+struct Device {
+    sessions: BTreeMap<String, Value>,
+    token: Option<String>,
+}
+
+/// A user, and the pure rules' opinion of his sessions.
+pub(crate) struct Worker {
+    number: u64,
+    dice: Dice,
+    http: Client,
+    front: Arc<RwLock<Arc<Local>>>,
+    counts: Arc<Counts>,
+    rows: BTreeMap<SessionId, Row>,
+    head: Head,
+    /// Copies that may come again, or be recalled or edited.
+    recent: VecDeque<Value>,
+    devices: [Device; 2],
+}
+
+impl Worker {
+    pub(crate) fn new(number: u64, seed: u64, front: Arc<RwLock<Arc<Local>>>, counts: Arc<Counts>) -> Self {
+        Self {
+            number,
+            dice: Dice::new(seed.wrapping_mul(1_000).wrapping_add(number)),
+            http: session_local::http::client(),
+            front,
+            counts,
+            rows: BTreeMap::new(),
+            head: Head::default(),
+            recent: VecDeque::new(),
+            devices: Default::default(),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn user(&self) -> String {
+        format!("user-{}", self.number)
+    }
+
+    fn team(&self) -> String {
+        format!("team-{}", self.number)
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) async fn run(mut self, stopped: watch::Receiver<bool>) -> Result<Self> {
+        while !*stopped.borrow() {
+            self.step().await.with_context(|| format!("user {}", self.number))?;
+        }
+        Ok(self)
+    }
+
+    async fn step(&mut self) -> Result<()> {
+        let friend = format!("friend-{}", self.dice.below(FRIENDS));
+        // Some come late, and so in another order than they were sent.
+        let time = clock::now_ms() - self.dice.below(4) * 700;
+        let text = format!("message {} to user {}", self.dice.next(), self.number);
+        match self.dice.below(100) {
+            0..40 => self.say(text_message(&friend, &self.user(), &text, time)).await,
+            40..55 => {
+                let members = [self.user(), "somebody".to_owned()];
+                self.say(team_message("somebody", &self.team(), &members, &text, time)).await
+            }
+            55..65 => match self.any_recent() {
+                Some(copy) => self.say(copy).await,
+                None => Ok(()),
+            },
+            65..72 => match self.any_recent() {
+                Some(copy) => self.say(recall(&copy, time)).await,
+                None => Ok(()),
+            },
+            72..78 => match self.any_recent() {
+                Some(copy) => self.say(edit(&copy, time, &text)).await,
+                None => Ok(()),
+            },
+            78..83 => self.set_ext(&text).await,
+            83..86 => self.delete().await,
+            86..93 => {
+                let list = self.read("/v1/sessions?limit=100").await?;
+                ensure!(list["sessionList"].is_array(), "no list: {list}");
+                Ok(())
+            }
+            _ => {
+                let device = usize::try_from(self.dice.below(2))?;
+                self.pull(device).await.map(drop)
+            }
+        }
+    }
+
+    fn any_recent(&mut self) -> Option<Value> {
+        let place = self.dice.below(self.recent.len().max(1) as u64);
+        self.recent.get(usize::try_from(place).ok()?).cloned()
+    }
+
+    /// Has the feed post a copy until it is taken; then the rules know it, too.
+    async fn say(&mut self, copy: Value) -> Result<()> {
+        let answer = self.until_taken(async |local| local.feed().post(&copy).await).await?;
+        ensure!(answer == json!({}), "{copy} is answered by {answer}");
+        self.counts.writes.fetch_add(1, Ordering::Relaxed);
+        let (now, text) = (Timestamp::from_millis(clock::now_ms()), copy.to_string());
+        let read = MessageCopy::parse(&text).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        let event = read.event(now, AccountCase::Keep).map_err(|why| anyhow::anyhow!("{copy}: {why:?}"))?;
+        let user = self.user();
+        match event.effect {
+            Effect::P2p { rows, entry } => {
+                for (_, id) in rows.into_iter().filter(|(account, _)| account.as_str() == user) {
+                    self.rows.entry(id).or_default().record(&entry, now);
+                }
+            }
+            Effect::EditP2p { rows, edit } => {
+                for (_, id) in rows.into_iter().filter(|(account, _)| account.as_str() == user) {
+                    self.rows.entry(id).or_default().edit(&edit, now);
+                }
+            }
+            Effect::Group { event, .. } => drop(event.entry.map(|entry| self.head.record(&entry, now))),
+            Effect::EditGroup { edit, .. } => drop(self.head.edit(&edit, now)),
+        }
+        if copy["eventType"] == "1" {
+            self.recent.push_front(copy);
+            self.recent.truncate(8);
+        }
+        Ok(())
+    }
+
+    /// A session that shows, of those between two.
+    fn any_shown(&mut self) -> Option<SessionId> {
+        let shown: Vec<_> = self.rows.iter().filter(|(_, row)| row.update_time().is_some()).collect();
+        let place = self.dice.below(shown.len().max(1) as u64);
+        shown.get(usize::try_from(place).ok()?).map(|(id, _)| (*id).clone())
+    }
+
+    async fn set_ext(&mut self, text: &str) -> Result<()> {
+        let Some(id) = self.any_shown() else { return Ok(()) };
+        let (path, body) = (path(&id), json!({ "ext": text }));
+        self.call(Method::PATCH, &path, Some(&body)).await?;
+        self.counts.writes.fetch_add(1, Ordering::Relaxed);
+        let (ext, now) = (text.parse().map_err(|reason| anyhow::anyhow!("{reason}"))?, clock::now_ms());
+        self.rows.entry(id).or_default().set_ext(ext, Timestamp::from_millis(now));
+        Ok(())
+    }
+
+    async fn delete(&mut self) -> Result<()> {
+        let Some(id) = self.any_shown() else { return Ok(()) };
+        let path = path(&id);
+        self.call(Method::DELETE, &path, None).await?;
+        self.counts.writes.fetch_add(1, Ordering::Relaxed);
+        self.rows.entry(id).or_default().delete(Timestamp::from_millis(clock::now_ms()));
+        Ok(())
+    }
+
+    async fn read(&self, path: &str) -> Result<Value> {
+        let answer = self.call(Method::GET, path, None).await?;
+        self.counts.reads.fetch_add(1, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let user = self.user();
+        let send = async |local: &Local| {
+            let request = self.http.request(method.clone(), format!("{}{path}", local.url));
+            let request = request.bearer_auth(local.token(&user).await?);
+            Ok(body
+                .map_or_else(|| request.try_clone(), |body| Some(request.try_clone()?.json(body)))
+                .context("a request")?
+                .send()
+                .await?)
+        };
+        self.until_taken(send).await
+    }
+
+    /// Calls until it is answered by a 200. What may be repeated is repeated; anything else is a fault.
+    async fn until_taken(&self, send: impl AsyncFn(&Local) -> Result<Response>) -> Result<Value> {
+        let mut tries = 0;
+        loop {
+            let front = Arc::clone(&self.front.read().unwrap_or_else(PoisonError::into_inner));
+            let answer = match send(&front).await {
+                Ok(response) => Ok((response.status(), response.text().await)),
+                Err(error) => Err(error),
+            };
+            let why = match answer {
+                Ok((StatusCode::OK, Ok(text))) => {
+                    if tries > 0 {
+                        // An attempt that was given up may still be on its way.
+                        sleep(SETTLED).await;
+                    }
+                    return Ok(serde_json::from_str(&text)?);
+                }
+                // A killed function is a 500 of the gateway's or a 502, a killed service no answer.
+                Ok((status, _)) if status.is_server_error() => status.to_string(),
+                Ok((_, Err(error))) => error.to_string(),
+                Err(error) => format!("{error:#}"),
+                Ok((status, Ok(text))) => bail!("{status}: {text}"),
+            };
+            tries += 1;
+            ensure!(tries < PATIENCE * 4, "still not taken: {why}");
+            self.counts.repeated.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// The whole list, as a device pulls it first, and its token.
+    async fn list(&self) -> Result<(BTreeMap<String, Value>, Option<String>)> {
+        let list = self.read("/v1/sessions?limit=100").await?;
+        ensure!(list["hasMore"] == false, "more than a page");
+        Ok((by_id(&list["sessionList"]), list["syncToken"].as_str().map(str::to_owned)))
+    }
+
+    /// One page of changes for a device; answers whether there are more.
+    async fn pull(&mut self, device: usize) -> Result<bool> {
+        let Some(token) = self.devices[device].token.clone() else {
+            let (sessions, token) = self.list().await?;
+            self.devices[device] = Device { sessions, token };
+            return Ok(true);
+        };
+        let limit = if device == 0 { 3 } else { 100 };
+        let page = self.read(&format!("/v1/sessions/changes?since={token}&limit={limit}")).await?;
+        let device = &mut self.devices[device];
+        device.sessions.extend(by_id(&page["updated"]));
+        for id in page["deleted"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            device.sessions.remove(id);
+        }
+        device.token = page["syncToken"].as_str().map(str::to_owned);
+        Ok(page["hasMore"] == true)
+    }
+
+    /// Whether every acknowledged write is there and the devices show it; answers how many sessions there are.
+    pub(crate) async fn check(&mut self) -> Result<usize> {
+        let (listed, _) = self.list().await?;
+        let mut expected = BTreeMap::new();
+        for (id, row) in &self.rows {
+            if let Some(session) = row.clone().into_session(id.clone()) {
+                expected.insert(id.to_string(), json!(session));
+            }
+        }
+        let team = format!("team|{}", self.team());
+        if let Some(LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) =
+            self.head.register.clone().and_then(|held| held.last_msg)
+        {
+            let of_team = listed.get(&team).with_context(|| format!("{team} is lost"))?;
+            ensure!(of_team["lastMsg"] == *text.plain(), "{team} shows {of_team}, not {text:?}");
+            expected.insert(team.clone(), of_team.clone());
+        }
+        for (id, session) in &expected {
+            let held = id.parse().ok().and_then(|id: SessionId| self.rows.get(&id));
+            let edits = held.map_or_else(Edits::default, |row| row.edits.clone());
+            ensure!(
+                listed.get(id) == Some(session),
+                "{id} is {:?}, not {session}; {edits:?}",
+                listed.get(id)
+            );
+        }
+        ensure!(
+            listed.len() == expected.len(),
+            "{:?} are listed, {:?} expected",
+            listed.keys(),
+            expected.keys()
+        );
+        for device in 0..2 {
+            // A pass under way ends; the next one tells what it missed.
+            for _ in 0..2 {
+                while self.pull(device).await? {}
+            }
+            ensure!(
+                self.devices[device].sessions == listed,
+                "device {device} shows {:?}, not {listed:?}",
+                self.devices[device].sessions
+            );
+        }
+        Ok(listed.len())
+    }
+}
+
+fn by_id(sessions: &Value) -> BTreeMap<String, Value> {
+    let sessions = sessions.as_array().into_iter().flatten();
+    sessions
+        .filter_map(|session| Some((session["sessionId"].as_str()?.to_owned(), session.clone())))
+        .collect()
+}
+
+fn path(id: &SessionId) -> String {
+    format!("/v1/sessions/{}", id.as_str().replace('|', "%7C"))
+}
+
+/// The recall of a text.
+fn recall(copy: &Value, time: u64) -> Value {
+    let event_type = if copy["convType"] == "TEAM" { "8" } else { "7" };
+    json!({
+        "eventType": event_type, "from": copy["fromAccount"], "to": copy["to"], "msgId": copy["msgidServer"], "clientId": copy["msgidClient"],
+        "sendTime": copy["msgTimestamp"], "deleteTime": time.to_string(), "fromClientType": "IOS", "selfMsg": "1",
+    })
+}
+
+/// The edit of a text.
+fn edit(copy: &Value, time: u64, text: &str) -> Value {
+    let event_type = if copy["convType"] == "TEAM" { "90" } else { "89" };
+    json!({
+        "eventType": event_type, "from": copy["fromAccount"], "to": copy["to"], "msgId": copy["msgidServer"], "clientId": copy["msgidClient"],
+        "modifyAccountId": copy["fromAccount"], "modifyTime": time, "text": text,
+    })
+}
