@@ -1,8 +1,9 @@
 //! What one machine holds: `cargo bench -p service-tests --bench load`. Copies and lists a second of `cargo local --release`, over 1, 8
-//! and 64 connections, and whose CPU time they take. See `--help`.
+//! and 64 connections, and whose CPU time they take; then what the worst bodies of a megabyte take. See `--help`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
+mod bodies;
 #[expect(dead_code, reason = "the soak uses the rest")]
 mod local;
 
@@ -82,6 +83,16 @@ async fn run(options: &Options) -> Result<()> {
             println!("| {} | {connections} | {measured} |", what.name());
         }
     }
+    println!("\n| a copy of a megabyte | answer | CPU of the function, ms |\n|---|---|---|");
+    let mut wrong = Vec::new();
+    for (name, body) in bodies::of_a_megabyte() {
+        let (status, took) = one(&local, body).await?;
+        println!("| {name} | {status} | {:.1} |", took.as_secs_f64() * 1e3);
+        if status >= 500 || took > bodies::MOST {
+            wrong.push(name);
+        }
+    }
+    ensure!(wrong.is_empty(), "a 5xx, or more than {:?} of CPU: {}", bodies::MOST, wrong.join(", "));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     println!("\n{cores} cores, which all of it shares; CPU in percent of one core");
     Ok(())
@@ -162,6 +173,13 @@ async fn measure(local: &Arc<Local>, what: What, connections: u64, long: Duratio
         share(1),
         share(2)
     ))
+}
+
+/// Posts one copy, signed: the answer's status, and the function's CPU time.
+async fn one(local: &Local, body: String) -> Result<(u16, Duration)> {
+    let before = used(local)?;
+    let status = local.feed().post_bytes(body.into_bytes()).await?.status().as_u16();
+    Ok((status, used(local)?[0].saturating_sub(before[0])))
 }
 
 /// Calls one after the other over each connection; answers how long each took.

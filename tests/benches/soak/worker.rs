@@ -260,6 +260,8 @@ impl Worker {
                 }
                 // A killed function is a 500 of the gateway's or a 502, a killed service no answer.
                 Ok((status, _)) if status.is_server_error() => status.to_string(),
+                // Who was started again has another issuer of tokens.
+                Ok((StatusCode::UNAUTHORIZED, _)) => "another issuer".into(),
                 Ok((_, Err(error))) => error.to_string(),
                 Err(error) => format!("{error:#}"),
                 Ok((status, Ok(text))) => bail!("{status}: {text}"),
