@@ -36,12 +36,15 @@ struct Month {
     /// In how many groups each user is
     #[arg(long, default_value_t = 10, requires = "users")]
     groups: u32,
+    /// How many times as busy as a day on average its busiest seconds are
+    #[arg(long, value_name = "TIMES", default_value_t = 3, requires = "users", value_parser = clap::value_parser!(u32).range(1..=100))]
+    peak: u32,
 }
 
 impl Month {
     #[expect(clippy::cast_precision_loss, reason = "users")]
     fn of(&self) -> Option<Use> {
-        let Self { users, pulls, messages, groups } = *self;
+        let Self { users, pulls, messages, groups, .. } = *self;
         let (pulls, messages, groups) = (pulls.into(), messages.into(), groups.into());
         users.map(|users| Use { users: users as f64, pulls, messages, groups })
     }
@@ -62,6 +65,14 @@ impl Cost {
                     println!("| {what} | {dollars:.0} |");
                 }
                 println!("| **all** | **{:.0}** |", parts.iter().map(|(_, dollars)| dollars).sum::<f64>());
+                let times = self.month.peak;
+                let peak = of.at_peak(&calls, billed, times.into())?;
+                println!("\n| at {times} times a day's average | |\n|---|---|");
+                println!("| calls a second | {:.0} |", peak.calls);
+                println!("| read units a second | {:.0} |", peak.read_units);
+                println!("| write units a second | {:.0} |", peak.write_units);
+                println!("| functions at once | {:.1} |", peak.concurrency);
+                println!("| partitions of the rows | {:.0} |", peak.partitions);
             }
         }
         eprintln!("prices of {}; each call billed {} ms", prices.of, self.billed_ms);
