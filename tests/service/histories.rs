@@ -12,7 +12,7 @@ use proptest::{
 use tokio::{runtime::Handle, task::block_in_place};
 
 /// From how many histories on several are tried at once.
-const MANY: u32 = 1_000;
+const MANY: u32 = 100;
 const AT_ONCE: u32 = 4;
 
 /// Tries histories, and shrinks one that fails.
