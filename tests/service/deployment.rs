@@ -198,7 +198,9 @@ impl Cloud {
     async fn deploy(&self, tools: &Tools, stack: &str, parameters: &[(&str, String)]) -> Result<(), String> {
         eprintln!("sam deploy {stack}");
         let given: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-        let mut arguments = vec!["deploy", "--no-confirm-changeset", "--parameter-overrides"];
+        // What is alike in two stacks has one name in the bucket, and a stack that is deleted takes it away.
+        let mut arguments =
+            vec!["deploy", "--no-confirm-changeset", "--s3-prefix", stack, "--parameter-overrides"];
         arguments.extend(given.iter().map(String::as_str));
         self.sam(tools, stack, &arguments).await.map(|_| ())
     }
