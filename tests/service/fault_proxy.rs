@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -64,14 +61,11 @@ pub(crate) struct FaultProxy {
 struct Proxied {
     engine: String,
     http: reqwest::Client,
-    fault: Mutex<Fault>,
     /// Each request's user agent, action and input.
     requests: Mutex<Vec<(String, String, Value)>>,
-    /// How many requests more pass before the fault sets in.
-    passing: AtomicUsize,
     /// Requests for these keys are refused with a code of DynamoDB's.
     refused: Mutex<Vec<(Value, &'static str)>>,
-    /// What becomes of requests in which a name occurs, and how many there were.
+    /// What becomes of requests in which a name occurs, and how many there were. All of them have the empty name.
     aimed: Mutex<HashMap<String, (Option<Aim>, usize)>>,
 }
 
@@ -83,8 +77,6 @@ impl FaultProxy {
         let state = Arc::new(Proxied {
             engine: engine.to_owned(),
             http,
-            fault: Mutex::new(Fault::None),
-            passing: AtomicUsize::new(0),
             requests: Mutex::default(),
             refused: Mutex::default(),
             aimed: Mutex::default(),
@@ -99,10 +91,14 @@ impl FaultProxy {
         &self.endpoint
     }
 
+    /// What becomes of requests from now on.
+    pub(crate) fn set(&self, fault: Fault) {
+        self.set_after(0, fault);
+    }
+
     /// What becomes of requests once so many have passed.
     pub(crate) fn set_after(&self, passing: usize, fault: Fault) {
-        self.state.passing.store(passing, Ordering::SeqCst);
-        self.set(fault);
+        self.aim_at("", Some(Aim { fault, after: passing, lasts: true }));
     }
 
     /// Refuses writes of a user's rows from now on.
@@ -121,11 +117,6 @@ impl FaultProxy {
     pub(crate) fn requests(&self) -> Vec<(String, String, Value)> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    /// What becomes of requests from now on.
-    pub(crate) fn set(&self, fault: Fault) {
-        *self.state.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
-    }
 }
 
 async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -140,10 +131,7 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
     if let Some((_, code)) = refused.iter().find(|(refused, _)| *refused == user) {
         return refusal(StatusCode::BAD_REQUEST, code);
     }
-    let fault = *state.fault.lock().unwrap_or_else(PoisonError::into_inner);
-    let passes =
-        state.passing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-    match state.aimed(&body).unwrap_or(if passes { Fault::None } else { fault }) {
+    match state.aimed(&body) {
         Fault::None => forward(&state, headers, body).await,
         Fault::Throttle => refusal(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
         Fault::InternalError => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
@@ -165,14 +153,15 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
 }
 
 impl Proxied {
-    /// The fault that is aimed at a request, if it names somebody that one is aimed at.
-    fn aimed(&self, body: &[u8]) -> Option<Fault> {
+    /// The fault that is aimed at a request, by the longest name that occurs in it.
+    fn aimed(&self, body: &[u8]) -> Fault {
         let body = String::from_utf8_lossy(body);
         let mut aimed = self.aimed.lock().unwrap_or_else(PoisonError::into_inner);
-        let (aim, count) = aimed.iter_mut().find_map(|(name, aim)| body.contains(name).then_some(aim))?;
+        let named = aimed.iter_mut().filter(|(name, _)| body.contains(*name));
+        let Some((_, (aim, count))) = named.max_by_key(|(name, _)| name.len()) else { return Fault::None };
         *count += 1;
         let aim = aim.filter(|aim| *count == aim.after + 1 || (aim.lasts && *count > aim.after));
-        Some(aim.map_or(Fault::None, |aim| aim.fault))
+        aim.map_or(Fault::None, |aim| aim.fault)
     }
 }
 

@@ -14,6 +14,10 @@ use crate::{
     serve::{Ready, Server},
 };
 
+#[cfg(test)]
+#[path = "../../../tests/fuzz/corpus.rs"]
+mod tests;
+
 /// What reads something, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -70,21 +74,4 @@ fn event(input: &[u8]) {
     let status = serde_json::to_value(answer).ok().and_then(|answer: Value| answer["statusCode"].as_u64());
     // What is no call of the gateway comes from no client.
     assert!(Event::parse(text).is_none() || status < Some(500), "{status:?}");
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    use super::*;
-
-    #[test]
-    fn the_corpus_holds() {
-        for (name, target) in TARGETS {
-            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
-            for input in fs::read_dir(corpus).unwrap() {
-                target(&fs::read(input.unwrap().path()).unwrap());
-            }
-        }
-    }
 }

@@ -10,6 +10,10 @@ use crate::{
     MessageCopy, SessionId, Timestamp, WrittenToken,
 };
 
+#[cfg(test)]
+#[path = "../../../tests/fuzz/corpus.rs"]
+mod tests;
+
 /// What reads something, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -130,21 +134,4 @@ fn ids(input: &[u8]) {
     }
     let lower = AccountCase::Lower.account(text);
     assert_eq!(lower.is_ok(), text.parse::<Account>().is_ok());
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    use super::*;
-
-    #[test]
-    fn the_corpus_holds() {
-        for (name, target) in TARGETS {
-            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
-            for input in fs::read_dir(corpus).unwrap() {
-                target(&fs::read(input.unwrap().path()).unwrap());
-            }
-        }
-    }
 }

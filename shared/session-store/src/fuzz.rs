@@ -8,6 +8,10 @@ use crate::{
     raw_item::RawItem,
 };
 
+#[cfg(test)]
+#[path = "../../../tests/fuzz/corpus.rs"]
+mod tests;
+
 /// What reads something, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -41,21 +45,4 @@ fn raw_answer(input: &[u8]) {
         );
     }
     let _ = raw::metadata(input);
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs, path::Path};
-
-    use super::*;
-
-    #[test]
-    fn the_corpus_holds() {
-        for (name, target) in TARGETS {
-            let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus").join(name);
-            for input in fs::read_dir(corpus).unwrap() {
-                target(&fs::read(input.unwrap().path()).unwrap());
-            }
-        }
-    }
 }

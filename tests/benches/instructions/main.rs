@@ -6,6 +6,9 @@
 #[path = "../performance/events.rs"]
 #[expect(dead_code, reason = "the benchmark beside this one uses the rest")]
 mod events;
+#[path = "../processes.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod processes;
 #[path = "../performance/runtime_api.rs"]
 #[expect(dead_code, reason = "no times here")]
 mod runtime_api;
@@ -158,8 +161,7 @@ async fn asks(api: &mut RuntimeApi) -> Result<()> {
 
 /// Callgrind tells its count when the process is terminated.
 async fn end(process: &mut Child) -> Result<()> {
-    let id = process.id().context("it has ended")?.to_string();
-    Command::new("kill").args(["-TERM", &id]).status().await?;
+    processes::signal(process.id().context("it has ended")?, "TERM").await?;
     process.wait().await?;
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! `cargo local --release` as a process of its own, and what the kernel tells of processes.
+//! `cargo local --release` as a process of its own.
 
 use std::{
     collections::HashMap,
-    fs,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Mutex, PoisonError},
@@ -78,13 +77,4 @@ impl Local {
 /// The executable of `cargo local`, among what was built.
 pub(crate) fn executable(executables: &HashMap<String, PathBuf>) -> Result<PathBuf> {
     executables.get("local").cloned().context("no executable local")
-}
-
-/// The processes that a process has started.
-pub(crate) fn children(process: u32) -> Vec<u32> {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let of_each = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    of_each
-        .flat_map(|ids| ids.split(' ').filter_map(|id| id.trim().parse().ok()).collect::<Vec<u32>>())
-        .collect()
 }

@@ -4,17 +4,21 @@
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
 mod bodies;
+#[path = "../command.rs"]
+mod command;
 #[expect(dead_code, reason = "the soak uses the rest")]
 mod local;
+#[path = "../processes.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod processes;
 
 use std::{
-    fs,
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use reqwest::Client;
 use serde_json::Value;
@@ -22,12 +26,10 @@ use session_local::{
     clock, executables,
     feed::{Feed, text_message},
 };
-use tokio::{
-    signal,
-    task::{JoinSet, LocalSet},
-};
+use tokio::task::JoinSet;
 
-use local::{Local, children};
+use local::Local;
+use processes::{children, cpu_of};
 
 /// Measures copies and lists a second of everything in release on this machine. Where the CPU is the limit, the shares tell whose.
 #[derive(Parser)]
@@ -53,18 +55,7 @@ const TEXT: &str = "Shall we meet at the usual place at half past seven? I can b
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let tasks = LocalSet::new();
-    let done = tokio::select! {
-        done = tasks.run_until(run(&options)) => done,
-        _ = signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    command::run(run(&options)).await
 }
 
 async fn run(options: &Options) -> Result<()> {
@@ -133,23 +124,10 @@ async fn fill(local: &Local) -> Result<()> {
     Ok(())
 }
 
-/// The CPU time of a process so far, its user's and the kernel's.
-fn cpu(process: u32) -> Result<Duration> {
-    let mut nanos = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-        nanos += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
-    }
-    if nanos == 0 {
-        bail!("the process {process} has ended");
-    }
-    Ok(Duration::from_nanos(nanos))
-}
-
 /// The CPU time so far of the functions, of the gateway with the engine, and of this process.
 fn used(local: &Local) -> Result<[Duration; 3]> {
-    let functions = children(local.id()).into_iter().filter_map(|child| cpu(child).ok()).sum();
-    Ok([functions, cpu(local.id())?, cpu(std::process::id())?])
+    let functions = children(local.id()).into_iter().filter_map(|child| cpu_of(child).ok()).sum();
+    Ok([functions, cpu_of(local.id())?, cpu_of(std::process::id())?])
 }
 
 async fn measure(local: &Arc<Local>, what: What, connections: u64, long: Duration) -> Result<String> {

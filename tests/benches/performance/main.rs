@@ -6,10 +6,15 @@
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
 mod cgroup;
+#[path = "../command.rs"]
+mod command;
 mod events;
 mod figures;
 mod plan;
 mod process;
+#[path = "../processes.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod processes;
 mod report;
 mod runtime_api;
 mod store;
@@ -19,7 +24,6 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use session_local::executables;
-use tokio::signal;
 
 use plan::{Candidate, Lab};
 use store::Store;
@@ -51,18 +55,7 @@ fn candidate(text: &str) -> Result<(String, PathBuf), String> {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let done = tokio::select! {
-        done = run(&options) => done,
-        // Dropping what runs ends every process that was started.
-        _ = signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    command::run(Box::pin(run(&options))).await
 }
 
 async fn run(options: &Options) -> Result<()> {

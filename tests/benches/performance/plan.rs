@@ -24,7 +24,8 @@ use tokio::{
 use crate::{
     events::{self, Operation},
     figures::{Cold, Figures, Growth, Priced, Sizes, Warm, ms},
-    process::{Function, cpu_of, on_last_core},
+    process::{Function, on_last_core},
+    processes::cpu_of,
     store::Store,
 };
 

@@ -1,7 +1,6 @@
 //! One process that is measured.
 
 use std::{
-    fs,
     process::Stdio,
     time::{Duration, Instant},
 };
@@ -20,6 +19,7 @@ use tokio::{
 use crate::{
     cgroup::Cgroup,
     plan::Lab,
+    processes::{cpu_of, mib},
     runtime_api::{RuntimeApi, Said},
 };
 
@@ -112,10 +112,7 @@ impl Function {
 
     /// The most memory that was resident at once, in MiB.
     pub(crate) fn peak_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
-        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1_024.0)
+        mib(self.id, "VmHWM")
     }
 }
 
@@ -123,16 +120,6 @@ impl Drop for Function {
     fn drop(&mut self) {
         let _ = self.child.start_kill();
     }
-}
-
-/// The kernel's count of the time on a CPU, in ns.
-pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
-    let mut nanos = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-        nanos += text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default();
-    }
-    Ok(Duration::from_nanos(nanos))
 }
 
 /// What is measured has the last core, everything else the others.

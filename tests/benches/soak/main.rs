@@ -5,8 +5,13 @@
 //! there, each device must show what a fresh list shows, and in the last third, in which nothing is killed, neither memory nor
 //! open files may have grown. See `--help`.
 
+#[path = "../command.rs"]
+mod command;
 #[path = "../load/local.rs"]
 mod local;
+#[path = "../processes.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod processes;
 mod proxy;
 mod worker;
 
@@ -24,15 +29,10 @@ use session_local::{
     executables::{self, workspace},
     listen,
 };
-use tokio::{
-    process::Command,
-    signal,
-    sync::watch,
-    task::{JoinSet, LocalSet},
-    time::sleep,
-};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use local::{Local, children};
+use local::Local;
+use processes::{children, mib, open_files, signal};
 use proxy::Proxy;
 use worker::{Counts, Worker};
 
@@ -60,18 +60,7 @@ const EVERY: Duration = Duration::from_secs(12);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let tasks = LocalSet::new();
-    let done = tokio::select! {
-        done = tasks.run_until(run(&options)) => done,
-        _ = signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    command::run(run(&options)).await
 }
 
 /// What is under load: the service with the engine, the proxy before that, and the service with the functions.
@@ -114,7 +103,7 @@ impl Machine {
             0..3 => {
                 let functions = children(self.front().id());
                 if let Some(one) = functions.get(usize::try_from(how / 8)? % functions.len().max(1)) {
-                    kill(*one).await?;
+                    signal(*one, "KILL").await?;
                 }
                 Ok("a function killed")
             }
@@ -130,7 +119,7 @@ impl Machine {
                 Ok("the engine killed and started again on its data")
             }
             _ => {
-                kill(self.front().id()).await?;
+                signal(self.front().id(), "KILL").await?;
                 // Its functions end with it, and it leaves its port.
                 sleep(Duration::from_millis(500)).await;
                 let arguments = ["--port", &self.ports[1], "--dynamodb-endpoint", &self.proxy.endpoint];
@@ -145,25 +134,10 @@ impl Machine {
     fn size(&self) -> (f64, usize) {
         let services = [self.engine.id(), self.front().id()];
         let all = services.into_iter().flat_map(|service| children(service).into_iter().chain([service]));
-        all.fold((0.0, 0), |(mib, files), process| {
-            let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-            let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-            let kib: f64 =
-                kib.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default();
-            let open = fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
-            (mib + kib / 1_024.0, files + open)
+        all.fold((0.0, 0), |(resident, files), process| {
+            (resident + mib(process, "VmRSS").unwrap_or_default(), files + open_files(process))
         })
     }
-}
-
-async fn kill(process: u32) -> Result<()> {
-    // It may just have ended by itself.
-    Command::new("kill")
-        .args(["-KILL", &process.to_string()])
-        .stderr(std::process::Stdio::null())
-        .status()
-        .await?;
-    Ok(())
 }
 
 async fn run(options: &Options) -> Result<()> {

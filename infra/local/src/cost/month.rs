@@ -25,18 +25,18 @@ const SESSIONS: f64 = 100.0;
 const STORED_BYTES: f64 = 2.0 * 800.0;
 const DAYS: f64 = 30.0;
 
-/// What one call of each kind takes, by a figure of it: with groups in between.
-struct Takes {
-    list: f64,
-    changes: f64,
-    message: f64,
-}
-
 /// What a table's partition gives at most (DynamoDB, "Best practices for designing partition keys").
 const PARTITION_READ_UNITS: f64 = 3_000.0;
 const PARTITION_WRITE_UNITS: f64 = 1_000.0;
 const PARTITION_BYTES: f64 = 10e9;
 const SECONDS_A_DAY: f64 = 24.0 * 60.0 * 60.0;
+
+/// A figure of one call of each kind that there are many of.
+struct Takes {
+    list: f64,
+    changes: f64,
+    message: f64,
+}
 
 /// What a use needs while it is at its peak.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub struct Peak {
 }
 
 impl Use {
-    /// A figure of one call of each kind of which there are many; reading takes more by each group.
+    /// A figure of each kind of call. What a list and a pull of changes take grows with the groups.
     fn each(&self, calls: &[Call], figure: impl Fn(&Call) -> f64) -> Result<Takes> {
         // The first call of this name, or the first of the other name after it.
         let of = |name: &str, more: Option<&str>| {
