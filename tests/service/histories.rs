@@ -2,6 +2,7 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
 };
 
@@ -14,6 +15,8 @@ use tokio::{runtime::Handle, task::block_in_place};
 /// From how many histories on several are tried at once.
 const MANY: u32 = 100;
 const AT_ONCE: u32 = 4;
+/// After how many each time a line tells.
+const TOLD: u32 = 1_000;
 
 /// Tries histories, and shrinks one that fails.
 pub(crate) fn explore<S: Strategy>(
@@ -25,7 +28,13 @@ pub(crate) fn explore<S: Strategy>(
         asked_for("HISTORIES").map_or(usual, |count| u32::try_from(count).expect("a smaller HISTORIES"));
     let seed = asked_for("HISTORIES_SEED").unwrap_or_else(|| RandomState::new().hash_one(count) >> 1);
     let workers = if count < MANY { 1 } else { AT_ONCE };
-    let runtime = Handle::current();
+    let (runtime, done) = (Handle::current(), AtomicU32::new(0));
+    let tried = || {
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(TOLD) {
+            eprintln!("{done} of {count} histories");
+        }
+    };
     let work = |worker: u32| {
         let config = Config {
             cases: count.div_ceil(workers),
@@ -33,8 +42,10 @@ pub(crate) fn explore<S: Strategy>(
             failure_persistence: None,
             ..Config::default()
         };
-        let outcome = TestRunner::new(config)
-            .run(&histories(), |history| runtime.block_on(run(history)).map_err(TestCaseError::fail));
+        let outcome = TestRunner::new(config).run(&histories(), |history| {
+            tried();
+            runtime.block_on(run(history)).map_err(TestCaseError::fail)
+        });
         outcome.map_err(|failure| format!("HISTORIES={count} HISTORIES_SEED={seed} repeats it: {failure}"))
     };
     block_in_place(|| {

@@ -59,7 +59,7 @@ async fn random_histories_reach_devices(t: Test) {
 
 async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
     let bob = t.user("bob");
-    let (friends, group) = ([t.user("alice"), t.user("carol")], team());
+    let (friends, group) = (["alice", "carol"].map(|name| t.user_who_calls_nothing(name)), team());
     let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
     let mut devices = [Device::new(&bob, 1).await, Device::new(&bob, 100).await];
     let say = async |copy: Value, is_on_time: bool| {

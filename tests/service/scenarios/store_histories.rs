@@ -3,12 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use session_model::{Account, Effect, Limit, ListQuery, PageOf, Pass, RecentSession, SessionId, Timestamp};
 use session_store::{Store, StoreError};
 use tokio::time::sleep;
-use uuid::Uuid;
 
 use super::{
     changes_in_depth::{Step, step, store},
@@ -44,6 +42,8 @@ struct Device {
     limit: Limit,
     sessions: BTreeMap<SessionId, RecentSession>,
     pass: Pass,
+    /// Whether the pass has pages left.
+    is_under_way: bool,
 }
 
 struct World<'a> {
@@ -58,12 +58,8 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(t: &Test, store: &'a Store) -> Self {
-        // They need no tokens.
-        let user = |name: &str| {
-            let account = format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12]);
-            User { test: t.clone(), account, token: String::new() }
-        };
-        let (bob, friends, group) = (user("bob"), [user("alice"), user("carol")], team());
+        let [bob, alice, carol] = ["bob", "alice", "carol"].map(|name| t.user_who_calls_nothing(name));
+        let (friends, group) = ([alice, carol], team());
         let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
         let sessions = sessions.map(|id| id.parse().expect("an id"));
         let account = bob.account.parse().expect("an account");
@@ -76,6 +72,7 @@ impl<'a> World<'a> {
             limit: limit.parse().expect("a limit"),
             sessions: BTreeMap::new(),
             pass: pass.clone(),
+            is_under_way: false,
         });
         for step in history {
             // One time for all tries, as the repeat of a call that was done has no other effect.
@@ -104,8 +101,9 @@ impl<'a> World<'a> {
         }
         for device in &mut devices {
             // A pass under way ends; the next one tells what it missed.
-            for _ in 0..2 {
-                while self.pull(device).await.map_err(|error| error.to_string())? {}
+            let passes = if device.is_under_way { 2 } else { 1 };
+            for _ in 0..passes {
+                self.pass(device).await.map_err(|error| error.to_string())?;
             }
             if device.sessions != listed {
                 return Err(format!("a device shows {:?}, not {listed:?}", device.sessions));
@@ -120,8 +118,17 @@ impl<'a> World<'a> {
         Ok(list.session_list.into_iter().map(|session| (session.session_id.clone(), session)).collect())
     }
 
-    /// One page; answers whether there is more.
-    async fn pull(&self, device: &mut Device) -> Result<bool, StoreError> {
+    /// Every page up to the end of a pass.
+    async fn pass(&self, device: &mut Device) -> Result<(), StoreError> {
+        self.pull(device).await?;
+        while device.is_under_way {
+            self.pull(device).await?;
+        }
+        Ok(())
+    }
+
+    /// One page.
+    async fn pull(&self, device: &mut Device) -> Result<(), StoreError> {
         let of = PageOf { limit: device.limit, need_last_msg: true };
         let page = self.store.sessions_of(&self.user).changes(&device.pass, of, now()).await?;
         device.sessions.extend(page.updated.into_iter().map(|session| (session.session_id.clone(), session)));
@@ -129,7 +136,8 @@ impl<'a> World<'a> {
             device.sessions.remove(&id);
         }
         device.pass = page.next;
-        Ok(page.has_more)
+        device.is_under_way = page.has_more;
+        Ok(())
     }
 
     async fn step(&self, step: &Step, now: Timestamp, devices: &mut [Device; 2]) -> Result<(), StoreError> {
@@ -169,28 +177,22 @@ impl<'a> World<'a> {
                 self.reference.on_row(&bob.account, id, |row| row.set_ext(ext, now));
                 return Ok(());
             }
-            Step::Page { device } => return self.pull(&mut devices[device]).await.map(drop),
+            Step::Page { device } => return self.pull(&mut devices[device]).await,
         };
         self.reference.hear(&posted);
         self.apply(&posted, now).await
     }
 
-    /// As the functions do it.
+    /// As the functions do it, but for the rows of other users, which nobody looks at.
     async fn apply(&self, posted: &Posted, now: Timestamp) -> Result<(), StoreError> {
         let store = self.store;
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
                 Effect::P2p { rows, entry } => {
-                    let record = async |(user, id): &(Account, SessionId)| {
-                        store.sessions_of(user).record(id, &entry, now).await
-                    };
-                    try_join_all(rows.iter().map(record)).await.map(drop)
+                    store.sessions_of(&self.user).record(self.own(&rows), &entry, now).await.map(drop)
                 }
                 Effect::EditP2p { rows, edit } => {
-                    let edited = async |(user, id): &(Account, SessionId)| {
-                        store.sessions_of(user).edit(id, &edit, now).await
-                    };
-                    try_join_all(rows.iter().map(edited)).await.map(drop)
+                    store.sessions_of(&self.user).edit(self.own(&rows), &edit, now).await.map(drop)
                 }
                 Effect::Group { group, event } => store.group(&group, now).apply(&event).await.map(drop),
                 Effect::EditGroup { group, edit } => store.group(&group, now).edit(&edit).await,
@@ -200,5 +202,10 @@ impl<'a> World<'a> {
                 store.group(&group, now).apply(&event).await.map(drop)
             }
         }
+    }
+
+    fn own<'r>(&self, rows: &'r [(Account, SessionId)]) -> &'r SessionId {
+        let (_, id) = rows.iter().find(|(user, _)| *user == self.user).expect("a row of the user");
+        id
     }
 }
