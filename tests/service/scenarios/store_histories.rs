@@ -28,7 +28,7 @@ async fn the_store_agrees_with_the_reference_and_reaches_devices(t: Test) {
     let store = store(&t);
     explore(
         200,
-        || proptest::collection::vec(step(), 1..30),
+        || proptest::collection::vec(step(), 1..20),
         async |history: Vec<Step>| World::new(&t, &store).run(&history).await,
     );
 }
@@ -68,7 +68,7 @@ impl<'a> World<'a> {
 
     async fn run(&self, history: &[Step]) -> Result<(), String> {
         let pass = Pass::after(now());
-        let mut devices = ["1", "100"].map(|limit| Device {
+        let mut devices = ["2", "100"].map(|limit| Device {
             limit: limit.parse().expect("a limit"),
             sessions: BTreeMap::new(),
             pass: pass.clone(),
