@@ -28,13 +28,7 @@ pub(crate) fn explore<S: Strategy>(
         asked_for("HISTORIES").map_or(usual, |count| u32::try_from(count).expect("a smaller HISTORIES"));
     let seed = asked_for("HISTORIES_SEED").unwrap_or_else(|| RandomState::new().hash_one(count) >> 1);
     let workers = if count < MANY { 1 } else { AT_ONCE };
-    let (runtime, done) = (Handle::current(), AtomicU32::new(0));
-    let tried = || {
-        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-        if done.is_multiple_of(TOLD) {
-            eprintln!("{done} of {count} histories");
-        }
-    };
+    let (runtime, begun) = (Handle::current(), AtomicU32::new(0));
     let work = |worker: u32| {
         let config = Config {
             cases: count.div_ceil(workers),
@@ -43,7 +37,10 @@ pub(crate) fn explore<S: Strategy>(
             ..Config::default()
         };
         let outcome = TestRunner::new(config).run(&histories(), |history| {
-            tried();
+            let begun = begun.fetch_add(1, Ordering::Relaxed) + 1;
+            if begun.is_multiple_of(TOLD) {
+                eprintln!("{begun} of {count} histories");
+            }
             runtime.block_on(run(history)).map_err(TestCaseError::fail)
         });
         outcome.map_err(|failure| format!("HISTORIES={count} HISTORIES_SEED={seed} repeats it: {failure}"))
