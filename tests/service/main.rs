@@ -95,7 +95,8 @@ struct Started {
 
 /// The embedded engine, and DynamoDB Local and a browser where they are to be had.
 async fn start_engines() -> Result<Started, String> {
-    let executables = executables::build("dev").await.map_err(|error| format!("{error:#}"))?;
+    let executables = executables::build("dev", &["local", "misbehaving"]).await;
+    let executables = executables.map_err(|error| format!("{error:#}"))?;
     let mut not_run = Vec::new();
     let browser = or_not_run(
         Browser::start().await.map(Arc::new),

@@ -39,12 +39,31 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Builds every executable of the workspace with a profile (and so with the features that `cargo test` has, not a second time without),
-/// and tells where each is. Cargo's progress goes to standard error.
-pub async fn build(profile: &str) -> Result<HashMap<String, PathBuf>> {
+/// The names of the functions' executables: those of their folders.
+fn functions() -> Result<Vec<String>> {
+    let folder = workspace().join("functions");
+    let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.path().join("Cargo.toml").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Builds the functions with a profile, and executables of the workspace besides them, and tells where each is.
+/// Cargo's progress goes to standard error.
+pub async fn build(profile: &str, besides: &[&str]) -> Result<HashMap<String, PathBuf>> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--workspace", "--bins", "--locked", "--message-format=json-render-diagnostics"]);
+    // The whole workspace is named for the sake of its features: with others than `cargo test` has, all would be built a second time.
+    cargo.args(["build", "--workspace", "--locked", "--message-format=json-render-diagnostics"]);
     cargo.args(["--profile", profile]);
+    for name in functions()?.iter().map(String::as_str).chain(besides.iter().copied()) {
+        cargo.args(["--bin", name]);
+    }
     // What cargo tells the program it runs would look like a change to build scripts that watch it, and rebuild the TLS stack.
     for variable in OF_THE_OUTER_CARGO {
         cargo.env_remove(variable);

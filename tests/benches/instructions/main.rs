@@ -75,7 +75,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<bool> {
     eprintln!("building the functions without link-time optimisation (minutes the first time)");
-    let executables = executables::build("deploy-test").await?;
+    let executables = executables::build("deploy-test", &[]).await?;
     let store = Store::start(&SESSIONS, &[events::GROUPS]).await?;
     let mut counted = BTreeMap::new();
     for operation in COUNTED {

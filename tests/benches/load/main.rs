@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<()> {
     eprintln!("building the release functions (minutes the first time)");
-    let executable = local::executable(&executables::build("release").await?)?;
+    let executable = local::executable(&executables::build("release", &["local"]).await?)?;
     let local = Arc::new(Local::start(&executable, &["--port", "0"]).await?);
     eprintln!("filling {USERS} users with {SESSIONS} sessions each");
     fill(&local).await?;

@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<()> {
     eprintln!("building the release functions (minutes the first time)");
-    let executables = executables::build("release").await?;
+    let executables = executables::build("release", &["empty-function", "bare-sdk"]).await?;
     let size = if options.quick { plan::Size::quick() } else { plan::Size::full() };
     eprintln!("filling the store");
     let store = Store::start(&size.users, &size.groups).await?;

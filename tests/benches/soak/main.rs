@@ -79,7 +79,7 @@ struct Machine {
 impl Machine {
     async fn start() -> Result<Self> {
         eprintln!("building the release functions (minutes the first time)");
-        let executable = local::executable(&executables::build("release").await?)?;
+        let executable = local::executable(&executables::build("release", &["local"]).await?)?;
         let data = workspace().canonicalize()?.join("target/soak");
         if data.exists() {
             fs::remove_dir_all(&data)?;

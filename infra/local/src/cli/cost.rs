@@ -54,7 +54,7 @@ impl Cost {
     pub(crate) async fn run(self) -> Result<()> {
         let prices = self.prices.as_deref().map_or_else(Prices::of_the_repository, Prices::read)?;
         eprintln!("building the functions (minutes the first time)");
-        let calls = count(executables::build("dev").await?).await?;
+        let calls = count(executables::build("dev", &[]).await?).await?;
         let billed = Duration::from_millis(self.billed_ms);
         match self.month.of() {
             None => print_calls(&calls, &prices, billed),

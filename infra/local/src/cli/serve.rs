@@ -79,7 +79,8 @@ impl Serve {
         let listener = listen(self.port).await?;
         let prices = Prices::of_the_repository()?;
         eprintln!("building the functions (minutes the first time)");
-        let executables = executables::build(if self.release { "release" } else { "dev" }).await?;
+        let profile = if self.release { "release" } else { "dev" };
+        let executables = executables::build(profile, &[]).await?;
         Service::start(Options {
             listener,
             data: self.data,
