@@ -13,6 +13,8 @@ use tokio::{
     process::Command,
 };
 
+use crate::template::Template;
+
 const OF_THE_OUTER_CARGO: [&str; 17] = [
     "CARGO_MANIFEST_DIR",
     "CARGO_MANIFEST_PATH",
@@ -39,29 +41,19 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The names of the functions' executables: those of their folders.
-fn functions() -> Result<Vec<String>> {
-    let folder = workspace().join("functions");
-    let entries = folder.read_dir().with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.path().join("Cargo.toml").exists() {
-            names.push(entry.file_name().to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
 /// Builds the functions with a profile, and executables of the workspace besides them, and tells where each is.
 /// Cargo's progress goes to standard error.
+///
+/// What is built besides decides how link-time optimisation has the common crates compiled. Whoever runs `local` in release names it, so
+/// that nothing is built twice.
 pub async fn build(profile: &str, besides: &[&str]) -> Result<HashMap<String, PathBuf>> {
     let mut cargo = Command::new(env!("CARGO"));
     // The whole workspace is named for the sake of its features: with others than `cargo test` has, all would be built a second time.
     cargo.args(["build", "--workspace", "--locked", "--message-format=json-render-diagnostics"]);
     cargo.args(["--profile", profile]);
-    for name in functions()?.iter().map(String::as_str).chain(besides.iter().copied()) {
+    let template = Template::of_the_repository()?;
+    let functions = template.functions.values().map(|function| function.binary.as_str());
+    for name in functions.chain(besides.iter().copied()) {
         cargo.args(["--bin", name]);
     }
     // What cargo tells the program it runs would look like a change to build scripts that watch it, and rebuild the TLS stack.

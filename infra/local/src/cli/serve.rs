@@ -80,7 +80,7 @@ impl Serve {
         let prices = Prices::of_the_repository()?;
         eprintln!("building the functions (minutes the first time)");
         let profile = if self.release { "release" } else { "dev" };
-        let executables = executables::build(profile, &[]).await?;
+        let executables = executables::build(profile, &["local"]).await?;
         Service::start(Options {
             listener,
             data: self.data,
