@@ -1,8 +1,8 @@
 //! Everything that needs a running DynamoDB or a built function, in one test binary.
 //!
 //! The engines and the service are started once; each scenario then runs on each engine, as `<engine>::<module>::<name>`.
-//! `cargo test` needs only Rust: it always runs the embedded engine, and DynamoDB Local where Java and Maven are there or
-//! `DYNAMODB_LOCAL_ENDPOINT` names one, and the console in Chromium where that and its driver are there. `REQUIRE_DYNAMODB_LOCAL=1` and
+//! `cargo test` needs Rust, gcc, curl and what every Linux has: it always runs the embedded engine, and DynamoDB Local where Java and
+//! Maven are there or `DYNAMODB_LOCAL_ENDPOINT` names one, and the console in Chromium where that and its driver are there. `REQUIRE_DYNAMODB_LOCAL=1` and
 //! `REQUIRE_CHROMIUM=1` make their absence a failure.
 //!
 //! `cargo test --test service deployed` instead builds and deploys the template to a local cloud, and runs there what holds

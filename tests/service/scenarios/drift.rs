@@ -20,8 +20,10 @@ scenarios![
     the_contract_has_the_template_s_routes,
     every_variable_is_declared_read_and_given,
     the_backend_never_gets_a_500,
+    the_backend_has_limits_of_its_own,
     the_stack_policy_guards_what_is_retained,
     operations_tells_every_parameter,
+    invariants_name_tests_that_exist,
     layers_hold,
     every_source_file_stays_short,
 ];
@@ -118,6 +120,19 @@ async fn the_backend_never_gets_a_500(_: Test) {
     }
 }
 
+async fn the_backend_has_limits_of_its_own(_: Test) {
+    for (door, elsewhere) in [("HttpApi", None), ("FunctionUrl", Some("POST /v1/messages"))] {
+        let mut parameters = Template::something_given();
+        parameters.insert("FeedDoor", door.to_owned());
+        let stages = Template::resources("AWS::ApiGatewayV2::Stage", &parameters).unwrap();
+        let limited: BTreeSet<_> =
+            stages["Stage"]["RouteSettings"].as_object().unwrap().keys().cloned().collect();
+        let routes = template().routes.into_iter().filter(|route| !route.authorized);
+        let expected = routes.map(|route| route.key()).filter(|key| Some(key.as_str()) != elsewhere);
+        assert_eq!(limited, expected.collect(), "{door}");
+    }
+}
+
 async fn the_stack_policy_guards_what_is_retained(_: Test) {
     let policy = fs::read_to_string(workspace().join("infra/stack-policy.json")).unwrap();
     let policy: Value = serde_json::from_str(&policy).unwrap();
@@ -193,6 +208,26 @@ fn sources(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     walk(&workspace().join(folder), &mut found);
     found
+}
+
+/// ARCHITECTURE names the test of each invariant: its module, or its module and function.
+async fn invariants_name_tests_that_exist(_: Test) {
+    let page = fs::read_to_string(workspace().join("ARCHITECTURE.md")).unwrap();
+    let invariants = page.split("\n## ").find(|section| section.starts_with("Invariants")).unwrap();
+    let sources = ["functions", "shared", "tests"].map(sources).concat();
+    let mut tests = 0;
+    for named in invariants.split('`').skip(1).step_by(2) {
+        let Some((modules, last)) = named.rsplit_once("::") else { continue };
+        let module = modules.split("::").next().unwrap();
+        let holds = sources.iter().any(|path| {
+            let text = || fs::read_to_string(path).unwrap();
+            path.with_extension("").iter().any(|part| part == module)
+                && [format!("fn {last}("), format!("mod {last} ")].iter().any(|test| text().contains(test))
+        });
+        assert!(holds, "ARCHITECTURE.md names {named}, which is no test");
+        tests += 1;
+    }
+    assert!(tests > 10, "{tests} names of tests");
 }
 
 async fn layers_hold(_: Test) {
