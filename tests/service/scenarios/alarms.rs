@@ -27,7 +27,7 @@ scenarios![DEPLOYED: alarms_ring];
 /// Each alarm of the template and the event that rings it, as docs/operations.md tells them.
 const ALARMS: [(&str, &str); 16] = [
     ("KeptCopies", "a signed copy could not be taken"),
-    ("FeedRefusals", "a call of the messaging backend was refused, and the copy is **not** kept"),
+    ("FeedRefusals", "a message copy was refused, and is **not** kept"),
     ("FeedSilence", "the messaging backend has posted nothing for `FeedSilenceMinutes`"),
     ("FeedErrors", "the feed's Function URL answered 5xx five times in five minutes"),
     ("FeedThrottles", "Lambda had no concurrency for a call of the feed"),
