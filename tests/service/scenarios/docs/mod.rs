@@ -16,7 +16,7 @@ use crate::{
 };
 use pages::{PAGES, blocks, code, of_kind, page, prose, table};
 
-use super::drift::template;
+use super::drift::{sources, template};
 
 /// All of them.
 pub(super) fn scenarios() -> Vec<Scenario> {
@@ -28,6 +28,7 @@ scenarios![
     every_block_is_of_a_kind_that_is_held,
     both_languages_show_the_same,
     what_is_named_exists,
+    invariants_name_tests_that_exist,
     links_lead_somewhere,
     the_costs_are_what_the_command_prints,
     the_readme_stays_short,
@@ -208,6 +209,26 @@ async fn what_is_named_exists(t: Test) {
             assert!(help.contains(flag), "cargo local {command}: there is no {flag}");
         }
     }
+}
+
+/// ARCHITECTURE names an invariant's test by its modules and its function, or by its module of tests.
+async fn invariants_name_tests_that_exist(_: Test) {
+    let page = page("ARCHITECTURE.md");
+    let invariants = page.split("\n## ").find(|section| section.starts_with("Invariants")).unwrap();
+    let sources = ["functions", "shared", "tests"].map(sources).concat();
+    let mut tests = 0;
+    for named in code(invariants) {
+        let Some((modules, last)) = named.rsplit_once("::") else { continue };
+        let module = modules.split("::").next().unwrap();
+        let of_module =
+            sources.iter().filter(|path| path.with_extension("").iter().any(|part| part == module));
+        let exists = of_module
+            .map(|path| fs::read_to_string(path).unwrap())
+            .any(|text| text.contains(&format!("fn {last}(")) || text.contains(&format!("mod {last} ")));
+        assert!(exists, "ARCHITECTURE.md names {named}, which is no test");
+        tests += 1;
+    }
+    assert!(tests > 10, "{tests} names of tests");
 }
 
 /// An anchor as GitHub makes it of a headline.
