@@ -2,8 +2,8 @@
 //!
 //! The engines and the service are started once; each scenario then runs on each engine, as `<engine>::<module>::<name>`.
 //! `cargo test` needs Rust, gcc, curl and what every Linux has: it always runs the embedded engine, and DynamoDB Local where Java and
-//! Maven are there or `DYNAMODB_LOCAL_ENDPOINT` names one, and the console in Chromium where that and its driver are there. `REQUIRE_DYNAMODB_LOCAL=1` and
-//! `REQUIRE_CHROMIUM=1` make their absence a failure.
+//! Maven are there or `DYNAMODB_LOCAL_ENDPOINT` names one, and the console in Chromium where that and its driver are there.
+//! `REQUIRE_DYNAMODB_LOCAL=1` and `REQUIRE_CHROMIUM=1` make their absence a failure.
 //!
 //! `cargo test --test service deployed` instead builds and deploys the template to a local cloud, and runs there what holds
 //! everywhere; it needs Python, and minutes, and is run only when it is asked for.
