@@ -15,7 +15,7 @@ mod writes;
 
 use std::hash::{BuildHasher, RandomState};
 
-use exhaustive::explore;
+use exhaustive::{explore_all, find_fault};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use random::History;
 use world::Broken;
@@ -23,7 +23,7 @@ use writes::Kind;
 
 #[test]
 fn small_histories_converge() {
-    let histories = explore(Broken::Nothing).unwrap();
+    let histories = explore_all().unwrap();
     println!("{histories} histories");
     assert!(histories > 100_000, "{histories}");
 }
@@ -38,9 +38,9 @@ fn every_way_of_breaking_it_is_found() {
         Broken::StampsUpToTheStart,
     ];
     for broken in Kind::ALL.map(Broken::Unstamped).into_iter().chain(others) {
-        let fault = explore(broken);
-        assert!(fault.is_err(), "{broken:?} goes unnoticed");
-        println!("{broken:?}: {}", fault.unwrap_err());
+        let fault = find_fault(broken);
+        println!("{broken:?}: {fault:?}");
+        assert!(fault.is_some(), "{broken:?} goes unnoticed");
     }
 }
 
@@ -54,7 +54,7 @@ fn converge(count: u32, seed: u64, broken: Broken) -> Result<(), TestError<Histo
 
 #[test]
 fn random_histories_converge() {
-    let count = asked_for("HISTORIES").unwrap_or(50_000);
+    let count = asked_for("HISTORIES").unwrap_or(20_000);
     let seed = asked_for("HISTORIES_SEED").unwrap_or_else(|| RandomState::new().hash_one(count) >> 1);
     let outcome = converge(u32::try_from(count).unwrap(), seed, Broken::Nothing);
     outcome.unwrap_or_else(|fault| panic!("HISTORIES={count} HISTORIES_SEED={seed} repeats it: {fault}"));

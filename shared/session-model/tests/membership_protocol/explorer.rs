@@ -5,76 +5,112 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use session_model::Register;
+use session_model::{MemberList, Register};
 
 use crate::{
-    events::{Event, expected, outcome},
+    events::{Event, Outcome, expected, outcome},
     world::{Answer, Broken, Next, World, next},
 };
 
 /// More writes than any event needs when nobody overtakes it.
 const MAX_WRITES_ALONE: usize = 40;
 
-#[derive(Clone, Debug, Hash)]
-pub(crate) struct Delivery {
-    pub(crate) answers: Vec<Answer>,
-    pub(crate) restarts: u8,
+/// How far one delivery of an event is.
+#[derive(Clone, Debug, Default)]
+struct Delivery {
+    answers: Vec<Answer>,
+    /// Of the answers: to hash all of them at each state would take most of the exploration's time.
+    digest: u64,
+    restarts: u8,
 }
 
-pub(crate) struct Explorer<'a> {
-    pub(crate) events: &'a [Event],
-    pub(crate) broken: Broken,
-    pub(crate) nexts: Vec<HashMap<Vec<Answer>, Next>>,
-    pub(crate) seen: HashSet<u64>,
+impl Delivery {
+    fn new(restarts: u8) -> Self {
+        Self { restarts, ..Self::default() }
+    }
+
+    fn push(&mut self, answer: Answer) {
+        self.digest = hash((self.digest, &answer));
+        self.answers.push(answer);
+    }
 }
 
-impl Explorer<'_> {
-    pub(crate) fn next(&mut self, event: usize, answers: &[Answer]) -> Next {
+struct Explorer<'a> {
+    events: &'a [Event],
+    broken: Broken,
+    /// What each event does next, by the digest of the answers so far.
+    nexts: Vec<HashMap<u64, Next>>,
+    /// The states that were seen: a world, and how far the deliveries are.
+    states: HashSet<u64>,
+    /// The worlds that were seen. Many states share one.
+    worlds: HashSet<u64>,
+    /// The messages that come with a list.
+    listed: Vec<(&'a Event, Register, MemberList)>,
+    expected: Outcome,
+}
+
+impl<'a> Explorer<'a> {
+    fn new(events: &'a [Event], broken: Broken) -> Self {
+        let listed =
+            events.iter().filter_map(|event| Some((event, Register::from(event.entry()?), event.list()?)));
+        Self {
+            events,
+            broken,
+            nexts: vec![HashMap::new(); events.len()],
+            states: HashSet::new(),
+            worlds: HashSet::new(),
+            listed: listed.collect(),
+            expected: expected(events),
+        }
+    }
+
+    fn next(&mut self, event: usize, delivery: &Delivery) -> Next {
         let events = self.events;
-        self.nexts[event].entry(answers.to_vec()).or_insert_with(|| next(&events[event], answers)).clone()
+        let next = || next(&events[event], &delivery.answers);
+        self.nexts[event].entry(delivery.digest).or_insert_with(next).clone()
     }
 
     /// Every state that can be reached from here; the first that is wrong is told.
-    pub(crate) fn explore(&mut self, start: World, restarts: u8) -> Result<(), String> {
-        let deliveries = vec![Delivery { answers: Vec::new(), restarts }; self.events.len()];
+    fn explore(&mut self, start: World, restarts: u8) -> Result<(), String> {
+        let deliveries = vec![Delivery::new(restarts); self.events.len()];
         let mut open = vec![(start, deliveries)];
         while let Some((world, deliveries)) = open.pop() {
-            let mut hasher = DefaultHasher::new();
-            (&world, &deliveries).hash(&mut hasher);
-            if !self.seen.insert(hasher.finish()) {
+            let of_world = hash(&world);
+            let reached: Vec<_> = deliveries.iter().map(|of| (of.digest, of.restarts)).collect();
+            if !self.states.insert(hash((of_world, reached))) {
                 continue;
             }
-            self.check_head(&world)?;
+            if self.worlds.insert(of_world) {
+                self.check_world(&world)?;
+            }
             let mut all_ended = true;
             for event in 0..self.events.len() {
                 let delivery = &deliveries[event];
-                let restarted = |restarts| Delivery { answers: Vec::new(), restarts };
-                match self.next(event, &delivery.answers) {
+                match self.next(event, delivery) {
                     Next::Write(write) => {
                         all_ended = false;
                         let (mut world, mut deliveries) = (world.clone(), deliveries.clone());
                         let answer = world.apply(&write, self.broken);
-                        deliveries[event].answers.push(answer);
+                        deliveries[event].push(answer);
                         open.push((world, deliveries));
                     }
                     // A 503, which the feed repeats.
                     Next::Overtaken => {
                         all_ended = false;
                         let mut deliveries = deliveries.clone();
-                        deliveries[event] = restarted(delivery.restarts);
+                        deliveries[event] = Delivery::new(delivery.restarts);
                         open.push((world.clone(), deliveries));
                     }
                     Next::Ended => {}
                 }
                 if delivery.restarts > 0 && !delivery.answers.is_empty() {
                     let mut deliveries = deliveries.clone();
-                    deliveries[event] = restarted(delivery.restarts - 1);
+                    deliveries[event] = Delivery::new(delivery.restarts - 1);
                     open.push((world.clone(), deliveries));
                 }
-                self.ends_alone(event, world.clone())?;
             }
-            if all_ended && outcome(&world) != expected(self.events) {
-                let (actual, expected) = (outcome(&world), expected(self.events));
+            if all_ended && outcome(&world) != self.expected {
+                let (actual, expected) = (outcome(&world), &self.expected);
                 return Err(format!(
                     "{:?}\nends as {actual:?}\nnot as  {expected:?}\nin {world:?}",
                     self.events
@@ -84,24 +120,29 @@ impl Explorer<'_> {
         Ok(())
     }
 
+    /// What holds in every world, however far the deliveries are.
+    fn check_world(&mut self, world: &World) -> Result<(), String> {
+        self.check_head(world)?;
+        (0..self.events.len()).try_for_each(|event| self.ends_alone(event, world.clone()))
+    }
+
     /// No message is on the head before its list.
-    pub(crate) fn check_head(&self, world: &World) -> Result<(), String> {
-        let Some(register) = &world.head.register else { return Ok(()) };
-        for event in self.events {
-            let (Some(entry), Some(list)) = (event.entry(), event.list()) else { continue };
-            if Register::from(entry) == *register && world.head.list_order() < Some(list.order()) {
+    fn check_head(&self, world: &World) -> Result<(), String> {
+        for (event, register, list) in &self.listed {
+            if world.head.register.as_ref() == Some(register) && world.head.list_order() < Some(list.order())
+            {
                 return Err(format!("{event:?} is on the head before its list: {world:?}"));
             }
         }
         Ok(())
     }
 
-    /// From every state, every event, delivered once more alone, ends.
-    pub(crate) fn ends_alone(&mut self, event: usize, mut world: World) -> Result<(), String> {
-        let mut answers = Vec::new();
+    /// Every event, delivered once more alone, ends.
+    fn ends_alone(&mut self, event: usize, mut world: World) -> Result<(), String> {
+        let mut delivery = Delivery::default();
         for _ in 0..MAX_WRITES_ALONE {
-            match self.next(event, &answers) {
-                Next::Write(write) => answers.push(world.apply(&write, self.broken)),
+            match self.next(event, &delivery) {
+                Next::Write(write) => delivery.push(world.apply(&write, self.broken)),
                 Next::Ended => return Ok(()),
                 Next::Overtaken => break,
             }
@@ -110,10 +151,15 @@ impl Explorer<'_> {
     }
 }
 
+fn hash(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Explores the events from an empty group, and tells how many states there are.
 pub(crate) fn explore(events: &[Event], restarts: u8, broken: Broken) -> Result<usize, String> {
-    let nexts = vec![HashMap::new(); events.len()];
-    let mut explorer = Explorer { events, broken, nexts, seen: HashSet::new() };
+    let mut explorer = Explorer::new(events, broken);
     explorer.explore(World::default(), restarts)?;
-    Ok(explorer.seen.len())
+    Ok(explorer.states.len())
 }

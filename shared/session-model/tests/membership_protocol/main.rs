@@ -7,7 +7,7 @@ mod events;
 mod explorer;
 mod world;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, thread};
 
 use events::Event;
 use explorer::explore;
@@ -58,8 +58,8 @@ fn any_two_events_converge_with_crashes_and_repeats() {
 #[test]
 fn any_three_events_converge() {
     let pool = pool();
-    let mut states = 0;
-    for a in 0..pool.len() {
+    let from = |a: usize| {
+        let mut states = 0;
         for b in a + 1..pool.len() {
             for c in b + 1..pool.len() {
                 let events = [pool[a].clone(), pool[b].clone(), pool[c].clone()];
@@ -68,7 +68,19 @@ fn any_three_events_converge() {
                 }
             }
         }
-    }
+        states
+    };
+    let states: usize = thread::scope(|scope| {
+        let running: Vec<_> = (0..pool.len())
+            .map(|a| {
+                scope.spawn({
+                    let from = &from;
+                    move || from(a)
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
     assert!(states > 100_000, "{states}");
 }
 
