@@ -1,5 +1,7 @@
 //! Tokens: an issuer for local use, and an authorizer that checks them as API Gateway's JWT authorizer does.
 
+use std::sync::OnceLock;
+
 use anyhow::{Context, Result};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
@@ -14,7 +16,10 @@ use crate::{clock::Clock, template};
 /// How long a token of the local issuer is valid, in seconds.
 const LIFETIME: u64 = 12 * 60 * 60;
 
-/// Signs tokens with a key of its own, made anew at every start.
+/// The key of the issuers that share one: to find its primes takes longer than all else that a service does at its start.
+static SHARED_KEY: OnceLock<EncodingKey> = OnceLock::new();
+
+/// Signs tokens.
 pub struct Issuer {
     url: String,
     audience: String,
@@ -24,11 +29,23 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// An issuer at this address, by this clock.
+    /// An issuer at this address, by this clock, with a new key.
     pub fn new(url: String, audience: String, clock: Clock) -> Result<Self> {
-        let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make a signing key")?;
-        let key = EncodingKey::from_rsa_der(key.to_pkcs1_der()?.as_bytes());
-        Ok(Self { url, audience, key_id: Uuid::new_v4().to_string(), key, clock })
+        Ok(Self::with_key(new_key()?, url, audience, clock))
+    }
+
+    /// An issuer with the key that this process has for all such issuers.
+    pub fn with_shared_key(url: String, audience: String, clock: Clock) -> Result<Self> {
+        if SHARED_KEY.get().is_none() {
+            // Of two that are made at the same time one is kept.
+            let _ = SHARED_KEY.set(new_key()?);
+        }
+        let key = SHARED_KEY.get().context("no signing key")?.clone();
+        Ok(Self::with_key(key, url, audience, clock))
+    }
+
+    fn with_key(key: EncodingKey, url: String, audience: String, clock: Clock) -> Self {
+        Self { url, audience, key_id: Uuid::new_v4().to_string(), key, clock }
     }
 
     /// The `iss` of its tokens.
@@ -78,6 +95,11 @@ impl Issuer {
             "id_token_signing_alg_values_supported": ["RS256"],
         })
     }
+}
+
+fn new_key() -> Result<EncodingKey> {
+    let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make a signing key")?;
+    Ok(EncodingKey::from_rsa_der(key.to_pkcs1_der()?.as_bytes()))
 }
 
 /// Checks tokens: RS256, a key of the issuer's set by its `kid`, issuer, audience, expiry, not-before and issued-at.

@@ -71,7 +71,11 @@ impl Service {
     pub async fn start(options: Options) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let url = format!("http://{}", options.listener.local_addr()?);
-        let issuer = Issuer::new(format!("{url}{ISSUER_PATH}"), AUDIENCE.to_owned(), options.clock.clone())?;
+        let issuer = Issuer::with_shared_key(
+            format!("{url}{ISSUER_PATH}"),
+            AUDIENCE.to_owned(),
+            options.clock.clone(),
+        )?;
         let mut parameters = HashMap::from([
             ("JwtIssuer", issuer.url().to_owned()),
             ("JwtAudience", AUDIENCE.to_owned()),
