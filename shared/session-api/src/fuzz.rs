@@ -14,10 +14,6 @@ use crate::{
     serve::{Ready, Server},
 };
 
-#[cfg(test)]
-#[path = "../../../tests/fuzz/corpus.rs"]
-mod tests;
-
 /// What reads something, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -74,4 +70,12 @@ fn event(input: &[u8]) {
     let status = serde_json::to_value(answer).ok().and_then(|answer: Value| answer["statusCode"].as_u64());
     // What is no call of the gateway comes from no client.
     assert!(Event::parse(text).is_none() || status < Some(500), "{status:?}");
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpus_holds() {
+        fuzz_corpus::run(super::TARGETS);
+    }
 }

@@ -8,7 +8,7 @@ mod event;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod log;
-mod memory;
+pub mod memory;
 mod problem;
 mod reply;
 mod serve;

@@ -3,10 +3,9 @@
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../src/memory.rs"]
-mod memory;
-
 use std::hint::black_box;
+
+use session_api::memory;
 
 /// How many pages the process has been given.
 fn faults() -> u64 {

@@ -10,10 +10,6 @@ use crate::{
     MessageCopy, SessionId, Timestamp, WrittenToken,
 };
 
-#[cfg(test)]
-#[path = "../../../tests/fuzz/corpus.rs"]
-mod tests;
-
 /// What reads something, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -134,4 +130,12 @@ fn ids(input: &[u8]) {
     }
     let lower = AccountCase::Lower.account(text);
     assert_eq!(lower.is_ok(), text.parse::<Account>().is_ok());
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpus_holds() {
+        fuzz_corpus::run(super::TARGETS);
+    }
 }

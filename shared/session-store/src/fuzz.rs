@@ -8,10 +8,6 @@ use crate::{
     raw_item::RawItem,
 };
 
-#[cfg(test)]
-#[path = "../../../tests/fuzz/corpus.rs"]
-mod tests;
-
 /// What reads something, and its name.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -45,4 +41,12 @@ fn raw_answer(input: &[u8]) {
         );
     }
     let _ = raw::metadata(input);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_corpus_holds() {
+        fuzz_corpus::run(super::TARGETS);
+    }
 }

@@ -4,13 +4,6 @@
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
 mod bodies;
-#[path = "../command.rs"]
-mod command;
-#[expect(dead_code, reason = "the soak uses the rest")]
-mod local;
-#[path = "../processes.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-mod processes;
 
 use std::{
     process::ExitCode,
@@ -28,8 +21,11 @@ use session_local::{
 };
 use tokio::task::JoinSet;
 
-use local::Local;
-use processes::{children, cpu_of};
+use test_support::bench::{
+    command,
+    local::{self, Local},
+    processes::{children, cpu_of},
+};
 
 /// Measures copies and lists a second of everything in release on this machine. Where the CPU is the limit, the shares tell whose.
 #[derive(Parser)]

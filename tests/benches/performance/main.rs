@@ -6,18 +6,10 @@
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
 mod cgroup;
-#[path = "../command.rs"]
-mod command;
-mod events;
 mod figures;
 mod plan;
 mod process;
-#[path = "../processes.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-mod processes;
 mod report;
-mod runtime_api;
-mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -26,7 +18,7 @@ use clap::Parser;
 use session_local::executables;
 
 use plan::{Candidate, Lab};
-use store::Store;
+use test_support::bench::{command, store::Store};
 
 /// Measures the release builds of the functions: cold and warm, over TLS, their growth, and what they cost.
 #[derive(Parser)]

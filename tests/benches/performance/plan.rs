@@ -21,12 +21,15 @@ use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 
-use crate::{
+use test_support::bench::{
     events::{self, Operation},
-    figures::{Cold, Figures, Growth, Priced, Sizes, Warm, ms},
-    process::{Function, on_last_core},
     processes::cpu_of,
     store::Store,
+};
+
+use crate::{
+    figures::{Cold, Figures, Growth, Priced, Sizes, Warm, ms},
+    process::{Function, on_last_core},
 };
 
 /// The name of our own functions among the candidates.

@@ -16,12 +16,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{
-    cgroup::Cgroup,
-    plan::Lab,
+use test_support::bench::{
     processes::{cpu_of, mib},
     runtime_api::{RuntimeApi, Said},
 };
+
+use crate::{cgroup::Cgroup, plan::Lab};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

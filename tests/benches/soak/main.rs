@@ -5,13 +5,6 @@
 //! there, each device must show what a fresh list shows, and in the last third, in which nothing is killed, neither memory nor
 //! open files may have grown. See `--help`.
 
-#[path = "../command.rs"]
-mod command;
-#[path = "../load/local.rs"]
-mod local;
-#[path = "../processes.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-mod processes;
 mod proxy;
 mod worker;
 
@@ -31,9 +24,12 @@ use session_local::{
 };
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 
-use local::Local;
-use processes::{children, mib, open_files, signal};
 use proxy::Proxy;
+use test_support::bench::{
+    command,
+    local::{self, Local},
+    processes::{children, mib, open_files, signal},
+};
 use worker::{Counts, Worker};
 
 /// Loads, hurts and checks everything in release on this machine.

@@ -23,7 +23,7 @@ use session_local::{
 use session_model::{AccountCase, Effect, Head, LastMsg, MessageCopy, Row, SessionId, Timestamp};
 use tokio::{sync::watch, time::sleep};
 
-use crate::local::Local;
+use test_support::bench::local::Local;
 
 /// How many people write to a user.
 const FRIENDS: u64 = 20;

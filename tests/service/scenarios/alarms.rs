@@ -1,14 +1,10 @@
-//! Alarms: which there are, what rings each, and that what they count is what the service says.
-
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
-};
+//! What the alarms count is what the service says.
 
 use serde_json::{Value, json};
-use session_local::{executables::workspace, feed::LOCAL_APP_KEY, template::Template};
+use session_local::feed::LOCAL_APP_KEY;
 
-use crate::{
+use test_support::{
+    alarms::patterns,
     answer::Answer,
     copies::message,
     fault_proxy::{Fault, FaultProxy},
@@ -16,54 +12,8 @@ use crate::{
     test::Test,
 };
 
-scenarios![
-    operations_tells_each_alarm_of_the_template,
-    each_alarm_goes_by_one_metric,
-    what_the_alarms_count_is_in_the_log,
-    no_line_is_lost_where_only_warnings_are_wanted,
-];
+scenarios![what_the_alarms_count_is_in_the_log, no_line_is_lost_where_only_warnings_are_wanted,];
 scenarios![DEPLOYED: alarms_ring];
-
-/// Each alarm of the template and the event that rings it, as docs/operations.md tells them.
-const ALARMS: [(&str, &str); 16] = [
-    ("KeptCopies", "a signed copy could not be taken"),
-    ("FeedRefusals", "a message copy was refused, and is **not** kept"),
-    ("FeedSilence", "the messaging backend has posted nothing for `FeedSilenceMinutes`"),
-    ("FeedErrors", "the feed's Function URL answered 5xx five times in five minutes"),
-    ("FeedThrottles", "Lambda had no concurrency for a call of the feed"),
-    ("FeedLatency", "one copy in a hundred takes over two seconds"),
-    ("ServerErrors", "the API answered 5xx five times in five minutes, errors of the gateway included"),
-    ("InternalErrors", "the API answered 500"),
-    ("Latency", "one call in a hundred takes over two seconds"),
-    ("ClockSkew", "the clock of a function and DynamoDB's differ by more than 20 seconds"),
-    (
-        "UnreadableItems",
-        "an item was left out of what a user was shown, since it holds what this version never writes",
-    ),
-    (
-        "DatabaseErrors",
-        "DynamoDB failed or did not answer, five times in five minutes, also when asked again",
-    ),
-    ("SessionsReadThrottles", "DynamoDB refused ten reads of the sessions table in five minutes for load"),
-    ("SessionsWriteThrottles", "DynamoDB refused ten writes of the sessions table in five minutes for load"),
-    ("GroupsReadThrottles", "DynamoDB refused ten reads of the groups table in five minutes for load"),
-    ("GroupsWriteThrottles", "DynamoDB refused ten writes of the groups table in five minutes for load"),
-];
-
-/// The template's resources of a type, every alarm among them.
-fn resources(kind: &str) -> BTreeMap<String, Value> {
-    let mut parameters: HashMap<&str, String> = Template::something_given();
-    parameters.insert("FeedSilenceMinutes", "5".to_owned());
-    Template::resources(kind, &parameters).expect("the template is understood")
-}
-
-/// The patterns of the log lines that count for a metric, by the log group they are looked for in.
-fn patterns(metric: &str) -> BTreeMap<String, String> {
-    let filters = resources("AWS::Logs::MetricFilter").into_values();
-    let of_metric = filters.filter(|filter| filter["MetricTransformations"][0]["MetricName"] == metric);
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    of_metric.map(|filter| (text(&filter["LogGroupName"]), text(&filter["FilterPattern"]))).collect()
-}
 
 /// Whether a line matches a pattern such as `{ $.outcome = "kept" }`; a `*` at its end stands for any text, alone for any value.
 fn matches(pattern: &str, line: &Value) -> bool {
@@ -79,38 +29,6 @@ fn matches(pattern: &str, line: &Value) -> bool {
     let wanted = wanted.trim_matches('"');
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     wanted.strip_suffix('*').map_or_else(|| text == wanted, |start| text.starts_with(start))
-}
-
-async fn operations_tells_each_alarm_of_the_template(_: Test) {
-    let made: BTreeSet<_> = resources("AWS::CloudWatch::Alarm").into_keys().collect();
-    let listed: BTreeSet<_> = ALARMS.iter().map(|(name, _)| format!("{name}Alarm")).collect();
-    assert_eq!(made, listed);
-    let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
-    for (name, rings) in ALARMS {
-        assert!(operations.contains(&format!("| {name} | {rings}")), "docs/operations.md on {name}");
-    }
-}
-
-async fn each_alarm_goes_by_one_metric(_: Test) {
-    let mut counted = BTreeSet::new();
-    for (id, alarm) in resources("AWS::CloudWatch::Alarm") {
-        assert!(alarm.get("Metrics").is_none(), "{id}");
-        let metric = alarm["MetricName"].as_str().unwrap();
-        // The stack's own metrics are counted out of logs.
-        if alarm["Namespace"] == "local" {
-            assert!(!patterns(metric).is_empty(), "{id} counts nothing");
-            counted.insert(metric.to_owned());
-        }
-    }
-    for filter in resources("AWS::Logs::MetricFilter").into_values() {
-        let metric = filter["MetricTransformations"][0]["MetricName"].as_str().unwrap();
-        assert!(counted.contains(metric), "nobody minds {metric}");
-    }
-    let functions = Template::of_the_repository().unwrap().functions;
-    let groups: BTreeSet<_> = functions.keys().map(|id| id.replace("Function", "LogGroup")).collect();
-    for metric in ["ClockSkew", "DatabaseErrors"] {
-        assert_eq!(patterns(metric).into_keys().collect::<BTreeSet<_>>(), groups, "{metric}: each function");
-    }
 }
 
 /// Calls whose log lines alarms count: the metric, the log group, the answer.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{message, on_time, recall, with},
     scenarios,

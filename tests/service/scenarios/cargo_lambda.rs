@@ -17,9 +17,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::drift::template;
-use crate::{
+use test_support::{
     dynamodb_local::free_port,
+    repository::template,
     scenarios,
     test::Test,
     tools::{Tools, run},
@@ -89,7 +89,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     assert_eq!(watch.invoke("record-message").await, (200, json!({})));
     assert_eq!(watch.invoke("update-group-members").await, (200, json!({})));
     let (status, list) = watch.invoke("query-my-session-list").await;
-    assert_eq!((status, crate::test::ids(&list)), (200, vec!["p2p|alice".to_owned()]));
+    assert_eq!((status, test_support::test::ids(&list)), (200, vec!["p2p|alice".to_owned()]));
     assert_eq!(
         watch.invoke("query-my-session-changes").await.0,
         410,

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{
+use test_support::{
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, on_time, recall,
         with,

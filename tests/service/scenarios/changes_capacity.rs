@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use session_local::clock;
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{T0, message, on_time, recall},
     device::Device,

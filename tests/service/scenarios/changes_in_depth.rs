@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use session_model::{Entry, LATE_MS, LastMsg, PageOf, Pass, Position, SessionId, Timestamp};
 use session_store::{Sessions, Settings, Store};
 
-use crate::{
+use test_support::{
     copies::{T0, edit, group_message, listing, message, on_time, recall},
     device::Device,
     histories::explore,

@@ -4,15 +4,15 @@ use std::{process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use session_local::dynamodb::DynamoDb;
-use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{process::Command, task::JoinSet, time::timeout};
 
-use super::drift::template;
-use crate::{scenarios, test::Test, tools::Folder};
+use test_support::{
+    cargo_local::{local, printed, start, stop},
+    repository::template,
+    scenarios,
+    test::Test,
+    tools::Folder,
+};
 
 scenarios![
     the_service_is_ready_serves_and_stops,
@@ -22,41 +22,6 @@ scenarios![
     data_is_kept_in_a_folder_until_it_expires,
     a_folder_of_another_version_is_refused,
 ];
-
-pub(super) fn local(t: &Test, arguments: &[&str]) -> Command {
-    let mut command = Command::new(t.app.executable("local"));
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
-    command
-}
-
-/// What the command prints on standard output; it must succeed.
-pub(super) async fn printed(t: &Test, arguments: &[&str]) -> String {
-    let output = local(t, arguments).output().await.unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// Starts a service by the command and waits for its JSON line.
-pub(super) async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
-    start_at(t, "0", more).await
-}
-
-/// The same at this port.
-pub(super) async fn start_at(t: &Test, port: &str, more: &[&str]) -> (Child, Value) {
-    let arguments = [&["--json", "--port", port], more].concat();
-    let mut service = local(t, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(service.stdout.take().unwrap()).lines();
-    let line =
-        timeout(Duration::from_mins(5), lines.next_line()).await.expect("it becomes ready").unwrap().unwrap();
-    (service, serde_json::from_str(&line).unwrap())
-}
-
-pub(super) async fn stop(mut service: Child) {
-    let process = service.id().unwrap().to_string();
-    assert!(Command::new("kill").args(["-INT", &process]).status().await.unwrap().success());
-    let status = timeout(Duration::from_secs(10), service.wait()).await.expect("Ctrl-C stops it").unwrap();
-    assert!(status.success(), "{status}");
-}
 
 async fn list(t: &Test, url: &str, user: &str) -> Value {
     let token = printed(t, &["token", user, "--url", url]).await;
@@ -82,7 +47,7 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     let super_team =
         ["send", "--from", "alice", "--super-team", "7", "--members", "carol", "--text", "hi", "--url", url];
     printed(&t, &super_team).await;
-    assert_eq!(crate::test::ids(&list(&t, url, "carol").await), ["super_team|7", "team|7"]);
+    assert_eq!(test_support::test::ids(&list(&t, url, "carol").await), ["super_team|7", "team|7"]);
 
     let groups = ["--teams", "3", "--team-size", "2", "--super-teams", "2", "--super-team-size", "2"];
     printed(&t, &[&["seed", "--users", "2", "--sessions", "10", "--url", url], &groups[..]].concat()).await;

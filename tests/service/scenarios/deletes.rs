@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     copies::{T0, group_message, listing, message, recall, shown_message, shown_recall},
     scenarios,
     test::{Test, User, team},

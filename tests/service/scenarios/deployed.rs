@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::{executables::workspace, feed::LOCAL_APP_SECRET};
 
-use crate::{
+use test_support::{
     copies::message,
     deployment::OLD_SECRET,
     scenarios,

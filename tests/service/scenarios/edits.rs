@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, on_time, recall, with, without,

@@ -9,7 +9,7 @@ use session_local::{
 use uuid::Uuid;
 
 use super::capacity::units;
-use crate::{
+use test_support::{
     copies::{T0, group_message, listing, message, on_time},
     fault_proxy::{Fault, FaultProxy},
     scenarios,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{
+use test_support::{
     copies::{T0, message, shown_message},
     scenarios,
     test::Test,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use session_local::executables::workspace;
 use uuid::Uuid;
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{T0, edit, group_message, message, notification, recall},
     fault_proxy::{Aim, Fault, FaultProxy},

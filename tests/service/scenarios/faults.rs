@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{T0, message, shown_message, with},
     fault_proxy::{Fault, FaultProxy},

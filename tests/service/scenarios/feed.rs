@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use session_local::clock;
 
-use crate::{
+use test_support::{
     copies::{T0, edit, group_message, listing, message, notification, recall, with, without},
     scenarios,
     test::{Test, User, super_team, team, with_signature},

@@ -7,7 +7,7 @@ use proptest::{
 use serde_json::{Map, Value, json};
 use session_model::{AccountCase, Effect, Entry, GroupEvent, MessageCopy, NotApplied, Position, Timestamp};
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, recall, with,

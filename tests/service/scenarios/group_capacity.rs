@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{T0, group_message, group_recall, listing, message, notification, with},
     scenarios,

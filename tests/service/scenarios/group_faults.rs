@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{T0, group_message, listing, notification},
     fault_proxy::{Fault, FaultProxy},

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use session_model::{SessionId, Timestamp};
 
 use super::group_reference::{Posted, Reference};
-use crate::{
+use test_support::{
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, now, recall,
     },
@@ -205,7 +205,7 @@ impl World {
 }
 
 async fn everybody_sees_what_the_reference_says(t: Test) {
-    explore(25, phases, async |phases: Vec<Phase>| agree(&t, &phases).await);
+    explore(8, phases, async |phases: Vec<Phase>| agree(&t, &phases).await);
 }
 
 async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     copies::{T0, group_message, listing, message},
     fault_proxy::FaultProxy,
     scenarios,

@@ -12,7 +12,7 @@ use session_model::{
     Written, apply,
 };
 
-use crate::copies::{event_of, now};
+use test_support::copies::{event_of, now};
 
 /// An event as it goes over the wire.
 #[derive(Clone, Debug)]

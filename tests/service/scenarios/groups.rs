@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     copies::{T0, group_message, group_recall, listing, notification, with},
     scenarios,
     test::{Test, User, super_team, team},
@@ -159,13 +159,13 @@ async fn groups_and_friends_share_one_list(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let (one, other) = (team(), super_team());
     t.deliver([&listing(group_message(&alice, &one, 1), &[&alice, &bob])]).await;
-    t.deliver([&crate::copies::message(&alice, &bob, 2)]).await;
+    t.deliver([&test_support::copies::message(&alice, &bob, 2)]).await;
     t.patch_members(&other, 1, &[&bob], &[]).await;
     assert_eq!(bob.listed().await, [&*alice.session_id(), &*one], "a group without a message shows nothing");
     t.deliver([&group_message(&alice, &other, 2)]).await;
     let list = bob.list("needLastMsg=0").await;
     assert_eq!(
-        crate::test::ids(&list),
+        test_support::test::ids(&list),
         [&*alice.session_id(), &*other, &*one],
         "at one time own rows come first"
     );
@@ -175,7 +175,7 @@ async fn groups_and_friends_share_one_list(t: Test) {
         (format!("maxTimestamp={}", T0 + 1), vec![&*one]),
         (format!("minTimestamp={0}&maxTimestamp={0}", T0 + 1), vec![&*one]),
     ] {
-        let listed = crate::test::ids(&bob.list(&query).await);
+        let listed = test_support::test::ids(&bob.list(&query).await);
         assert_eq!(listed.iter().filter(|id| id.contains("team")).collect::<Vec<_>>(), expected, "{query}");
     }
 }

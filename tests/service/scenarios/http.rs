@@ -4,7 +4,7 @@ use reqwest::{Method, header};
 use serde_json::{Value, json};
 use session_local::feed::LOCAL_APP_KEY;
 
-use crate::{
+use test_support::{
     answer::Answer,
     copies::{T0, message},
     scenarios,
@@ -153,7 +153,7 @@ async fn a_refusal_tells_in_headers_what_to_do(t: Test) {
     );
     let ahead = session_local::clock::now_ms() + 10 * 60 * 1000;
     let (alice, bob) = t.alice_and_bob();
-    let early = crate::copies::with(message(&alice, &bob, 1), "msgTimestamp", ahead);
+    let early = test_support::copies::with(message(&alice, &bob, 1), "msgTimestamp", ahead);
     let answer = t.app.feed.post(&early).await.unwrap();
     assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"].to_str().unwrap()), (503, &"1"));
 }

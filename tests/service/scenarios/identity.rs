@@ -8,7 +8,7 @@ use session_local::{
     jwt::Issuer,
 };
 
-use crate::{
+use test_support::{
     copies::{edit, message, with},
     scenarios,
     test::{Test, path_of},

@@ -3,7 +3,7 @@
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     copies::{T0, group_message, message, with},
     scenarios,
     test::{Test, User, members_of, path_of, team, with_signature},
@@ -287,11 +287,15 @@ async fn a_cursor_of_another_window_or_list(t: Test) {
     t.deliver([&message(&t.user("dora"), &bob, 0)]).await;
     for query in [String::new(), format!("&{bounded}")] {
         let rest = bob.list(&format!("cursor={cursor_of_it}{query}")).await;
-        assert_eq!(crate::test::ids(&rest), [alice.session_id()], "a page stays in the bounds of its pull");
+        assert_eq!(
+            test_support::test::ids(&rest),
+            [alice.session_id()],
+            "a page stays in the bounds of its pull"
+        );
     }
     let foreign = alice.list(&format!("cursor={cursor}")).await;
     assert_eq!(
-        crate::test::ids(&foreign),
+        test_support::test::ids(&foreign),
         [bob.session_id()],
         "a foreign cursor stays in the caller's own list"
     );

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use reqwest::{Method, header};
 use serde_json::Value;
 
-use crate::{
+use test_support::{
     copies::{T0, message, with},
     scenarios,
     test::{Test, User, ids},

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     copies::{T0, group_message, listing, notification, without},
     scenarios,
     test::{Test, User, ids, super_team, team},

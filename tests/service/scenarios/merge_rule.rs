@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use session_model::{Effect, Head, LastMsg, Register, Row, Timestamp};
 
-use crate::{
+use test_support::{
     copies::{
         edit, event_of, group_edit, group_message, group_recall, message, now, on_time, recall, with, without,
     },
@@ -42,12 +42,12 @@ fn step() -> impl Strategy<Value = Step> {
 
 async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
     // Late, and on time.
-    explore(40, histories, async |history: Vec<Step>| agree(&t, &history, false).await);
-    explore(40, histories, async |history: Vec<Step>| agree(&t, &history, true).await);
+    explore(12, histories, async |history: Vec<Step>| agree(&t, &history, false).await);
+    explore(12, histories, async |history: Vec<Step>| agree(&t, &history, true).await);
 }
 
 async fn heads_agree_with_the_rule_after_every_step(t: Test) {
-    explore(40, histories, async |history: Vec<Step>| head_agrees(&t, &history).await);
+    explore(20, histories, async |history: Vec<Step>| head_agrees(&t, &history).await);
 }
 
 fn histories() -> impl Strategy<Value = Vec<Step>> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{
+use test_support::{
     copies::{T0, message, on_time, shown_message, with},
     scenarios,
     test::Test,

@@ -8,7 +8,6 @@ mod changes;
 mod changes_capacity;
 mod changes_in_depth;
 mod commands;
-mod console;
 mod contract;
 mod deletes;
 mod deployed;
@@ -43,9 +42,7 @@ mod store_histories;
 mod time_travel;
 mod traces;
 
-use crate::test::Scenario;
-
-pub(crate) use drift::template;
+use test_support::test::Scenario;
 
 /// What holds wherever the service runs.
 fn everywhere() -> Vec<Scenario> {
@@ -122,11 +119,6 @@ pub(crate) fn once() -> Vec<Scenario> {
         erasure::EMBEDDED_ONLY,
     ]
     .concat()
-}
-
-/// What needs a browser.
-pub(crate) fn in_a_browser() -> Vec<Scenario> {
-    console::SCENARIOS.to_vec()
 }
 
 /// What holds where the template is deployed, and of the tools around it.

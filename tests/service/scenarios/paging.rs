@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 
-use crate::{
+use test_support::{
     copies::{T0, message, with},
     scenarios,
     test::{Test, User, ids},

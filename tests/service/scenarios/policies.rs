@@ -3,20 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use session_local::template::{Allowed, Template};
+use session_local::template::Allowed;
 
-use super::drift::template;
-use crate::{
+use test_support::{
     copies::{edit, group_edit, group_message, group_recall, listing, message, notification, recall},
     fault_proxy::FaultProxy,
+    repository::template,
     scenarios,
     test::{Test, team},
 };
 
-scenarios![
-    the_policies_allow_what_the_functions_do_and_nothing_else,
-    the_policies_are_the_same_for_tables_that_are_given,
-];
+scenarios![the_policies_allow_what_the_functions_do_and_nothing_else,];
 
 async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
@@ -35,31 +32,6 @@ async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
     let allowed: BTreeMap<_, _> =
         template().functions.into_values().map(|function| (function.description, function.allowed)).collect();
     assert_eq!(seen, allowed);
-}
-
-async fn the_policies_are_the_same_for_tables_that_are_given(_: Test) {
-    let mut parameters = Template::something_given();
-    for (name, table) in [
-        ("SessionsTableName", "given-SessionsTable"),
-        ("GroupsTableName", "given-GroupsTable"),
-        ("KeptCopiesTableName", "given-KeptCopiesTable"),
-    ] {
-        parameters.insert(name, table.to_owned());
-    }
-    let given = Template::on_one_address(&parameters).unwrap();
-    assert!(given.tables.is_empty(), "the stack makes none");
-    let prefix = "arn:aws:dynamodb:us-east-1:123456789012:table/given-";
-    for (id, function) in template().functions {
-        let renamed = given.functions[&id].allowed.iter().cloned().map(|mut allowed| {
-            let table = allowed.resource.strip_prefix(prefix).expect("a table that is given").to_owned();
-            allowed.resource = match table.split_once('/') {
-                Some((table, index)) => format!("{table}.Arn/{index}"),
-                None => format!("{table}.Arn"),
-            };
-            allowed
-        });
-        assert_eq!(renamed.collect::<BTreeSet<_>>(), function.allowed, "{id}");
-    }
 }
 
 /// The tables and indexes of a request, as the template names them.

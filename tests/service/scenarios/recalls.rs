@@ -1,6 +1,6 @@
 //! Recalls, after and before their message.
 
-use crate::{
+use test_support::{
     copies::{T0, message, recall, shown_message, shown_recall, with},
     scenarios,
     test::Test,

@@ -27,8 +27,8 @@ use tokio_rustls::{
     rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
 
-use super::commands::local;
-use crate::{
+use test_support::{
+    cargo_local::local,
     copies::{T0, group_message, message, with},
     scenarios,
     test::{Test, User, super_team},

@@ -8,7 +8,7 @@ use session_local::{
 };
 use uuid::Uuid;
 
-use crate::{scenarios, test::Test};
+use test_support::{scenarios, test::Test};
 
 scenarios![every_sample_becomes_and_shows_what_it_says];
 

@@ -12,7 +12,7 @@ use super::{
     changes_in_depth::{Step, step, store},
     group_reference::{Posted, Reference},
 };
-use crate::{
+use test_support::{
     copies::{T0, edit, event_of, group_message, listing, message, now, on_time, recall},
     histories::explore,
     scenarios,

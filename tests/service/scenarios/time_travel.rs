@@ -4,8 +4,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::clock;
 
-use super::commands::{printed, start, stop};
-use crate::{copies::with, scenarios, test::Test};
+use test_support::{
+    cargo_local::{printed, start, stop},
+    copies::with,
+    scenarios,
+    test::Test,
+};
 
 scenarios![
     a_tombstone_expires,
@@ -24,9 +28,9 @@ async fn advance(t: &Test, by: &str) -> Value {
 }
 
 /// A text from one user to another, sent now by the clock of the service.
-fn text_of_now(t: &Test, from: &crate::test::User, to: &crate::test::User) -> Value {
+fn text_of_now(t: &Test, from: &test_support::test::User, to: &test_support::test::User) -> Value {
     let now = t.app.service().clock().now_ms();
-    with(crate::copies::message(from, to, 1), "msgTimestamp", now.to_string())
+    with(test_support::copies::message(from, to, 1), "msgTimestamp", now.to_string())
 }
 
 async fn a_tombstone_expires(t: Test) {

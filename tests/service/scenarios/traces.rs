@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use session_local::feed::LOCAL_APP_SECRET;
 
-use crate::{copies::message, scenarios, test::Test};
+use test_support::{copies::message, scenarios, test::Test};
 
 scenarios![
     each_request_belongs_to_its_call,

@@ -5,8 +5,7 @@ use std::{path::Path, process::Stdio};
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use super::pages::of_kind;
-use crate::{scenarios, test::Test, tools::Folder};
+use test_support::{pages::of_kind, scenarios, test::Test, tools::Folder};
 
 scenarios![bash_signs_and_posts, node_signs_and_posts, python_signs_and_posts, java_signs_and_posts,];
 

@@ -2,45 +2,15 @@
 
 use reqwest::Method;
 use serde_json::Value;
-use session_local::feed::{LOCAL_APP_SECRET, sign};
 
-use super::pages::of_kind;
-use crate::{contract::CONTRACT, scenarios, test::Test};
+use test_support::{pages::of_kind, scenarios, test::Test};
 
-scenarios![
-    answers_are_as_the_contract_says,
-    copies_are_taken_ignored_or_kept_as_told,
-    members_and_erasures_are_taken,
-    the_test_vector_holds,
-];
+scenarios![copies_are_taken_ignored_or_kept_as_told, members_and_erasures_are_taken,];
 
 const BACKENDS: &str = "docs/backends.md";
-const APPS: &str = "docs/apps.md";
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-async fn answers_are_as_the_contract_says(_: Test) {
-    for (kind, schema) in [
-        ("json session", "RecentSession"),
-        ("json LastMessage", "LastMessage"),
-        ("json RecallNotice", "RecallNotice"),
-        ("json RecentSessionChanges", "RecentSessionChanges"),
-    ] {
-        let samples = of_kind(APPS, kind);
-        assert!(!samples.is_empty(), "{APPS} has no {kind}");
-        for sample in samples {
-            CONTRACT.holds(schema, &json(&sample));
-        }
-    }
-    for session in of_kind(APPS, "json session") {
-        let last_msg = json(&session)["lastMsg"].take();
-        CONTRACT.holds("LastMessage", &json(last_msg.as_str().unwrap()));
-    }
-    for claims in of_kind(APPS, "json claims") {
-        assert_eq!(json(&claims)["sub"], "alice");
-    }
 }
 
 async fn copies_are_taken_ignored_or_kept_as_told(t: Test) {
@@ -74,12 +44,4 @@ async fn members_and_erasures_are_taken(t: Test) {
     for erasure in of_kind(BACKENDS, "json erase") {
         assert_eq!(own.try_erase(&json(&erasure)).await.ok()["remaining"], false, "{erasure}");
     }
-}
-
-async fn the_test_vector_holds(_: Test) {
-    let body = of_kind(BACKENDS, "json vector").concat();
-    let (md5, check_sum) = sign(LOCAL_APP_SECRET, body.trim_end(), "1700000000000");
-    assert_eq!(of_kind(BACKENDS, "text vector").concat(), format!("MD5: {md5}\nCheckSum: {check_sum}\n"));
-    let told = format!("({} bytes,", body.trim_end().len());
-    assert!(super::pages::page(BACKENDS).contains(&told), "the page does not say {told}");
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tokio::process::Command;
 
 /// The processes that a process has started.
-pub(crate) fn children(process: u32) -> Vec<u32> {
+pub fn children(process: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let of_each = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     of_each
@@ -15,7 +15,7 @@ pub(crate) fn children(process: u32) -> Vec<u32> {
 }
 
 /// The time that all threads of a process had on a CPU so far.
-pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
+pub fn cpu_of(process: u32) -> Result<Duration> {
     let mut nanos = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
         let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
@@ -25,7 +25,7 @@ pub(crate) fn cpu_of(process: u32) -> Result<Duration> {
 }
 
 /// A figure of a process's memory, in MiB: `VmRSS` is resident now, `VmHWM` was at most.
-pub(crate) fn mib(process: u32, figure: &str) -> Result<f64> {
+pub fn mib(process: u32, figure: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
     let kib: f64 = line.with_context(|| format!("no {figure}"))?.trim().trim_end_matches(" kB").parse()?;
@@ -33,12 +33,12 @@ pub(crate) fn mib(process: u32, figure: &str) -> Result<f64> {
 }
 
 /// How many files a process has open.
-pub(crate) fn open_files(process: u32) -> usize {
+pub fn open_files(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
 
 /// Sends a process a signal. It may just have ended by itself.
-pub(crate) async fn signal(process: u32, name: &str) -> Result<()> {
+pub async fn signal(process: u32, name: &str) -> Result<()> {
     let mut command = Command::new("kill");
     command.args([format!("-{name}"), process.to_string()]).stderr(Stdio::null()).status().await?;
     Ok(())

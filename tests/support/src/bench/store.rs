@@ -23,12 +23,12 @@ use tokio_rustls::{
     rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer},
 };
 
-use crate::events;
+use super::events;
 
 type Item = HashMap<String, AttributeValue>;
 
 /// The store, filled and served until it is dropped.
-pub(crate) struct Store {
+pub struct Store {
     /// Where it answers over TLS.
     endpoint: String,
     /// The root certificate, as a PEM file.
@@ -38,7 +38,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// A store with users by the number of their sessions, and by the number of their groups.
-    pub(crate) async fn start(users: &[u64], groups: &[u64]) -> Result<Self> {
+    pub async fn start(users: &[u64], groups: &[u64]) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let database = Database::memory()?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -58,7 +58,7 @@ impl Store {
     }
 
     /// The environment of a function on it, as Lambda gives it.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
         let ca_bundle = self.ca_bundle.display().to_string();
         vec![
             ("AWS_LAMBDA_FUNCTION_NAME", "benchmark".into()),

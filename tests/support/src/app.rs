@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -19,33 +19,44 @@ use session_local::{
 };
 use tokio::{sync::Notify, time::timeout};
 
-use crate::{browser::Browser, deployment::Deployment};
+use crate::{deployment::Deployment, dynamodb_local::DynamoDbLocal};
 
 /// What stands for an engine where the service is deployed, with the cloud's own database.
-pub(crate) const DEPLOYED: &str = "deployed";
+pub const DEPLOYED: &str = "deployed";
 
-/// The functions' log lines, by request.
+/// The functions' log lines.
 #[derive(Default)]
-pub(crate) struct Logs {
-    lines: Mutex<Vec<(String, String)>>,
+pub struct Logs {
+    lines: Mutex<Lines>,
     arrived: Notify,
+}
+
+#[derive(Default)]
+struct Lines {
+    all: Vec<String>,
+    by_request: HashMap<String, Value>,
 }
 
 impl Logs {
     fn add(&self, function: &str, line: &str) {
-        self.lines().push((function.to_owned(), line.to_owned()));
+        let mut lines = self.lines();
+        lines.all.push(format!("{function}: {line}"));
+        if let Ok(line) = serde_json::from_str::<Value>(line)
+            && let Some(request_id) = line["requestId"].as_str()
+        {
+            let request_id = request_id.to_owned();
+            lines.by_request.entry(request_id).or_insert(line);
+        }
+        drop(lines);
         self.arrived.notify_waiters();
     }
 
     /// The log line of one request. It travels apart from the answer, so it may come a moment later.
-    pub(crate) async fn of(&self, request_id: &str) -> Value {
+    pub async fn of(&self, request_id: &str) -> Value {
         let search = async {
             loop {
                 let arrived = self.arrived.notified();
-                let found = self.lines().iter().find_map(|(_, line)| {
-                    let line: Value = serde_json::from_str(line).ok()?;
-                    (line["requestId"] == request_id).then_some(line)
-                });
+                let found = self.lines().by_request.get(request_id).cloned();
                 if let Some(line) = found {
                     return line;
                 }
@@ -56,27 +67,26 @@ impl Logs {
     }
 
     /// Everything logged so far.
-    pub(crate) fn all(&self) -> String {
-        let lines: Vec<_> =
-            self.lines().iter().map(|(function, line)| format!("{function}: {line}")).collect();
-        lines.join("\n")
+    pub fn all(&self) -> String {
+        self.lines().all.join("\n")
     }
 
-    fn lines(&self) -> std::sync::MutexGuard<'_, Vec<(String, String)>> {
+    fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The service on one engine.
-pub(crate) struct App {
+pub struct App {
     engine: &'static str,
     executables: HashMap<String, PathBuf>,
     place: Place,
     is_itself: bool,
-    pub(crate) logs: Arc<Logs>,
-    pub(crate) http: reqwest::Client,
-    pub(crate) feed: Feed,
-    browser: Option<Arc<Browser>>,
+    pub logs: Arc<Logs>,
+    pub http: reqwest::Client,
+    pub feed: Feed,
+    /// The engine, if it was started for this.
+    _engine: Option<DynamoDbLocal>,
 }
 
 /// Where the service runs.
@@ -88,17 +98,15 @@ enum Place {
 }
 
 impl App {
-    /// Starts it on the embedded engine, or on the one at this address.
-    pub(crate) async fn start(
-        engine: &'static str,
-        endpoint: Option<&str>,
+    /// Starts it on the embedded engine, or on this one.
+    pub async fn start(
+        name: &'static str,
+        engine: Option<DynamoDbLocal>,
         executables: HashMap<String, PathBuf>,
-        browser: Option<Arc<Browser>>,
     ) -> anyhow::Result<Self> {
-        let app = Self::start_with(engine, executables, |options| {
-            options.dynamodb_endpoint = endpoint.map(str::to_owned);
-        });
-        Ok(Self { browser, ..app.await? })
+        let endpoint = engine.as_ref().map(|engine| engine.endpoint().to_owned());
+        let app = Self::start_with(name, executables, |options| options.dynamodb_endpoint = endpoint);
+        Ok(Self { _engine: engine, ..app.await? })
     }
 
     async fn start_with(
@@ -123,11 +131,11 @@ impl App {
         let service = Service::start(options).await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET).by(service.clock().clone());
         let (place, http) = (Place::Here(service), session_local::http::client());
-        Ok(Self { engine, executables, place, is_itself: true, logs, http, feed, browser: None })
+        Ok(Self { engine, executables, place, is_itself: true, logs, http, feed, _engine: None })
     }
 
     /// Deploys it. What its functions log stays in that cloud.
-    pub(crate) async fn deploy() -> Result<Self, String> {
+    pub async fn deploy() -> Result<Self, String> {
         let deployment = Deployment::start().await?;
         let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
         let (place, logs) = (Place::Deployed(Box::new(deployment)), Arc::default());
@@ -139,7 +147,7 @@ impl App {
             logs,
             http,
             feed,
-            browser: None,
+            _engine: None,
         })
     }
 
@@ -154,12 +162,12 @@ impl App {
     }
 
     /// The same tables behind a service of its own, whose functions reach them by another address.
-    pub(crate) async fn behind(&self, functions_endpoint: &str) -> Self {
+    pub async fn behind(&self, functions_endpoint: &str) -> Self {
         self.beside(|options| options.functions_endpoint = Some(functions_endpoint.to_owned())).await
     }
 
     /// The same tables behind a service of its own, in which another executable stands for a function.
-    pub(crate) async fn with_function(&self, function: &str, executable: &str) -> Self {
+    pub async fn with_function(&self, function: &str, executable: &str) -> Self {
         let executable = self.executables[executable].clone();
         let app = self.beside(|options| {
             options.executables.insert(function.to_owned(), executable);
@@ -168,18 +176,18 @@ impl App {
     }
 
     /// The same tables behind a service of its own, with other parameters of the template.
-    pub(crate) async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
+    pub async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
         let parameters = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
         self.beside(|options| options.parameters = parameters.collect()).await
     }
 
     /// A service of its own on an embedded engine of its own.
-    pub(crate) async fn on_a_new_engine(&self) -> Self {
+    pub async fn on_a_new_engine(&self) -> Self {
         self.alone(|_| {}).await
     }
 
     /// The same, with its calls traced.
-    pub(crate) async fn traced(&self) -> Self {
+    pub async fn traced(&self) -> Self {
         self.alone(|options| options.tracing = Some(Prices::of_the_repository().expect("a price table")))
             .await
     }
@@ -189,33 +197,28 @@ impl App {
         app.await.expect("a second service starts")
     }
 
-    /// The browser, which must be there.
-    pub(crate) fn browser(&self) -> &Browser {
-        self.browser.as_ref().expect("a browser")
-    }
-
-    pub(crate) fn engine(&self) -> &'static str {
+    pub fn engine(&self) -> &'static str {
         self.engine
     }
 
     /// Whether all functions are those of the service.
-    pub(crate) fn is_itself(&self) -> bool {
+    pub fn is_itself(&self) -> bool {
         self.is_itself
     }
 
-    pub(crate) fn executable(&self, name: &str) -> &PathBuf {
+    pub fn executable(&self, name: &str) -> &PathBuf {
         &self.executables[name]
     }
 
     /// Stops what does not end by itself.
-    pub(crate) async fn stop(&self) {
+    pub async fn stop(&self) {
         if let Place::Deployed(deployment) = &self.place {
             deployment.stop().await;
         }
     }
 
     /// The address of the API.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         match &self.place {
             Place::Here(service) => service.url(),
             Place::Deployed(deployment) => &deployment.stack.url,
@@ -223,7 +226,7 @@ impl App {
     }
 
     /// Where the feed posts.
-    pub(crate) fn feed_url(&self) -> String {
+    pub fn feed_url(&self) -> String {
         match &self.place {
             Place::Here(service) => feed_url(service.url()),
             Place::Deployed(deployment) => deployment.stack.feed_url.clone(),
@@ -231,14 +234,14 @@ impl App {
     }
 
     /// The issuer of its tokens.
-    pub(crate) fn issuer(&self) -> &Issuer {
+    pub fn issuer(&self) -> &Issuer {
         match &self.place {
             Place::Here(service) => service.issuer(),
             Place::Deployed(deployment) => &deployment.issuer,
         }
     }
 
-    pub(crate) fn routes(&self) -> &[Route] {
+    pub fn routes(&self) -> &[Route] {
         match &self.place {
             Place::Here(service) => service.routes(),
             Place::Deployed(deployment) => &deployment.routes,
@@ -246,7 +249,7 @@ impl App {
     }
 
     /// The engine behind it.
-    pub(crate) fn dynamodb(&self) -> &DynamoDb {
+    pub fn dynamodb(&self) -> &DynamoDb {
         match &self.place {
             Place::Here(service) => service.dynamodb(),
             Place::Deployed(deployment) => &deployment.dynamodb,
@@ -254,7 +257,7 @@ impl App {
     }
 
     /// The name of the table with this logical id.
-    pub(crate) fn table<'a>(&'a self, logical_id: &'a str) -> &'a str {
+    pub fn table<'a>(&'a self, logical_id: &'a str) -> &'a str {
         match &self.place {
             Place::Here(_) => logical_id,
             Place::Deployed(deployment) => deployment.stack.table(logical_id),
@@ -262,7 +265,7 @@ impl App {
     }
 
     /// The service, which must be one of this machine.
-    pub(crate) fn service(&self) -> &Service {
+    pub fn service(&self) -> &Service {
         match &self.place {
             Place::Here(service) => service,
             Place::Deployed(_) => panic!("this scenario is of a service on this machine"),
@@ -270,7 +273,7 @@ impl App {
     }
 
     /// The deployment, which it must be.
-    pub(crate) fn deployment(&self) -> &Deployment {
+    pub fn deployment(&self) -> &Deployment {
         match &self.place {
             Place::Deployed(deployment) => deployment,
             Place::Here(_) => panic!("this scenario is of a deployed service"),

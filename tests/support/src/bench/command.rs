@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use tokio::{signal, task::LocalSet};
 
 /// Runs it to its end. On Ctrl-C it is dropped, which ends every process that it has started.
-pub(crate) async fn run(command: impl Future<Output = Result<()>>) -> ExitCode {
+pub async fn run(command: impl Future<Output = Result<()>>) -> ExitCode {
     let tasks = LocalSet::new();
     let done = tokio::select! {
         done = tasks.run_until(command) => done,

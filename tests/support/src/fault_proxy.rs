@@ -20,7 +20,7 @@ use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// Passed on.
     None,
     /// Refused for load.
@@ -43,16 +43,16 @@ pub(crate) enum Fault {
 
 /// A fault of the requests that name somebody.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Aim {
-    pub(crate) fault: Fault,
+pub struct Aim {
+    pub fault: Fault,
     /// How many of them pass before.
-    pub(crate) after: usize,
+    pub after: usize,
     /// Whether it lasts, or hits one request alone.
-    pub(crate) lasts: bool,
+    pub lasts: bool,
 }
 
 /// The proxy; ends when it is dropped.
-pub(crate) struct FaultProxy {
+pub struct FaultProxy {
     endpoint: String,
     state: Arc<Proxied>,
     _tasks: JoinSet<()>,
@@ -70,7 +70,7 @@ struct Proxied {
 }
 
 impl FaultProxy {
-    pub(crate) async fn before(engine: &str) -> Self {
+    pub async fn before(engine: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let http = session_local::http::client();
@@ -87,34 +87,34 @@ impl FaultProxy {
         Self { endpoint, state, _tasks: tasks }
     }
 
-    pub(crate) fn endpoint(&self) -> &str {
+    pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
     /// What becomes of requests from now on.
-    pub(crate) fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: Fault) {
         self.set_after(0, fault);
     }
 
     /// What becomes of requests once so many have passed.
-    pub(crate) fn set_after(&self, passing: usize, fault: Fault) {
+    pub fn set_after(&self, passing: usize, fault: Fault) {
         self.aim_at("", Some(Aim { fault, after: passing, lasts: true }));
     }
 
     /// Refuses writes of a user's rows from now on.
-    pub(crate) fn refuse(&self, account: &str, code: &'static str) {
+    pub fn refuse(&self, account: &str, code: &'static str) {
         let refusal = (serde_json::json!({ "S": account }), code);
         self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
     }
 
     /// What becomes from now on of the requests in which this name occurs; answers how many there were since the last call.
-    pub(crate) fn aim_at(&self, name: &str, aim: Option<Aim>) -> usize {
+    pub fn aim_at(&self, name: &str, aim: Option<Aim>) -> usize {
         let mut aimed = self.state.aimed.lock().unwrap_or_else(PoisonError::into_inner);
         aimed.insert(name.to_owned(), (aim, 0)).map_or(0, |(_, count)| count)
     }
 
     /// Every request so far: its user agent, its action and its input.
-    pub(crate) fn requests(&self) -> Vec<(String, String, Value)> {
+    pub fn requests(&self) -> Vec<(String, String, Value)> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

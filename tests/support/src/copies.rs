@@ -8,11 +8,11 @@ use session_model::{AccountCase, Event, MessageCopy, Timestamp};
 use crate::test::User;
 
 /// The time that the scenarios' times count from.
-pub(crate) const T0: u64 = 1_700_000_000_000;
+pub const T0: u64 = 1_700_000_000_000;
 
 /// The same copy of now, instead of 2023: a copy that comes on time costs less than one that comes late. Of all copies of a run the time is
 /// shifted alike, to 4 minutes after the first one: as far ahead as clocks may differ, and on time for 8 minutes from then.
-pub(crate) fn on_time(mut copy: Value) -> Value {
+pub fn on_time(mut copy: Value) -> Value {
     static LATER: LazyLock<u64> = LazyLock::new(|| session_local::clock::now_ms() - T0 + 4 * 60_000);
     for name in ["msgTimestamp", "sendTime", "deleteTime", "modifyTime"] {
         let time = match &copy[name] {
@@ -27,19 +27,19 @@ pub(crate) fn on_time(mut copy: Value) -> Value {
 }
 
 /// The time now.
-pub(crate) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     Timestamp::from_millis(session_local::clock::now_ms())
 }
 
 /// What the model reads of a copy.
-pub(crate) fn event_of(copy: &Value) -> Event {
+pub fn event_of(copy: &Value) -> Event {
     let text = copy.to_string();
     let read = MessageCopy::parse(&text).expect("a copy");
     read.event(now(), AccountCase::Keep).expect("an event of sessions")
 }
 
 /// A text from one user to another, sent `at` ms after [`T0`]; its server id is `m<at>`.
-pub(crate) fn message(from: &User, to: &User, at: u64) -> Value {
+pub fn message(from: &User, to: &User, at: u64) -> Value {
     json!({
         "eventType": "1",
         "convType": "PERSON",
@@ -55,7 +55,7 @@ pub(crate) fn message(from: &User, to: &User, at: u64) -> Value {
 }
 
 /// The recall, `deleted` ms after [`T0`], of the message sent `at`.
-pub(crate) fn recall(from: &User, to: &User, at: u64, deleted: u64) -> Value {
+pub fn recall(from: &User, to: &User, at: u64, deleted: u64) -> Value {
     json!({
         "eventType": "7",
         "from": from.account,
@@ -70,7 +70,7 @@ pub(crate) fn recall(from: &User, to: &User, at: u64, deleted: u64) -> Value {
 }
 
 /// The edit, `edited` ms after [`T0`], of the message sent `at`.
-pub(crate) fn edit(from: &User, to: &User, at: u64, edited: u64, text: &str) -> Value {
+pub fn edit(from: &User, to: &User, at: u64, edited: u64, text: &str) -> Value {
     json!({
         "eventType": "89",
         "from": from.account,
@@ -84,26 +84,26 @@ pub(crate) fn edit(from: &User, to: &User, at: u64, edited: u64, text: &str) -> 
 }
 
 /// The edit of a text in a group.
-pub(crate) fn group_edit(from: &User, group: &str, at: u64, edited: u64, text: &str) -> Value {
+pub fn group_edit(from: &User, group: &str, at: u64, edited: u64, text: &str) -> Value {
     let event_type = if group.starts_with("team|") { "90" } else { "91" };
     let edit = with(edit(from, from, at, edited, text), "eventType", event_type);
     with(edit, "to", tid(group))
 }
 
 /// A text in a group, `team|…` or `super_team|…`.
-pub(crate) fn group_message(from: &User, group: &str, at: u64) -> Value {
+pub fn group_message(from: &User, group: &str, at: u64) -> Value {
     in_group(message(from, from, at), group)
 }
 
 /// The recall of a text in a group.
-pub(crate) fn group_recall(from: &User, group: &str, at: u64, deleted: u64) -> Value {
+pub fn group_recall(from: &User, group: &str, at: u64, deleted: u64) -> Value {
     let event_type = if group.starts_with("team|") { "8" } else { "25" };
     let recall = with(recall(from, from, at, deleted), "eventType", event_type);
     with(recall, "to", tid(group))
 }
 
 /// A notification in a group: its number, and the users it names.
-pub(crate) fn notification(from: &User, group: &str, at: u64, id: u64, named: &[&User]) -> Value {
+pub fn notification(from: &User, group: &str, at: u64, id: u64, named: &[&User]) -> Value {
     let accounts: Vec<_> = named.iter().map(|user| user.account.clone()).collect();
     let attach = json!({"id": id, "data": {"ids": accounts, "tinfo": {"1": "x"}}}).to_string();
     let copy = with(group_message(from, group, at), "msgType", "NOTIFICATION");
@@ -111,7 +111,7 @@ pub(crate) fn notification(from: &User, group: &str, at: u64, id: u64, named: &[
 }
 
 /// The copy with the team's members, as Yunxin prints them.
-pub(crate) fn listing(copy: Value, members: &[&User]) -> Value {
+pub fn listing(copy: Value, members: &[&User]) -> Value {
     let accounts: Vec<_> = members.iter().map(|user| user.account.as_str()).collect();
     with(copy, "tMembers", format!("[{}]", accounts.join(", ")))
 }
@@ -126,19 +126,19 @@ fn tid(group: &str) -> &str {
 }
 
 /// The copy with one field set.
-pub(crate) fn with(mut copy: Value, field: &str, value: impl Into<Value>) -> Value {
+pub fn with(mut copy: Value, field: &str, value: impl Into<Value>) -> Value {
     copy[field] = value.into();
     copy
 }
 
 /// The copy without one field.
-pub(crate) fn without(mut copy: Value, field: &str) -> Value {
+pub fn without(mut copy: Value, field: &str) -> Value {
     copy.as_object_mut().expect("an object").remove(field);
     copy
 }
 
 /// The message that [`message`] makes, as the session shows it.
-pub(crate) fn shown_message(from: &User, at: u64) -> Value {
+pub fn shown_message(from: &User, at: u64) -> Value {
     json!({
         "from": from.account,
         "time": T0 + at,
@@ -151,7 +151,7 @@ pub(crate) fn shown_message(from: &User, at: u64) -> Value {
 }
 
 /// The notice that [`recall`] leaves, as the session shows it.
-pub(crate) fn shown_recall(from: &User, at: u64, deleted: u64) -> Value {
+pub fn shown_recall(from: &User, at: u64, deleted: u64) -> Value {
     json!({
         "from": from.account,
         "time": T0 + deleted,

@@ -20,23 +20,23 @@ type Run = fn(Test) -> Pin<Box<dyn Future<Output = ()>>>;
 
 /// A scenario: its name and what it does.
 #[derive(Clone, Copy)]
-pub(crate) struct Scenario {
+pub struct Scenario {
     module: &'static str,
     name: &'static str,
     run: Run,
 }
 
 impl Scenario {
-    pub(crate) const fn new(module: &'static str, name: &'static str, run: Run) -> Self {
+    pub const fn new(module: &'static str, name: &'static str, run: Run) -> Self {
         Self { module, name, run }
     }
 
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         let module = self.module.rsplit("::").next().unwrap_or_default();
         format!("{module}::{}", self.name)
     }
 
-    pub(crate) fn run(self, test: Test) -> Pin<Box<dyn Future<Output = ()>>> {
+    pub fn run(self, test: Test) -> Pin<Box<dyn Future<Output = ()>>> {
         (self.run)(test)
     }
 }
@@ -49,7 +49,7 @@ macro_rules! scenarios {
         $crate::scenarios!(SCENARIOS: $($name),*);
     };
     ($list:ident: $($name:ident),* $(,)?) => {
-        pub(super) const $list: &[$crate::test::Scenario] = &[
+        pub const $list: &[$crate::test::Scenario] = &[
             $($crate::test::Scenario::new(module_path!(), stringify!($name), |test| Box::pin($name(test)))),*
         ];
     };
@@ -57,52 +57,52 @@ macro_rules! scenarios {
 
 /// One scenario's view of the service. Its users are its own, so all scenarios run at once on one table.
 #[derive(Clone)]
-pub(crate) struct Test {
-    pub(crate) app: Arc<App>,
+pub struct Test {
+    pub app: Arc<App>,
 }
 
 impl Test {
-    pub(crate) fn new(app: Arc<App>) -> Self {
+    pub fn new(app: Arc<App>) -> Self {
         Self { app }
     }
 
     /// The same users and tables behind another service.
-    pub(crate) fn at(app: App) -> Self {
+    pub fn at(app: App) -> Self {
         Self { app: Arc::new(app) }
     }
 
     /// A user nobody else has.
-    pub(crate) fn user(&self, name: &str) -> User {
+    pub fn user(&self, name: &str) -> User {
         self.known_user(&self.user_who_calls_nothing(name).account)
     }
 
     /// A user nobody else has, without a token: to sign one takes milliseconds.
-    pub(crate) fn user_who_calls_nothing(&self, name: &str) -> User {
+    pub fn user_who_calls_nothing(&self, name: &str) -> User {
         let account = format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12]);
         User { test: self.clone(), account, token: String::new() }
     }
 
     /// Alice and Bob, nobody else's.
-    pub(crate) fn alice_and_bob(&self) -> (User, User) {
+    pub fn alice_and_bob(&self) -> (User, User) {
         (self.user("alice"), self.user("bob"))
     }
 
     /// The user with this account.
-    pub(crate) fn known_user(&self, account: &str) -> User {
+    pub fn known_user(&self, account: &str) -> User {
         let token = self.app.issuer().token(account).expect("a token");
         User { test: self.clone(), account: account.to_owned(), token }
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.app.http.request(method, format!("{}{path}", self.app.url()))
     }
 
     /// A call of the feed's address that is not signed.
-    pub(crate) fn feed_request(&self, method: Method) -> RequestBuilder {
+    pub fn feed_request(&self, method: Method) -> RequestBuilder {
         self.app.http.request(method, self.app.feed_url())
     }
 
-    pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("a request");
         let url = request.url();
         let is_copy = url.as_str().starts_with(&self.app.feed_url());
@@ -118,17 +118,17 @@ impl Test {
     }
 
     /// Posts a signed message copy.
-    pub(crate) async fn post(&self, copy: &Value) -> Answer {
+    pub async fn post(&self, copy: &Value) -> Answer {
         self.post_bytes(copy.to_string()).await
     }
 
     /// Posts whatever this is, signed.
-    pub(crate) async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Answer {
         self.post_by(&self.app.feed, body).await
     }
 
     /// The same by another feed.
-    pub(crate) async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Answer {
         let body = body.into();
         let sent = signed(Method::POST, FEED.to_owned(), body.clone());
         let response = feed.post_bytes(body).await.expect("the service answers");
@@ -136,57 +136,57 @@ impl Test {
     }
 
     /// Posts signed message copies, each of which must be taken.
-    pub(crate) async fn deliver<'a>(&self, copies: impl IntoIterator<Item = &'a Value>) {
+    pub async fn deliver<'a>(&self, copies: impl IntoIterator<Item = &'a Value>) {
         for copy in copies {
             assert_eq!(self.post(copy).await.ok(), json!({}));
         }
     }
 
     /// Calls updateGroupMembers, signed.
-    pub(crate) async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
+    pub async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
         let sent = signed(method.clone(), members_of(group), body.to_string().into_bytes());
         let response = self.app.feed.update_members(method, group, body).await.expect("the service answers");
         Answer::of(&sent, response, &self.app).await
     }
 
     /// Calls eraseUser, signed.
-    pub(crate) async fn try_erase(&self, body: &Value) -> Answer {
+    pub async fn try_erase(&self, body: &Value) -> Answer {
         let sent = signed(Method::POST, "/v1/users/erase".to_owned(), body.to_string().into_bytes());
         let response = self.app.feed.erase(body).await.expect("the service answers");
         Answer::of(&sent, response, &self.app).await
     }
 
     /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).
-    pub(crate) async fn patch_members(&self, group: &str, at: u64, add: &[&User], remove: &[&User]) {
+    pub async fn patch_members(&self, group: &str, at: u64, add: &[&User], remove: &[&User]) {
         let body =
             json!({"groupId": group, "time": T0 + at, "add": accounts(add), "remove": accounts(remove)});
         self.try_update_members(Method::PATCH, group, &body).await.ok();
     }
 
     /// Tells who the members of a group are.
-    pub(crate) async fn put_members(&self, group: &str, at: u64, members: &[&User]) {
+    pub async fn put_members(&self, group: &str, at: u64, members: &[&User]) {
         let body = json!({"groupId": group, "time": T0 + at, "members": accounts(members)});
         self.try_update_members(Method::PUT, group, &body).await.ok();
     }
 
     /// The item of a user's session as the engine holds it.
-    pub(crate) async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
+    pub async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
         self.row(&user.account, session_id).await
     }
 
     /// The same by the user's account.
-    pub(crate) async fn row(&self, account: &str, session_id: &str) -> Option<Value> {
+    pub async fn row(&self, account: &str, session_id: &str) -> Option<Value> {
         let key = json!({"userId": {"S": account}, "sessionId": {"S": session_id}});
         self.stored("SessionsTable", key).await
     }
 
     /// The head of a group as the engine holds it.
-    pub(crate) async fn head(&self, group: &str) -> Option<Value> {
+    pub async fn head(&self, group: &str) -> Option<Value> {
         self.stored("GroupsTable", json!({"groupId": {"S": group}})).await
     }
 
     /// Why a body was kept, and the body, if it was.
-    pub(crate) async fn kept(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
+    pub async fn kept(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
         let id = hex::encode(Sha256::digest(body));
         let item = self.stored("KeptCopiesTable", json!({"copyId": {"S": id}})).await?;
         let text = |name: &str, kind: &str| item[name][kind].as_str().expect("a value").to_owned();
@@ -200,13 +200,13 @@ impl Test {
     }
 
     /// Sets an attribute of a user's row by hand.
-    pub(crate) async fn damage_row(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
+    pub async fn damage_row(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
         self.damage("SessionsTable", key, attribute, value).await;
     }
 
     /// Sets an attribute of an item by hand.
-    pub(crate) async fn damage(&self, table: &str, key: Value, attribute: &str, value: Value) {
+    pub async fn damage(&self, table: &str, key: Value, attribute: &str, value: Value) {
         let input = json!({
             "TableName": self.app.table(table), "Key": key, "UpdateExpression": "SET #a = :v",
             "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": value},
@@ -222,30 +222,30 @@ impl Test {
 }
 
 /// A team nobody else has.
-pub(crate) fn team() -> String {
+pub fn team() -> String {
     format!("team|{}", Uuid::new_v4().simple())
 }
 
 /// A super team nobody else has.
-pub(crate) fn super_team() -> String {
+pub fn super_team() -> String {
     format!("super_team|{}", Uuid::new_v4().simple())
 }
 
 /// A user and his token.
 #[derive(Clone)]
-pub(crate) struct User {
-    pub(crate) test: Test,
-    pub(crate) account: String,
-    pub(crate) token: String,
+pub struct User {
+    pub test: Test,
+    pub account: String,
+    pub token: String,
 }
 
 impl User {
     /// The id under which another user keeps his conversation with this one.
-    pub(crate) fn session_id(&self) -> String {
+    pub fn session_id(&self) -> String {
         format!("p2p|{}", self.account)
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.test.request(method, path).bearer_auth(&self.token)
     }
 
@@ -254,36 +254,36 @@ impl User {
     }
 
     /// One page, as the query asks.
-    pub(crate) async fn try_list(&self, query: &str) -> Answer {
+    pub async fn try_list(&self, query: &str) -> Answer {
         self.call(Method::GET, &format!("/v1/sessions?{query}")).await
     }
 
     /// One page of changes, as the query asks.
-    pub(crate) async fn try_changes(&self, query: &str) -> Answer {
+    pub async fn try_changes(&self, query: &str) -> Answer {
         self.call(Method::GET, &format!("/v1/sessions/changes?{query}")).await
     }
 
     /// One page of which all is well.
-    pub(crate) async fn list(&self, query: &str) -> Value {
+    pub async fn list(&self, query: &str) -> Value {
         self.try_list(query).await.ok()
     }
 
     /// The ids of the first page's sessions.
-    pub(crate) async fn listed(&self) -> Vec<String> {
+    pub async fn listed(&self) -> Vec<String> {
         ids(&self.list("").await)
     }
 
-    pub(crate) async fn try_get(&self, session_id: &str) -> Answer {
+    pub async fn try_get(&self, session_id: &str) -> Answer {
         self.call(Method::GET, &path_of(session_id)).await
     }
 
     /// The session with another user.
-    pub(crate) async fn get(&self, other: &Self) -> Value {
+    pub async fn get(&self, other: &Self) -> Value {
         self.try_get(&other.session_id()).await.ok()
     }
 
     /// Whether there is a session with another user.
-    pub(crate) async fn has(&self, other: &Self) -> bool {
+    pub async fn has(&self, other: &Self) -> bool {
         let answer = self.try_get(&other.session_id()).await;
         let listed = self.listed().await.contains(&other.session_id());
         assert_eq!(answer.status == 200, listed, "get and list agree");
@@ -294,24 +294,24 @@ impl User {
     }
 
     /// The last message of the session with another user, itself parsed.
-    pub(crate) async fn last_msg(&self, other: &Self) -> Value {
+    pub async fn last_msg(&self, other: &Self) -> Value {
         self.last_msg_of(&other.session_id()).await
     }
 
     /// The last message of any session of his, itself parsed.
-    pub(crate) async fn last_msg_of(&self, session_id: &str) -> Value {
+    pub async fn last_msg_of(&self, session_id: &str) -> Value {
         let session = self.try_get(session_id).await.ok();
         serde_json::from_str(session["lastMsg"].as_str().expect("a last message")).expect("lastMsg is JSON")
     }
 
     /// Calls updateMySession with this body.
-    pub(crate) async fn patch(&self, session_id: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, session_id: &str, body: &Value) -> Answer {
         let request = self.request(Method::PATCH, &path_of(session_id)).json(body);
         self.test.send(request).await
     }
 
     /// The time of a session, if there is one; the get and the list must agree.
-    pub(crate) async fn time_of(&self, session_id: &str) -> Option<u64> {
+    pub async fn time_of(&self, session_id: &str) -> Option<u64> {
         let got = self.try_get(session_id).await;
         let got = (got.status == 200).then_some(got.body);
         let listed = self.list("").await["sessionList"].take();
@@ -322,27 +322,27 @@ impl User {
     }
 
     /// Sets the ext of the session with another user, and answers the session.
-    pub(crate) async fn set_ext(&self, other: &Self, ext: &str) -> Value {
+    pub async fn set_ext(&self, other: &Self, ext: &str) -> Value {
         self.patch(&other.session_id(), &json!({ "ext": ext })).await.ok()
     }
 
-    pub(crate) async fn try_delete(&self, session_id: &str) -> Answer {
+    pub async fn try_delete(&self, session_id: &str) -> Answer {
         self.call(Method::DELETE, &path_of(session_id)).await
     }
 
     /// Deletes a session unless it shows something after this time.
-    pub(crate) async fn try_delete_up_to(&self, session_id: &str, up_to: u64) -> Answer {
+    pub async fn try_delete_up_to(&self, session_id: &str, up_to: u64) -> Answer {
         self.call(Method::DELETE, &format!("{}?upTo={up_to}", path_of(session_id))).await
     }
 
     /// Deletes the session with another user.
-    pub(crate) async fn delete(&self, other: &Self) {
+    pub async fn delete(&self, other: &Self) {
         let outcome = self.try_delete(&other.session_id()).await.ok();
         assert_eq!(outcome, json!({"deleted": [other.session_id()], "newer": [], "failed": []}));
     }
 
     /// Calls the batch form of deleteMySession with this body.
-    pub(crate) async fn batch_delete(&self, body: &Value) -> Answer {
+    pub async fn batch_delete(&self, body: &Value) -> Answer {
         let request = self.request(Method::POST, "/v1/sessions/batch-delete").json(body);
         self.test.send(request).await
     }
@@ -353,7 +353,7 @@ fn accounts(users: &[&User]) -> Vec<String> {
 }
 
 /// The path of a session, its id percent-encoded as an app does it.
-pub(crate) fn path_of(session_id: &str) -> String {
+pub fn path_of(session_id: &str) -> String {
     let encoded: String = session_id
         .bytes()
         .map(|byte| match byte {
@@ -367,12 +367,12 @@ pub(crate) fn path_of(session_id: &str) -> String {
 }
 
 /// The path of a group's members, likewise.
-pub(crate) fn members_of(group: &str) -> String {
+pub fn members_of(group: &str) -> String {
     path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members"
 }
 
 /// The request with this body and its signature, made at this time; without an AppKey, and without a content type.
-pub(crate) fn with_signature(request: RequestBuilder, body: &str, cur_time: u64) -> RequestBuilder {
+pub fn with_signature(request: RequestBuilder, body: &str, cur_time: u64) -> RequestBuilder {
     let cur_time = cur_time.to_string();
     let (md5, check_sum) = sign(LOCAL_APP_SECRET, body, &cur_time);
     let request = request.header("CurTime", cur_time).header("MD5", md5).header("CheckSum", check_sum);
@@ -380,7 +380,7 @@ pub(crate) fn with_signature(request: RequestBuilder, body: &str, cur_time: u64)
 }
 
 /// The ids of a page's sessions.
-pub(crate) fn ids(list: &Value) -> Vec<String> {
+pub fn ids(list: &Value) -> Vec<String> {
     let sessions = list["sessionList"].as_array().expect("a sessionList");
     sessions.iter().map(|session| session["sessionId"].as_str().expect("a sessionId").to_owned()).collect()
 }

@@ -1,6 +1,11 @@
 //! Headless Chromium, driven through its own WebDriver, as Debian's packages `chromium` and `chromium-driver` have both.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Stdio,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -9,6 +14,7 @@ use session_local::executables::workspace;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    sync::OnceCell,
     time::{sleep, timeout},
 };
 use uuid::Uuid;
@@ -16,17 +22,31 @@ use uuid::Uuid;
 /// How long a page may take to show what is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A driver of browsers; ends with this.
+/// The driver of browsers that this run's scenarios share.
+static BROWSER: OnceCell<Browser> = OnceCell::const_new();
+
+/// The driver, which the first scenario starts.
+pub(crate) async fn browser() -> &'static Browser {
+    BROWSER.get_or_init(async || Browser::start().await.expect("chromedriver starts")).await
+}
+
+/// Ends the driver, if it was started.
+pub(crate) fn stop() {
+    if let Some(browser) = BROWSER.get() {
+        let mut process = browser.process.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = process.start_kill();
+    }
+}
+
+/// A driver of browsers.
 pub(crate) struct Browser {
     url: String,
-    _process: Child,
+    process: Mutex<Child>,
 }
 
 impl Browser {
     /// Starts the driver. Fails with the reason why there is none.
-    pub(crate) async fn start() -> Result<Self, String> {
-        let version = Command::new("chromium").arg("--version").stdin(Stdio::null()).output().await;
-        version.map_err(|error| format!("chromium does not run: {error}"))?;
+    async fn start() -> Result<Self, String> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -47,7 +67,7 @@ impl Browser {
         };
         let port = timeout(Duration::from_secs(30), port).await.ok().flatten();
         let port = port.ok_or("chromedriver does not tell its port")?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), _process: process })
+        Ok(Self { url: format!("http://127.0.0.1:{port}"), process: Mutex::new(process) })
     }
 
     /// A new window, of this width, on this page.

@@ -10,16 +10,16 @@ use crate::{
 
 /// What the service answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) content_type: String,
-    pub(crate) request_id: String,
-    pub(crate) body: Value,
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub request_id: String,
+    pub body: Value,
 }
 
 impl Answer {
     /// Held to the contract, as is the request. A gateway tells the request's id in a header; MiniStack tells another one there.
-    pub(crate) async fn of(request: &Request, response: Response, app: &App) -> Self {
+    pub async fn of(request: &Request, response: Response, app: &App) -> Self {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };
@@ -39,14 +39,14 @@ impl Answer {
 
     /// The body of a success.
     #[track_caller]
-    pub(crate) fn ok(self) -> Value {
+    pub fn ok(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
         self.body
     }
 
     /// Asserts a problem document of this status whose detail begins with this text.
     #[track_caller]
-    pub(crate) fn is_problem(&self, status: u16, detail: &str) {
+    pub fn is_problem(&self, status: u16, detail: &str) {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.content_type, "application/problem+json");
         assert_eq!(self.body["status"], status);
@@ -57,9 +57,9 @@ impl Answer {
 }
 
 /// Where copies are posted, as the contract has it.
-pub(crate) const FEED: &str = "/v1/messages";
+pub const FEED: &str = "/v1/messages";
 
 /// A call of the messaging backend.
-pub(crate) fn signed(method: Method, path: String, body: Vec<u8>) -> Request {
+pub fn signed(method: Method, path: String, body: Vec<u8>) -> Request {
     Request { method, path, query: String::new(), content_type: "application/json".to_owned(), body }
 }

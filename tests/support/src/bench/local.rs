@@ -22,17 +22,17 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The service, which ends with this.
-pub(crate) struct Local {
+pub struct Local {
     child: Child,
-    pub(crate) url: String,
-    pub(crate) dynamodb: String,
+    pub url: String,
+    pub dynamodb: String,
     http: Client,
     tokens: Mutex<HashMap<String, String>>,
 }
 
 impl Local {
     /// Starts it with these arguments, and waits until it is ready.
-    pub(crate) async fn start(executable: &Path, arguments: &[&str]) -> Result<Self> {
+    pub async fn start(executable: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(executable);
         command.args(["--release", "--no-trace", "--json"]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -47,21 +47,21 @@ impl Local {
         Ok(Self { child, url, dynamodb, http: session_local::http::client(), tokens: Mutex::default() })
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id().unwrap_or_default()
     }
 
     /// Ends it at once, whatever it does.
-    pub(crate) async fn kill(&mut self) -> Result<()> {
+    pub async fn kill(&mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }
 
-    pub(crate) fn feed(&self) -> Feed {
+    pub fn feed(&self) -> Feed {
         Feed::new(&self.url, LOCAL_APP_KEY, LOCAL_APP_SECRET)
     }
 
     /// A user's token, made once.
-    pub(crate) async fn token(&self, user: &str) -> Result<String> {
+    pub async fn token(&self, user: &str) -> Result<String> {
         let known = || self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
         if let Some(token) = known() {
             return Ok(token);
@@ -75,6 +75,6 @@ impl Local {
 }
 
 /// The executable of `cargo local`, among what was built.
-pub(crate) fn executable(executables: &HashMap<String, PathBuf>) -> Result<PathBuf> {
+pub fn executable(executables: &HashMap<String, PathBuf>) -> Result<PathBuf> {
     executables.get("local").cloned().context("no executable local")
 }

@@ -9,35 +9,35 @@ use session_local::{
 use session_model::{Pass, SyncToken, Timestamp};
 
 /// What a third of all sessions have as their ext.
-pub(crate) const EXT: &str = r#"{"pinned":true,"muted":false}"#;
+pub const EXT: &str = r#"{"pinned":true,"muted":false}"#;
 
 /// A user with so many p2p sessions.
-pub(crate) fn user(sessions: u64) -> String {
+pub fn user(sessions: u64) -> String {
     format!("user-{sessions}")
 }
 
 /// A user with a hundred p2p sessions and so many groups.
-pub(crate) fn member(groups: u64) -> String {
+pub fn member(groups: u64) -> String {
     format!("member-{groups}")
 }
 
 /// A group.
-pub(crate) fn group(number: u64) -> String {
+pub fn group(number: u64) -> String {
     format!("team|{number}")
 }
 
 /// The other side of a user's session by its number, the oldest first; ids do not sort as times do.
-pub(crate) fn peer(number: u64, count: u64) -> String {
+pub fn peer(number: u64, count: u64) -> String {
     format!("peer{:07}", number * 7_919 % count)
 }
 
 /// When the session with this number was last written to.
-pub(crate) fn time(number: u64) -> u64 {
+pub fn time(number: u64) -> u64 {
     1_700_000_000_000 + number * 60_000
 }
 
 /// Its last message: with the rest of the item, about 700 bytes.
-pub(crate) fn message(from: &str, number: u64) -> String {
+pub fn message(from: &str, number: u64) -> String {
     let message = json!({
         "from": from, "time": time(number), "type": 0, "fromClientType": "IOS",
         "msgIdClient": format!("3f1c8a52-77b0-4c0e-9a55-{number:012x}"), "msgIdServer": (8_200_000_000 + number).to_string(),
@@ -50,7 +50,7 @@ pub(crate) fn message(from: &str, number: u64) -> String {
 
 /// One of the operations that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Operation {
+pub enum Operation {
     List,
     ListOfOne,
     ListOfGroups,
@@ -62,7 +62,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 8] = [
+    pub const ALL: [Self; 8] = [
         Self::List,
         Self::ListOfOne,
         Self::ListOfGroups,
@@ -73,7 +73,7 @@ impl Operation {
         Self::RecordGroup,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::List => "list of 100",
             Self::ListOfOne => "list of 1",
@@ -87,7 +87,7 @@ impl Operation {
     }
 
     /// The function whose operation it is.
-    pub(crate) fn function(self) -> &'static str {
+    pub fn function(self) -> &'static str {
         match self {
             Self::List | Self::ListOfOne | Self::ListOfGroups => "query-my-session-list",
             Self::Changes => "query-my-session-changes",
@@ -98,7 +98,7 @@ impl Operation {
     }
 
     /// An event of it: one that is new each time for what is recorded.
-    pub(crate) fn event(self) -> String {
+    pub fn event(self) -> String {
         let now = clock::now_ms();
         match self {
             Self::List => list(&user(USUAL), 0),
@@ -113,7 +113,7 @@ impl Operation {
     }
 
     /// Says what is wrong with an answer.
-    pub(crate) fn check(self, answer: &[u8]) -> Result<()> {
+    pub fn check(self, answer: &[u8]) -> Result<()> {
         let body = body(answer)?;
         match self {
             Self::List => check_list(&body, USUAL, USUAL),
@@ -145,20 +145,20 @@ impl Operation {
 }
 
 /// The user of the usual events has so many sessions.
-pub(crate) const USUAL: u64 = 10_000;
+pub const USUAL: u64 = 10_000;
 /// The user of many groups has so many.
-pub(crate) const GROUPS: u64 = 100;
+pub const GROUPS: u64 = 100;
 /// The session of the usual events.
 const SESSION: u64 = 4_998;
 const TEXT: &str = "Shall we meet at the usual place at half past seven? I can bring the tickets.";
 
 /// The session that the get and the set ext are of.
-pub(crate) fn session_id() -> String {
+pub fn session_id() -> String {
     format!("p2p|{}", peer(SESSION, USUAL))
 }
 
 /// A page of 100 of a user's list, from a time on (0: the newest).
-pub(crate) fn list(user: &str, max_timestamp: u64) -> String {
+pub fn list(user: &str, max_timestamp: u64) -> String {
     let query = format!("limit=100&minTimestamp=0&maxTimestamp={max_timestamp}&needLastMsg=1");
     let mut event = event("GET", "/v1/sessions", "/v1/sessions", Some(user), json!({}));
     event["rawQueryString"] = query.as_str().into();
@@ -178,7 +178,7 @@ fn changes(user: &str) -> String {
 }
 
 /// Says what is wrong with a page of the user with `count` sessions that begins below `newest`.
-pub(crate) fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
+pub fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
     let sessions = body["sessionList"].as_array().context("no sessionList")?;
     ensure!(sessions.len() as u64 == count.min(100), "{} sessions", sessions.len());
     ensure!(body["hasMore"] == (newest > 100), "hasMore is {}", body["hasMore"]);
@@ -195,7 +195,7 @@ pub(crate) fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
 }
 
 /// The body of an answer of status 200.
-pub(crate) fn body(answer: &[u8]) -> Result<Value> {
+pub fn body(answer: &[u8]) -> Result<Value> {
     let answer: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
     if answer["statusCode"] != 200 {
         bail!("it answers {answer}");

@@ -7,8 +7,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::commands::{start_at, stop};
-use crate::{browser::Page, scenarios, test::Test};
+use test_support::{
+    cargo_local::{start_at, stop},
+    scenarios,
+    test::Test,
+};
+
+use crate::browser::{Page, browser};
 
 scenarios![
     two_users_see_both_lists_move,
@@ -24,12 +29,12 @@ scenarios![
 /// A service of its own, with the console open on it.
 async fn console(t: &Test) -> (Test, Page) {
     let own = Test::at(t.app.traced().await);
-    let page = open(&own, t, 1200).await;
+    let page = open(&own, 1200).await;
     (own, page)
 }
 
-async fn open(own: &Test, t: &Test, width: u32) -> Page {
-    let page = t.app.browser().open(&format!("{}/console", own.app.url()), width).await;
+async fn open(own: &Test, width: u32) -> Page {
+    let page = browser().await.open(&format!("{}/console", own.app.url()), width).await;
     page.shows("side-1-state", "syncToken").await;
     page.shows("side-2-state", "syncToken").await;
     page
@@ -57,7 +62,7 @@ async fn two_users_see_both_lists_move(t: Test) {
 
     // What comes from elsewhere moves the lists too.
     let carol = own.known_user("carol");
-    own.deliver([&crate::copies::message(&carol, &own.known_user("bob"), 1)]).await;
+    own.deliver([&test_support::copies::message(&carol, &own.known_user("bob"), 1)]).await;
     page.shows("side-2-list", "carol: text 1").await;
 
     page.choose("side-1-list", "p2p|bob").await;
@@ -105,7 +110,7 @@ async fn a_list_goes_on_by_its_cursor_and_a_month_passes(t: Test) {
     let alice = own.known_user("alice");
     for number in 0..25 {
         let friend = own.known_user(&format!("friend-{number}"));
-        own.deliver([&crate::copies::message(&friend, &alice, number)]).await;
+        own.deliver([&test_support::copies::message(&friend, &alice, number)]).await;
     }
     page.fill("side-1-user", "alice").await;
     page.leave("side-1-user").await;
@@ -217,7 +222,7 @@ async fn any_copy_of_the_feed_is_posted(t: Test) {
 
 async fn a_page_waits_for_the_service_and_goes_on(t: Test) {
     let (service, ready) = start_at(&t, "0", &[]).await;
-    let page = t.app.browser().open(ready["console"].as_str().unwrap(), 1200).await;
+    let page = browser().await.open(ready["console"].as_str().unwrap(), 1200).await;
     page.shows("side-2-state", "syncToken").await;
     send(&page, 1, "p2p|bob", "before").await;
     page.shows("side-2-list", "before").await;
@@ -236,7 +241,7 @@ async fn a_page_waits_for_the_service_and_goes_on(t: Test) {
 
 async fn a_phone_and_a_keyboard_will_do(t: Test) {
     let own = Test::at(t.app.traced().await);
-    let page = open(&own, &t, 500).await;
+    let page = open(&own, 500).await;
     let wider = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
     for tab in ["tab-talk", "tab-calls", "tab-rows"] {
         page.click(tab).await;

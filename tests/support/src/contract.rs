@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use session_local::contract;
 
 /// The contract that this run is held to.
-pub(crate) static CONTRACT: LazyLock<Contract> =
+pub static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract::new(&contract::read().expect("infra/openapi.yaml is read")));
 
 /// Statuses that no scenario can have of any operation: the gateway's own for too many calls, and a fault that is ours.
 const NOT_TO_BE_SEEN: [u16; 2] = [429, 500];
 
 /// The document, compiled.
-pub(crate) struct Contract {
+pub struct Contract {
     operations: Vec<Operation>,
     /// What the text `lastMsg` holds, by `lastMsgType`.
     last_msg: [Validator; 2],
@@ -40,12 +40,12 @@ struct Operation {
 
 /// One call as it went out.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) content_type: String,
-    pub(crate) body: Vec<u8>,
+pub struct Request {
+    pub method: Method,
+    pub path: String,
+    pub query: String,
+    pub content_type: String,
+    pub body: Vec<u8>,
 }
 
 impl Contract {
@@ -66,7 +66,7 @@ impl Contract {
     }
 
     /// Holds a call and its answer to the document. What matches no operation is none of its business.
-    pub(crate) fn check(&self, request: &Request, status: u16, content_type: &str, body: &Value) {
+    pub fn check(&self, request: &Request, status: u16, content_type: &str, body: &Value) {
         let of_request = self.operations.iter().filter(|operation| operation.is_of(request));
         // `/v1/sessions/changes` is also of the form `/v1/sessions/{sessionId}`.
         let Some(operation) = of_request.min_by_key(|operation| operation.wildcards()) else { return };
@@ -104,7 +104,7 @@ impl Contract {
     }
 
     /// Holds a value to the schema of this name, closed.
-    pub(crate) fn holds(&self, schema: &str, value: &Value) {
+    pub fn holds(&self, schema: &str, value: &Value) {
         let schema = validator(&json!({"$ref": format!("#/components/schemas/{schema}")}), &self.closed);
         if let Err(error) = schema.validate(value) {
             panic!("not as documented: {error} at {}: {value}", error.instance_path());
@@ -112,7 +112,7 @@ impl Contract {
     }
 
     /// What is documented and was not seen.
-    pub(crate) fn unseen(&self) -> Vec<String> {
+    pub fn unseen(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let documented = self
             .operations
@@ -125,7 +125,7 @@ impl Contract {
     }
 
     /// The documented routes, as the template writes them.
-    pub(crate) fn routes(&self) -> BTreeSet<String> {
+    pub fn routes(&self) -> BTreeSet<String> {
         let routes = self.operations.iter();
         routes.map(|operation| format!("{} /{}", operation.method, operation.path.join("/"))).collect()
     }
@@ -237,4 +237,22 @@ fn closed(value: &Value) -> Value {
             .collect(),
         scalar => scalar.clone(),
     }
+}
+
+/// Numbers of the document, by their places.
+pub mod limits {
+    use serde_json::Value;
+    use session_local::contract;
+
+    pub fn number(pointer: &str) -> usize {
+        let contract = contract::read().unwrap();
+        let number = contract.pointer(pointer).and_then(Value::as_u64);
+        usize::try_from(number.unwrap_or_else(|| panic!("{pointer} is no number"))).unwrap()
+    }
+
+    pub const LIMIT: &str = "/components/parameters/limit/schema/maximum";
+    pub const EXT: &str = "/components/schemas/SessionUpdate/properties/ext/maxLength";
+    pub const IDS: &str = "/components/schemas/SessionDeletes/properties/sessionIds/maxItems";
+    pub const CHANGES: &str = "/components/schemas/MemberChanges/properties/add/maxItems";
+    pub const MEMBERS: &str = "/components/schemas/MemberList/properties/members/maxItems";
 }

@@ -19,7 +19,7 @@ const AT_ONCE: u32 = 4;
 const TOLD: u32 = 1_000;
 
 /// Tries histories, and shrinks one that fails.
-pub(crate) fn explore<S: Strategy>(
+pub fn explore<S: Strategy>(
     usual: u32,
     histories: impl Fn() -> S + Sync,
     run: impl AsyncFn(S::Value) -> Result<(), String> + Sync,

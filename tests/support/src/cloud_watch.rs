@@ -10,7 +10,7 @@ use crate::deployment::{Deployment, STACK};
 
 impl Deployment {
     /// The JSON lines in a log group of the stack.
-    pub(crate) async fn log_lines(&self, logical_id: &str) -> Vec<Value> {
+    pub async fn log_lines(&self, logical_id: &str) -> Vec<Value> {
         let groups = self.logs("DescribeLogGroups", &json!({})).await;
         let groups = groups["logGroups"].as_array().expect("log groups");
         let mut names = groups.iter().filter_map(|group| group["logGroupName"].as_str());
@@ -21,13 +21,13 @@ impl Deployment {
     }
 
     /// Gives a metric of the stack a value now.
-    pub(crate) async fn put_metric(&self, name: &str, value: u32) {
+    pub async fn put_metric(&self, name: &str, value: u32) {
         let data = json!({"Namespace": STACK, "MetricData": [{"MetricName": name, "Value": value}]});
         self.metrics("PutMetricData", &data).await;
     }
 
     /// The state of the alarm that minds a metric of the stack.
-    pub(crate) async fn alarm_state(&self, metric: &str) -> String {
+    pub async fn alarm_state(&self, metric: &str) -> String {
         let alarms = self.metrics("DescribeAlarms", &json!({})).await;
         let alarms = alarms["MetricAlarms"].as_array().expect("alarms").iter();
         let mut of_metric =

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 /// What a process does.
-pub(crate) enum Said {
+pub enum Said {
     /// It asks for an event.
     Asks(Instant),
     /// It answers.
@@ -26,8 +26,8 @@ pub(crate) enum Said {
     Fails(String),
 }
 
-pub(crate) struct RuntimeApi {
-    pub(crate) address: String,
+pub struct RuntimeApi {
+    pub address: String,
     events: mpsc::Sender<String>,
     said: mpsc::Receiver<Said>,
     _tasks: JoinSet<()>,
@@ -39,7 +39,7 @@ struct Api {
 }
 
 impl RuntimeApi {
-    pub(crate) async fn start() -> Result<Self> {
+    pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (events, receiver) = mpsc::channel(1);
@@ -63,11 +63,11 @@ impl RuntimeApi {
         Ok(Self { address, events, said, _tasks: tasks })
     }
 
-    pub(crate) async fn hand_out(&self, event: String) -> Result<()> {
+    pub async fn hand_out(&self, event: String) -> Result<()> {
         self.events.send(event).await.context("the Runtime API has ended")
     }
 
-    pub(crate) async fn said(&mut self) -> Result<Said> {
+    pub async fn said(&mut self) -> Result<Said> {
         self.said.recv().await.context("the Runtime API has ended")
     }
 }

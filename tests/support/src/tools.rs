@@ -13,23 +13,23 @@ use tokio::process::Command;
 use uuid::Uuid;
 
 /// A virtual environment with exactly the packages of a requirements file.
-pub(crate) struct Tools {
+pub struct Tools {
     bin: PathBuf,
 }
 
 impl Tools {
     /// What builds, checks and deploys the template: the SAM CLI, cfn-lint, cargo-lambda.
-    pub(crate) async fn for_the_template() -> Result<Self, String> {
+    pub async fn for_the_template() -> Result<Self, String> {
         Self::install("infra", &workspace().join("infra/requirements.txt")).await
     }
 
     /// MiniStack, a local cloud.
-    pub(crate) async fn ministack() -> Result<Self, String> {
+    pub async fn ministack() -> Result<Self, String> {
         Self::install("ministack", &workspace().join("tests/ministack/requirements.txt")).await
     }
 
     /// The AWS CLI, with which operators follow runbooks.
-    pub(crate) async fn aws_cli() -> Result<Self, String> {
+    pub async fn aws_cli() -> Result<Self, String> {
         Self::install("aws-cli", &workspace().join("tests/ministack/aws-cli.txt")).await
     }
 
@@ -53,7 +53,7 @@ impl Tools {
     }
 
     /// One of the tools. It finds the others, and cargo, by `PATH`.
-    pub(crate) fn command(&self, name: &str) -> Command {
+    pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
         command.env("PATH", self.path()).stdin(Stdio::null()).kill_on_drop(true);
         command
@@ -69,7 +69,7 @@ impl Tools {
 }
 
 /// Runs a command to its end and gives what it prints on standard output; a failure is what it printed on both.
-pub(crate) async fn run(command: &mut Command) -> Result<String, String> {
+pub async fn run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().await;
     let output = output.map_err(|error| format!("{:?} does not run: {error}", command.as_std()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -87,19 +87,19 @@ pub(crate) async fn run(command: &mut Command) -> Result<String, String> {
 }
 
 /// A folder of its own, removed again at the end.
-pub(crate) struct Folder {
-    pub(crate) path: PathBuf,
+pub struct Folder {
+    pub path: PathBuf,
 }
 
 impl Folder {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let path = env::temp_dir().join(format!("session-service-{}", Uuid::new_v4().simple()));
         fs::create_dir_all(&path).expect("a folder");
         Self { path }
     }
 
     /// A file in it.
-    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path.join(name);
         fs::write(&path, text).expect("a file");
         path

@@ -5,7 +5,7 @@ use std::fs;
 use session_local::executables::workspace;
 
 /// The pages for readers, by their paths; a Chinese one stands beside the English one that it says the same as.
-pub(super) const PAGES: [&str; 10] = [
+pub const PAGES: [&str; 10] = [
     "README.md",
     "README.zh-CN.md",
     "docs/apps.md",
@@ -18,19 +18,19 @@ pub(super) const PAGES: [&str; 10] = [
     "CHANGELOG.md",
 ];
 
-pub(super) fn page(path: &str) -> String {
+pub fn page(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// A fenced block: what its fence says, and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) kind: String,
-    pub(super) text: String,
+pub struct Block {
+    pub kind: String,
+    pub text: String,
 }
 
 /// The fenced blocks of a page, also those in lists.
-pub(super) fn blocks(page: &str) -> Vec<Block> {
+pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut open: Option<usize> = None;
     for line in page.lines() {
@@ -54,13 +54,13 @@ pub(super) fn blocks(page: &str) -> Vec<Block> {
 }
 
 /// The blocks of one kind.
-pub(super) fn of_kind(path: &str, kind: &str) -> Vec<String> {
+pub fn of_kind(path: &str, kind: &str) -> Vec<String> {
     let blocks = blocks(&page(path)).into_iter();
     blocks.filter(|block| block.kind == kind).map(|block| block.text).collect()
 }
 
 /// A page without its fenced blocks.
-pub(super) fn prose(page: &str) -> String {
+pub fn prose(page: &str) -> String {
     let mut inside = false;
     let mut prose = String::new();
     for line in page.lines() {
@@ -75,7 +75,7 @@ pub(super) fn prose(page: &str) -> String {
 }
 
 /// What stands between backticks.
-pub(super) fn code(page: &str) -> Vec<String> {
+pub fn code(page: &str) -> Vec<String> {
     prose(page)
         .lines()
         .flat_map(|line| line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
@@ -83,7 +83,7 @@ pub(super) fn code(page: &str) -> Vec<String> {
 }
 
 /// The rows of the table that begins with this head, each by its cells.
-pub(super) fn table(page: &str, head: &str) -> Vec<Vec<String>> {
+pub fn table(page: &str, head: &str) -> Vec<Vec<String>> {
     let table = page.split(head).nth(1).unwrap_or_else(|| panic!("there is no table {head}"));
     let rows = table.lines().skip(2).map(str::trim).take_while(|line| line.starts_with('|'));
     // A bar in a cell is escaped.

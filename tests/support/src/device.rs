@@ -7,19 +7,19 @@ use serde_json::Value;
 use crate::test::User;
 
 /// A device of one user.
-pub(crate) struct Device {
+pub struct Device {
     user: User,
     /// How many entries it asks for at once.
     limit: usize,
     /// What it shows, by session.
-    pub(crate) sessions: BTreeMap<String, Value>,
+    pub sessions: BTreeMap<String, Value>,
     /// Where its next call goes on.
-    pub(crate) token: String,
+    pub token: String,
 }
 
 impl Device {
     /// A device that has just pulled the whole list.
-    pub(crate) async fn new(user: &User, limit: usize) -> Self {
+    pub async fn new(user: &User, limit: usize) -> Self {
         let mut device = Self { user: user.clone(), limit, sessions: BTreeMap::new(), token: String::new() };
         device.sessions = device.full_list().await;
         let first = user.list("limit=1").await;
@@ -28,7 +28,7 @@ impl Device {
     }
 
     /// What a fresh full list shows.
-    pub(crate) async fn full_list(&self) -> BTreeMap<String, Value> {
+    pub async fn full_list(&self) -> BTreeMap<String, Value> {
         let mut sessions = BTreeMap::new();
         let mut query = "limit=100".to_owned();
         loop {
@@ -42,12 +42,12 @@ impl Device {
     }
 
     /// One page of changes from a token on.
-    pub(crate) async fn page(&self, token: &str) -> Value {
+    pub async fn page(&self, token: &str) -> Value {
         self.user.try_changes(&format!("since={token}&limit={}", self.limit)).await.ok()
     }
 
     /// Applies a page: `updated` is an upsert, `deleted` a removal, also of what it never had.
-    pub(crate) fn apply(&mut self, page: &Value) {
+    pub fn apply(&mut self, page: &Value) {
         self.sessions.extend(by_id(&page["updated"]));
         for id in page["deleted"].as_array().expect("a list") {
             self.sessions.remove(id.as_str().expect("an id"));
@@ -56,7 +56,7 @@ impl Device {
     }
 
     /// One whole pass; answers how many pages it took.
-    pub(crate) async fn pull(&mut self) -> usize {
+    pub async fn pull(&mut self) -> usize {
         for pages in 1.. {
             let page = self.page(&self.token).await;
             let told = page["updated"].as_array().map_or(0, Vec::len)
@@ -72,7 +72,7 @@ impl Device {
     }
 
     /// Pulls, and says what is not as in a fresh full list.
-    pub(crate) async fn check(&mut self) -> Result<(), String> {
+    pub async fn check(&mut self) -> Result<(), String> {
         self.pull().await;
         let list = self.full_list().await;
         if self.sessions == list {
@@ -84,7 +84,7 @@ impl Device {
 
     /// Pulls; then it shows what a fresh full list shows.
     #[track_caller]
-    pub(crate) fn is_right(&mut self, when: &str) -> impl Future<Output = ()> {
+    pub fn is_right(&mut self, when: &str) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
         async move {
             if let Err(wrong) = self.check().await {

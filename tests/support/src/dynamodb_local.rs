@@ -14,17 +14,28 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::runner::installed;
+
+/// Whether it can be started: Java and Maven are installed, or an endpoint is given.
+pub fn is_installed() -> Result<(), String> {
+    if endpoint().is_some() { Ok(()) } else { installed(&["java", "mvn"]) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the runner's own switch")]
+fn endpoint() -> Option<String> {
+    env::var("DYNAMODB_LOCAL_ENDPOINT").ok()
+}
+
 /// A running DynamoDB Local; ends with this.
-pub(crate) struct DynamoDbLocal {
+pub struct DynamoDbLocal {
     endpoint: String,
     _process: Option<Child>,
 }
 
 impl DynamoDbLocal {
     /// The one that `DYNAMODB_LOCAL_ENDPOINT` names, or a new one. Fails with the reason why there is none.
-    pub(crate) async fn start() -> Result<Self, String> {
-        #[expect(clippy::disallowed_methods, reason = "the runner's own switch")]
-        if let Ok(endpoint) = env::var("DYNAMODB_LOCAL_ENDPOINT") {
+    pub async fn start() -> Result<Self, String> {
+        if let Some(endpoint) = endpoint() {
             let engine = Self { endpoint, _process: None };
             return engine.wait_until_ready().await.map(|()| engine);
         }
@@ -45,7 +56,7 @@ impl DynamoDbLocal {
         engine.wait_until_ready().await.map(|()| engine)
     }
 
-    pub(crate) fn endpoint(&self) -> &str {
+    pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
@@ -94,7 +105,7 @@ async fn maven(pom: &Path, folder: &Path) -> Result<(), String> {
     }
 }
 
-pub(crate) async fn free_port() -> Result<u16, String> {
+pub async fn free_port() -> Result<u16, String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
 }

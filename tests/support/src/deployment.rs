@@ -23,40 +23,40 @@ use tokio::{
 
 use crate::{
     dynamodb_local::free_port,
-    scenarios::template,
+    repository::template,
     tools::{Tools, run},
 };
 
 /// The stack that most scenarios run on.
-pub(crate) const STACK: &str = "session-service";
+pub const STACK: &str = "session-service";
 const AUDIENCE: &str = "app";
 /// The secret that the stack was made with.
-pub(crate) const OLD_SECRET: &str = "the secret before";
+pub const OLD_SECRET: &str = "the secret before";
 
 /// The deployed service and the cloud it is in; everything that was started for it ends with this.
-pub(crate) struct Deployment {
-    pub(crate) stack: Stack,
-    pub(crate) issuer: Issuer,
-    pub(crate) dynamodb: DynamoDb,
-    pub(crate) routes: Vec<Route>,
-    pub(crate) tools: Tools,
-    pub(crate) cloud: Cloud,
+pub struct Deployment {
+    pub stack: Stack,
+    pub issuer: Issuer,
+    pub dynamodb: DynamoDb,
+    pub routes: Vec<Route>,
+    pub tools: Tools,
+    pub cloud: Cloud,
     _tasks: JoinSet<()>,
 }
 
 /// A stack of the template.
-pub(crate) struct Stack {
-    pub(crate) url: String,
-    pub(crate) feed_url: String,
+pub struct Stack {
+    pub url: String,
+    pub feed_url: String,
     /// Reaches both: their host names are nobody's outside of MiniStack.
-    pub(crate) http: reqwest::Client,
+    pub http: reqwest::Client,
     outputs: HashMap<String, String>,
 }
 
 impl Deployment {
     /// Installs the tools, builds, starts the cloud and deploys: first with an old secret, then updated to a new one, as when
     /// secrets rotate.
-    pub(crate) async fn start() -> Result<Self, String> {
+    pub async fn start() -> Result<Self, String> {
         let (tools, ministack) = (Tools::for_the_template().await?, Tools::ministack().await?);
         build(&tools).await?;
         let mut tasks = JoinSet::new();
@@ -78,7 +78,7 @@ impl Deployment {
     }
 
     /// Deploys another stack, with these parameters of its own.
-    pub(crate) async fn deploy(&self, name: &str, own: &[(&'static str, &str)]) -> Result<Stack, String> {
+    pub async fn deploy(&self, name: &str, own: &[(&'static str, &str)]) -> Result<Stack, String> {
         let mut parameters = parameters(&self.issuer, LOCAL_APP_SECRET);
         parameters.retain(|(name, _)| own.iter().all(|(given, _)| given != name));
         parameters.extend(own.iter().map(|(name, value)| (*name, (*value).to_owned())));
@@ -87,13 +87,13 @@ impl Deployment {
     }
 
     /// Deletes another stack, as an operator does.
-    pub(crate) async fn delete(&self, name: &str) -> Result<(), String> {
+    pub async fn delete(&self, name: &str) -> Result<(), String> {
         let arguments = ["delete", "--no-prompts", "--region", "us-east-1"];
         self.cloud.sam(&self.tools, name, &arguments).await.map(|_| ())
     }
 
     /// Stops the cloud, and with it its functions.
-    pub(crate) async fn stop(&self) {
+    pub async fn stop(&self) {
         let mut process = self.cloud.process.lock().await;
         if let Some(id) = process.id() {
             let _ = Command::new("kill").args(["-TERM", &id.to_string()]).status().await;
@@ -104,12 +104,12 @@ impl Deployment {
 
 impl Stack {
     /// The messaging backend, with this secret.
-    pub(crate) fn feed(&self, secret: &str) -> Feed {
+    pub fn feed(&self, secret: &str) -> Feed {
         Feed::new(&self.url, LOCAL_APP_KEY, secret).posting_to(&self.feed_url).through(self.http.clone())
     }
 
     /// The name that a table has.
-    pub(crate) fn table(&self, logical_id: &str) -> &str {
+    pub fn table(&self, logical_id: &str) -> &str {
         &self.outputs[&format!("{logical_id}Name")]
     }
 }
@@ -130,7 +130,8 @@ const ARCHITECTURE: &str = "arm64";
 #[cfg(not(target_arch = "aarch64"))]
 const ARCHITECTURE: &str = "x86_64";
 
-/// `sam build`, without the minutes of link-time optimisation that a release takes.
+/// `sam build` with the settings of the profile `deploy-test`: without the minutes of link-time optimisation that a release takes.
+/// What it builds is also what CI counts the instructions of.
 async fn build(tools: &Tools) -> Result<(), String> {
     eprintln!("sam build (minutes the first time)");
     let mut sam = tools.command("sam");
@@ -139,8 +140,7 @@ async fn build(tools: &Tools) -> Result<(), String> {
         .env("SAM_CLI_TELEMETRY", "0")
         .env("CARGO_TARGET_DIR", workspace().join("target/deployed"))
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     run(&mut sam).await.map(|_| ())
 }
 
@@ -160,8 +160,8 @@ async fn serve_issuer(tasks: &mut JoinSet<()>) -> Result<Issuer, String> {
 }
 
 /// MiniStack, running.
-pub(crate) struct Cloud {
-    pub(crate) address: SocketAddr,
+pub struct Cloud {
+    pub address: SocketAddr,
     process: Mutex<Child>,
 }
 
@@ -191,7 +191,7 @@ impl Cloud {
         Ok(cloud)
     }
 
-    pub(crate) fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
@@ -233,7 +233,7 @@ impl Cloud {
     }
 
     /// A tool that takes this for AWS.
-    pub(crate) fn command(&self, tools: &Tools, name: &str) -> Command {
+    pub fn command(&self, tools: &Tools, name: &str) -> Command {
         let mut command = tools.command(name);
         command
             .current_dir(workspace().join("infra"))

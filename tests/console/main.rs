@@ -1,0 +1,30 @@
+//! The console in headless Chromium: `cargo test --test console`. It runs if Debian's packages `chromium` and `chromium-driver` are
+//! installed; `REQUIRE_CHROMIUM=1` makes their absence a failure.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod browser;
+mod scenarios;
+
+use std::process::ExitCode;
+
+use test_support::runner::{Place, Runner, fail, installed};
+
+fn main() -> ExitCode {
+    let mut runner = match Runner::new() {
+        Ok(runner) => runner,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let added = runner.add_if_installed(
+        Place::Embedded,
+        scenarios::SCENARIOS.to_vec(),
+        ("REQUIRE_CHROMIUM", "the console in Chromium"),
+        installed(&["chromium", "chromedriver"]),
+    );
+    if let Err(reason) = added {
+        return fail(&reason);
+    }
+    let conclusion = runner.run();
+    browser::stop();
+    conclusion.exit_code()
+}

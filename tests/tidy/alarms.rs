@@ -1,0 +1,66 @@
+//! Alarms: which there are, and what fires each.
+
+use std::{collections::BTreeSet, fs};
+
+use session_local::{executables::workspace, template::Template};
+use test_support::alarms::{patterns, resources};
+
+/// Each alarm of the template and the event that rings it, as docs/operations.md tells them.
+const ALARMS: [(&str, &str); 16] = [
+    ("KeptCopies", "a signed copy could not be taken"),
+    ("FeedRefusals", "a message copy was refused, and is **not** kept"),
+    ("FeedSilence", "the messaging backend has posted nothing for `FeedSilenceMinutes`"),
+    ("FeedErrors", "the feed's Function URL answered 5xx five times in five minutes"),
+    ("FeedThrottles", "Lambda had no concurrency for a call of the feed"),
+    ("FeedLatency", "one copy in a hundred takes over two seconds"),
+    ("ServerErrors", "the API answered 5xx five times in five minutes, errors of the gateway included"),
+    ("InternalErrors", "the API answered 500"),
+    ("Latency", "one call in a hundred takes over two seconds"),
+    ("ClockSkew", "the clock of a function and DynamoDB's differ by more than 20 seconds"),
+    (
+        "UnreadableItems",
+        "an item was left out of what a user was shown, since it holds what this version never writes",
+    ),
+    (
+        "DatabaseErrors",
+        "DynamoDB failed or did not answer, five times in five minutes, also when asked again",
+    ),
+    ("SessionsReadThrottles", "DynamoDB refused ten reads of the sessions table in five minutes for load"),
+    ("SessionsWriteThrottles", "DynamoDB refused ten writes of the sessions table in five minutes for load"),
+    ("GroupsReadThrottles", "DynamoDB refused ten reads of the groups table in five minutes for load"),
+    ("GroupsWriteThrottles", "DynamoDB refused ten writes of the groups table in five minutes for load"),
+];
+
+#[test]
+fn operations_tells_each_alarm_of_the_template() {
+    let made: BTreeSet<_> = resources("AWS::CloudWatch::Alarm").into_keys().collect();
+    let listed: BTreeSet<_> = ALARMS.iter().map(|(name, _)| format!("{name}Alarm")).collect();
+    assert_eq!(made, listed);
+    let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
+    for (name, rings) in ALARMS {
+        assert!(operations.contains(&format!("| {name} | {rings}")), "docs/operations.md on {name}");
+    }
+}
+
+#[test]
+fn each_alarm_goes_by_one_metric() {
+    let mut counted = BTreeSet::new();
+    for (id, alarm) in resources("AWS::CloudWatch::Alarm") {
+        assert!(alarm.get("Metrics").is_none(), "{id}");
+        let metric = alarm["MetricName"].as_str().unwrap();
+        // The stack's own metrics are counted out of logs.
+        if alarm["Namespace"] == "local" {
+            assert!(!patterns(metric).is_empty(), "{id} counts nothing");
+            counted.insert(metric.to_owned());
+        }
+    }
+    for filter in resources("AWS::Logs::MetricFilter").into_values() {
+        let metric = filter["MetricTransformations"][0]["MetricName"].as_str().unwrap();
+        assert!(counted.contains(metric), "nobody minds {metric}");
+    }
+    let functions = Template::of_the_repository().unwrap().functions;
+    let groups: BTreeSet<_> = functions.keys().map(|id| id.replace("Function", "LogGroup")).collect();
+    for metric in ["ClockSkew", "DatabaseErrors"] {
+        assert_eq!(patterns(metric).into_keys().collect::<BTreeSet<_>>(), groups, "{metric}: each function");
+    }
+}

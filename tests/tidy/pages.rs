@@ -1,0 +1,217 @@
+//! The pages: what they show exists, and both languages show the same.
+
+use std::{collections::BTreeSet, fs};
+
+use serde_json::Value;
+use session_local::{
+    executables::workspace,
+    feed::{LOCAL_APP_SECRET, sign},
+    template::Route,
+};
+use test_support::{
+    contract::CONTRACT,
+    pages::{PAGES, blocks, code, of_kind, page, prose},
+    repository::{sources, template},
+};
+
+const BACKENDS: &str = "docs/backends.md";
+const APPS: &str = "docs/apps.md";
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// What blocks there are. Those of `account` need an account of one's own, and stand in README and
+/// docs/operations.md alone; those of `cloud` are run in the local cloud, and those of `tools` by CI and scenarios of their own.
+const KINDS: [&str; 21] = [
+    "console",
+    "text",
+    "text vector",
+    "sh account",
+    "sh cloud",
+    "sh tools",
+    "bash sign",
+    "js sign",
+    "python sign",
+    "java sign",
+    "json vector",
+    "json copy",
+    "json ignored",
+    "json kept",
+    "json members",
+    "json erase",
+    "json claims",
+    "json session",
+    "json LastMessage",
+    "json RecallNotice",
+    "json RecentSessionChanges",
+];
+
+#[test]
+fn every_block_is_of_a_kind_that_is_held() {
+    for path in PAGES {
+        for block in blocks(&page(path)) {
+            assert!(KINDS.contains(&&*block.kind), "{path}: a block of the kind {:?}", block.kind);
+            let may_need_an_account = path.starts_with("README") || path == "docs/operations.md";
+            assert!(block.kind != "sh account" || may_need_an_account, "{path}: {}", block.text);
+        }
+    }
+}
+
+/// What is run and compared in English then holds in Chinese.
+#[test]
+fn both_languages_show_the_same() {
+    for path in PAGES.iter().filter_map(|path| path.strip_suffix(".zh-CN.md")) {
+        let (english, chinese) = (page(&format!("{path}.md")), page(&format!("{path}.zh-CN.md")));
+        let shown = |page: &str| -> Vec<_> {
+            // A picture in letters has words in it.
+            let blocks = blocks(page).into_iter().filter(|block| block.kind != "text");
+            // So have comments of a shell.
+            let without_comments = |text: String| {
+                text.lines()
+                    .map(|line| line.split("   #").next().unwrap_or_default().trim_end().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            blocks.map(|block| (block.kind, without_comments(block.text))).collect()
+        };
+        let (english_blocks, chinese_blocks) = (shown(&english), shown(&chinese));
+        assert_eq!(english_blocks.len(), chinese_blocks.len(), "{path} has as many blocks in both languages");
+        for (english, chinese) in english_blocks.iter().zip(&chinese_blocks) {
+            assert_eq!(english, chinese, "{path}");
+        }
+        let heads = |page: &str| prose(page).lines().filter(|line| line.starts_with('#')).count();
+        assert_eq!(heads(&english), heads(&chinese), "{path}");
+        // Names of routes, fields, parameters and limits.
+        let named = |page: &str| -> BTreeSet<String> { code(page).into_iter().collect() };
+        let (english, chinese) = (named(&english), named(&chinese));
+        let missing: Vec<_> = english.difference(&chinese).collect();
+        let more: Vec<_> = chinese.difference(&english).collect();
+        assert!(
+            missing.is_empty() && more.is_empty(),
+            "{path}: missing in Chinese {missing:?}, only there {more:?}"
+        );
+    }
+}
+
+/// ARCHITECTURE names an invariant's test by its modules and its function, or by its module of tests.
+#[test]
+fn invariants_name_tests_that_exist() {
+    let page = page("ARCHITECTURE.md");
+    let invariants = page.split("\n## ").find(|section| section.starts_with("Invariants")).unwrap();
+    let sources = ["functions", "shared", "tests"].map(sources).concat();
+    let mut tests = 0;
+    for named in code(invariants) {
+        let Some((modules, last)) = named.rsplit_once("::") else { continue };
+        let module = modules.split("::").next().unwrap();
+        let of_module =
+            sources.iter().filter(|path| path.with_extension("").iter().any(|part| part == module));
+        let exists = of_module
+            .map(|path| fs::read_to_string(path).unwrap())
+            .any(|text| text.contains(&format!("fn {last}(")) || text.contains(&format!("mod {last} ")));
+        assert!(exists, "ARCHITECTURE.md names {named}, which is no test");
+        tests += 1;
+    }
+    assert!(tests > 10, "{tests} names of tests");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let pages = PAGES.iter().copied().chain(["SECURITY.md", "tests/ministack/README.md"]);
+    for path in pages {
+        let text = prose(&page(path));
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, wanted) = link.split_once('#').unwrap_or((link, ""));
+            let folder = workspace().join(path).parent().unwrap().to_owned();
+            let target = if file.is_empty() { workspace().join(path) } else { folder.join(file) };
+            assert!(target.exists(), "{path}: {link} leads nowhere");
+            if !wanted.is_empty() {
+                let target = prose(&fs::read_to_string(target).unwrap());
+                let mut anchors = target.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(anchors.any(|anchor| anchor == wanted), "{path}: there is no {link}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_stays_short() {
+    for path in ["README.md", "README.zh-CN.md"] {
+        let lines = page(path).lines().count();
+        assert!((90..=130).contains(&lines), "{path} has {lines} lines");
+    }
+}
+
+#[test]
+fn the_changelog_tells_of_tables() {
+    let changelog = page("CHANGELOG.md");
+    let versions: Vec<_> = changelog.split("\n## ").skip(1).collect();
+    assert!(versions[0].starts_with(env!("CARGO_PKG_VERSION")), "the newest is this one");
+    for path in ["README.md", "README.zh-CN.md"] {
+        assert!(page(path).contains(env!("CARGO_PKG_VERSION")), "{path} names the version");
+    }
+    for version in versions {
+        let after = version.lines().nth(2).unwrap_or_default();
+        assert!(after.starts_with("Tables: "), "{version}");
+    }
+}
+
+/// An anchor as GitHub makes it of a headline.
+fn anchor(headline: &str) -> String {
+    let text = headline.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_');
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+#[test]
+fn answers_are_as_the_contract_says() {
+    for (kind, schema) in [
+        ("json session", "RecentSession"),
+        ("json LastMessage", "LastMessage"),
+        ("json RecallNotice", "RecallNotice"),
+        ("json RecentSessionChanges", "RecentSessionChanges"),
+    ] {
+        let samples = of_kind(APPS, kind);
+        assert!(!samples.is_empty(), "{APPS} has no {kind}");
+        for sample in samples {
+            CONTRACT.holds(schema, &json(&sample));
+        }
+    }
+    for session in of_kind(APPS, "json session") {
+        let last_msg = json(&session)["lastMsg"].take();
+        CONTRACT.holds("LastMessage", &json(last_msg.as_str().unwrap()));
+    }
+    for claims in of_kind(APPS, "json claims") {
+        assert_eq!(json(&claims)["sub"], "alice");
+    }
+}
+
+#[test]
+fn the_test_vector_holds() {
+    let body = of_kind(BACKENDS, "json vector").concat();
+    let (md5, check_sum) = sign(LOCAL_APP_SECRET, body.trim_end(), "1700000000000");
+    assert_eq!(of_kind(BACKENDS, "text vector").concat(), format!("MD5: {md5}\nCheckSum: {check_sum}\n"));
+    let told = format!("({} bytes,", body.trim_end().len());
+    assert!(page(BACKENDS).contains(&told), "the page does not say {told}");
+}
+
+/// Routes that the pages name, and those that the README lists.
+#[test]
+fn routes_that_are_named_exist() {
+    let routes: BTreeSet<_> = template().routes.iter().map(Route::key).collect();
+    for path in PAGES {
+        for named in code(&page(path)) {
+            let method = named.split(' ').next().unwrap_or_default();
+            if ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method) && named.contains("/v1/") {
+                let bare = named.split('?').next().unwrap_or_default().replace("<ApiUrl>", "");
+                assert!(routes.contains(&bare), "{path}: there is no route {named}");
+            }
+        }
+    }
+    let readme = page("README.md");
+    for route in routes {
+        assert!(readme.contains(&format!("`{route}`")), "the README has no {route}");
+    }
+}
