@@ -1,19 +1,8 @@
 //! The instructions of a start with its first call, and of warm calls, against a budget:
 //! `cargo bench -p service-tests --bench instructions`. Callgrind counts them, so they do not depend on the machine's load.
 //!
-//! A figure that is more than 3 % above its budget fails; `-- --update` writes the budget anew, for a change that is worth it.
-
-#[path = "../performance/events.rs"]
-#[expect(dead_code, reason = "the benchmark beside this one uses the rest")]
-mod events;
-#[path = "../processes.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
-mod processes;
-#[path = "../performance/runtime_api.rs"]
-#[expect(dead_code, reason = "no times here")]
-mod runtime_api;
-#[path = "../performance/store.rs"]
-mod store;
+//! A figure that is more than 3 % above its budget fails; `-- --update` writes a new budget, for a change that is worth it.
+//! `-- --sam-build` counts what `sam build` has built for the deployment, so that CI builds it once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,12 +13,18 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use session_local::executables::{self, workspace};
+use session_local::{
+    executables::{self, workspace},
+    template::{Function, Template},
+};
 use tokio::process::{Child, Command};
 
-use events::Operation;
-use runtime_api::{RuntimeApi, Said};
-use store::Store;
+use test_support::bench::{
+    events::{self, Operation},
+    processes,
+    runtime_api::{RuntimeApi, Said},
+    store::Store,
+};
 
 /// How far above its budget a figure may be.
 const TOLERANCE: f64 = 0.03;
@@ -56,6 +51,9 @@ struct Options {
     /// Write what is counted as the new budget
     #[arg(long)]
     update: bool,
+    /// Count the executables that the test of the deployment has built, instead of building them
+    #[arg(long)]
+    sam_build: bool,
     /// What cargo adds to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -74,8 +72,12 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: &Options) -> Result<bool> {
-    eprintln!("building the functions without link-time optimisation (minutes the first time)");
-    let executables = executables::build("deploy-test", &[]).await?;
+    let executables = if options.sam_build {
+        built_by_sam()?
+    } else {
+        eprintln!("building the functions without link-time optimisation (minutes the first time)");
+        executables::build("deploy-test", &[]).await?
+    };
     let store = Store::start(&SESSIONS, &[events::GROUPS]).await?;
     let mut counted = BTreeMap::new();
     for operation in COUNTED {
@@ -92,6 +94,18 @@ async fn run(options: &Options) -> Result<bool> {
     }
     let budget = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(holds(&counted, &serde_json::from_str(&budget)?))
+}
+
+/// The functions as `sam build` leaves them.
+fn built_by_sam() -> Result<HashMap<String, PathBuf>> {
+    let folder = workspace().join("infra/.aws-sam/build");
+    let functions = Template::of_the_repository()?.functions;
+    let built = |(id, function): (String, Function)| {
+        let executable = folder.join(id).join("bootstrap");
+        ensure!(executable.is_file(), "{} is missing: run sam build first", executable.display());
+        Ok((function.binary, executable))
+    };
+    functions.into_iter().map(built).collect()
 }
 
 /// Prints what was counted beside the budget; whether all of it holds.
