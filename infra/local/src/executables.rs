@@ -47,15 +47,31 @@ pub fn workspace() -> PathBuf {
 /// What is built besides decides how link-time optimisation has the common crates compiled. Whoever runs `local` in release names it, so
 /// that nothing is built twice.
 pub async fn build(profile: &str, besides: &[&str]) -> Result<HashMap<String, PathBuf>> {
-    let mut cargo = Command::new(env!("CARGO"));
     // The whole workspace is named for the sake of its features: with others than `cargo test` has, all would be built a second time.
-    cargo.args(["build", "--workspace", "--locked", "--message-format=json-render-diagnostics"]);
-    cargo.args(["--profile", profile]);
-    let template = Template::of_the_repository()?;
-    let functions = template.functions.values().map(|function| function.binary.as_str());
-    for name in functions.chain(besides.iter().copied()) {
-        cargo.args(["--bin", name]);
+    let mut selection = vec!["--workspace".to_owned()];
+    for name in functions()?.iter().map(String::as_str).chain(besides.iter().copied()) {
+        selection.extend(["--bin".to_owned(), name.to_owned()]);
     }
+    run(profile, &selection).await
+}
+
+/// Builds the functions with the features that they are deployed with, and no others of the workspace.
+pub async fn build_as_deployed(profile: &str) -> Result<HashMap<String, PathBuf>> {
+    let selection: Vec<_> =
+        functions()?.into_iter().flat_map(|name| ["--package".to_owned(), name]).collect();
+    run(profile, &selection).await
+}
+
+/// The names of the functions' executables, which are those of their packages.
+fn functions() -> Result<Vec<String>> {
+    let functions = Template::of_the_repository()?.functions;
+    Ok(functions.into_values().map(|function| function.binary).collect())
+}
+
+async fn run(profile: &str, selection: &[String]) -> Result<HashMap<String, PathBuf>> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--message-format=json-render-diagnostics", "--profile", profile]);
+    cargo.args(selection);
     // What cargo tells the program it runs would look like a change to build scripts that watch it, and rebuild the TLS stack.
     for variable in OF_THE_OUTER_CARGO {
         cargo.env_remove(variable);

@@ -76,7 +76,7 @@ async fn run(options: &Options) -> Result<bool> {
         built_by_sam()?
     } else {
         eprintln!("building the functions without link-time optimisation (minutes the first time)");
-        executables::build("deploy-test", &[]).await?
+        executables::build_as_deployed("deploy-test").await?
     };
     let store = Store::start(&SESSIONS, &[events::GROUPS]).await?;
     let mut counted = BTreeMap::new();
