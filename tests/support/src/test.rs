@@ -156,7 +156,7 @@ impl Test {
         Answer::of(&sent, response, &self.app).await
     }
 
-    /// Tells who joined and left a group, `at` ms after [`T0`](crate::copies::T0).
+    /// Tells who joined and left a group, `at` ms after [`T0`].
     pub async fn patch_members(&self, group: &str, at: u64, add: &[&User], remove: &[&User]) {
         let body =
             json!({"groupId": group, "time": T0 + at, "add": accounts(add), "remove": accounts(remove)});
