@@ -10,7 +10,7 @@ use session_local::{
     executables::workspace,
     template::{Route, Template},
 };
-use session_store::table;
+use session_store::schema;
 use test_support::{
     contract::CONTRACT,
     repository::{sources, template},
@@ -30,24 +30,24 @@ fn the_template_s_tables_are_the_store_s() {
     };
     let pair =
         |partition: &str, sort: &str| vec![(partition.into(), "HASH".into()), (sort.into(), "RANGE".into())];
-    assert_eq!(keys(&sessions.create), pair(table::USER_ID, table::SESSION_ID));
+    assert_eq!(keys(&sessions.create), pair(schema::USER_ID, schema::SESSION_ID));
     let indexes = sessions.create["LocalSecondaryIndexes"].as_array().unwrap();
     let sorts = [
-        (table::BY_UPDATE_TIME, table::UPDATE_TIME, "ALL"),
-        (table::BY_CHANGE_TIME, table::CHANGE_TIME, "KEYS_ONLY"),
-        (table::BY_MEMBERSHIP, table::MEMBER_SINCE, "ALL"),
+        (schema::BY_UPDATE_TIME, schema::UPDATE_TIME, "ALL"),
+        (schema::BY_CHANGE_TIME, schema::CHANGE_TIME, "KEYS_ONLY"),
+        (schema::BY_MEMBERSHIP, schema::MEMBER_SINCE, "ALL"),
     ];
     assert_eq!(indexes.len(), sorts.len());
     for (index, (name, sort, projection)) in indexes.iter().zip(sorts) {
         assert_eq!(index["IndexName"], name);
-        assert_eq!(keys(index), pair(table::USER_ID, sort));
+        assert_eq!(keys(index), pair(schema::USER_ID, sort));
         assert_eq!(index["Projection"], json!({"ProjectionType": projection}));
     }
-    assert_eq!(sessions.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
-    assert_eq!(keys(&tables["GroupsTable"].create), [(table::GROUP_ID.to_owned(), "HASH".to_owned())]);
+    assert_eq!(sessions.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
+    assert_eq!(keys(&tables["GroupsTable"].create), [(schema::GROUP_ID.to_owned(), "HASH".to_owned())]);
     let kept = &tables["KeptCopiesTable"];
-    assert_eq!(keys(&kept.create), [(table::COPY_ID.to_owned(), "HASH".to_owned())]);
-    assert_eq!(kept.ttl_attribute.as_deref(), Some(table::EXPIRES_AT));
+    assert_eq!(keys(&kept.create), [(schema::COPY_ID.to_owned(), "HASH".to_owned())]);
+    assert_eq!(kept.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
 }
 
 #[test]

@@ -94,7 +94,7 @@ async fn prepare<O: Operation>(mut environment: Environment) -> Result<Ready<O>,
     let (operation, settings, callers) = configure::<O>(&mut environment);
     environment.finish()?;
     let store = Store::connect(settings).map_err(|error| error.to_string())?;
-    store.open_connections(O::CONNECTIONS).await;
+    store.prewarm(O::CONNECTIONS).await;
     Ok(Ready { operation, store, callers })
 }
 

@@ -15,7 +15,7 @@ use crate::{
     item::{self, Attributes, Item, n},
     list::Rows,
     raw_item::RawItem,
-    table::{BY_CHANGE_TIME, BY_UPDATE_TIME, CHANGE_TIME, UPDATE_TIME},
+    schema::{BY_CHANGE_TIME, BY_UPDATE_TIME, CHANGE_TIME, UPDATE_TIME},
 };
 
 impl Sessions<'_> {

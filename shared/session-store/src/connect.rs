@@ -13,7 +13,7 @@ use aws_smithy_http_client::{
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 
-use crate::{ClockCheck, Store, introduction::Introduction, lookup::SharedLookup};
+use crate::{ClockCheck, Store, dns::CachingResolver, user_agent::UserAgent};
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's
 /// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
@@ -89,7 +89,7 @@ impl Store {
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(tls)
             .pool_idle_timeout(MAX_IDLE)
-            .build_with_resolver(SharedLookup::default());
+            .build_with_resolver(CachingResolver::default());
         // DynamoDB answers in milliseconds: an attempt that takes most of a second is lost, and the next one mostly is
         // not. Three of them and their pauses end before a function's own deadline at 4 s, so nothing else needs a timer:
         // each costs a system call.
@@ -109,7 +109,7 @@ impl Store {
                 RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)),
             )
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .interceptor(Introduction::of(settings.operation));
+            .interceptor(UserAgent::of(settings.operation));
         config.set_endpoint_url(settings.endpoint);
         if let Some(check) = settings.clock_check {
             config = config.interceptor(check);

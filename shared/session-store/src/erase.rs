@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Sessions, StoreError,
     item::{Item, s},
-    table::{SESSION_ID, USER_ID},
+    schema::{SESSION_ID, USER_ID},
 };
 
 /// How many rows one query gives at most.

@@ -11,9 +11,9 @@ use session_model::{
 use crate::{
     Sessions, Store, StoreError, heads,
     item::{self, b, hashes, n, s},
-    merged::{self, Held},
+    optimistic::{self, Snapshot},
     sessions::stamp_of_row,
-    update::{Give, OLDER, Update, Updated},
+    update::{OLDER, ReturnValues, Update, Updated},
 };
 
 /// How many rows are written at once: a thousand removals end in a second, on few enough connections.
@@ -64,7 +64,12 @@ impl Group<'_> {
         let key = sessions.key(self.id.session_id());
         match self
             .store
-            .update(&self.store.sessions_table, key, row_update(write, self.now), Give::WhenRefused)
+            .update(
+                &self.store.sessions_table,
+                key,
+                row_update(write, self.now),
+                ReturnValues::OnConditionFailure,
+            )
             .await?
         {
             Updated::Done(_) => Ok(Written::Done),
@@ -156,31 +161,36 @@ struct HeadItem<'a> {
 }
 
 impl HeadItem<'_> {
-    async fn update(&self, update: Update) -> Result<Written<Held<Head>>, StoreError> {
+    async fn update(&self, update: Update) -> Result<Written<Snapshot<Head>>, StoreError> {
         let Group { store, id, .. } = *self.group;
-        match store.update(&store.groups_table, heads::key(id), update, Give::WhenRefused).await? {
+        match store
+            .update(&store.groups_table, heads::key(id), update, ReturnValues::OnConditionFailure)
+            .await?
+        {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::Refused(item) => Ok(Written::Refused(merged::head(item)?)),
+            Updated::Refused(item) => Ok(Written::Refused(optimistic::head(item)?)),
         }
     }
 }
 
 impl MessageItem for HeadItem<'_> {
-    type Held = Held<Head>;
+    type Snapshot = Snapshot<Head>;
     type Error = StoreError;
 
-    async fn read(&self) -> Result<Held<Head>, StoreError> {
+    async fn read(&self) -> Result<Snapshot<Head>, StoreError> {
         let Group { store, id, .. } = *self.group;
-        merged::head(store.read(&store.groups_table, heads::key(id), true, None).await?.unwrap_or_default())
+        optimistic::head(
+            store.read(&store.groups_table, heads::key(id), true, None).await?.unwrap_or_default(),
+        )
     }
 
     async fn replace(
         &self,
-        before: &Held<Head>,
-        after: &Held<Head>,
-    ) -> Result<Written<Held<Head>>, StoreError> {
+        before: &Snapshot<Head>,
+        after: &Snapshot<Head>,
+    ) -> Result<Written<Snapshot<Head>>, StoreError> {
         // A head does not expire.
-        let update = merged::replacement(before, &after.value, 0);
+        let update = optimistic::replacement(before, &after.value, 0);
         self.update(match self.write {
             Some(HeadWrite::RecordListed { time, digest, .. }) => with_same_list(update, *time, digest),
             _ => update,

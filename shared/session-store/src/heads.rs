@@ -9,7 +9,7 @@ use crate::{
     Store, StoreError,
     item::{self, Item, s},
     raw_item::RawItem,
-    table::GROUP_ID,
+    schema::GROUP_ID,
 };
 
 /// How many heads one request reads at most (DynamoDB: 100 keys).

@@ -13,7 +13,7 @@ use session_model::{
 
 use crate::{
     StoreError,
-    table::{
+    schema::{
         CHANGE_TIME, EXT, GROUP_ID, LAST_MSG, LAST_MSG_TYPE, LIST_DIGEST, LIST_KEY, LISTED_AT, MEMBER_AT,
         MEMBER_HASHES, MEMBER_RANK, MEMBER_SINCE, MEMBERS_VERSION, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME,
     },

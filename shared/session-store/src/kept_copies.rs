@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Store, StoreError,
     item::{b, n, s},
-    table::{BODY, COPY_ID, EXPIRES_AT, KEPT_DAYS, REASON, RECEIVED_AT, expires_at},
+    schema::{BODY, COPY_ID, EXPIRES_AT, KEPT_DAYS, REASON, RECEIVED_AT, expires_at},
 };
 
 /// The longest body that is kept, in bytes once it is gzipped: an item holds 400 KB.

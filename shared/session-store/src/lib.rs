@@ -7,26 +7,26 @@
 mod changes;
 mod clock_check;
 mod connect;
+mod dns;
 mod erase;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod group;
 mod heads;
-mod introduction;
 mod item;
 mod kept_copies;
 mod list;
-mod lookup;
-mod merged;
-mod opening;
+mod optimistic;
+mod prewarm;
 mod raw;
 mod raw_item;
 mod read;
+pub mod schema;
 mod sessions;
-pub mod table;
 mod units;
 mod update;
+mod user_agent;
 
 use std::sync::Arc;
 

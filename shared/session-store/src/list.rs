@@ -11,8 +11,8 @@ use crate::{
     Sessions, StoreError,
     heads::{self, HEADS_AT_ONCE, PER_REQUEST},
     item::{Item, n, s},
-    raw::{self, KeepAnswer, QueryAnswer},
-    table::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
+    raw::{self, CaptureResponse, QueryAnswer},
+    schema::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
 /// One answer of a query, without the rows that cannot be read, and the key it goes on from.
@@ -210,7 +210,7 @@ impl Sessions<'_> {
         query: QueryFluentBuilder,
         start: Option<Item>,
     ) -> Result<Rows, StoreError> {
-        let answer = KeepAnswer::of_query();
+        let answer = CaptureResponse::of_query();
         query.set_exclusive_start_key(start).customize().interceptor(answer.clone()).send().await?;
         let answer = answer.take();
         let answer: QueryAnswer<'_> = raw::read(answer.as_ref())?;

@@ -39,7 +39,7 @@ use crate::{
 /// Keeps the bytes of one request's answer, of which the SDK then sees nothing. Its refusals stay the operation's own errors
 /// with their codes, which the SDK's retries go by.
 #[derive(Clone, Debug)]
-pub(crate) struct KeepAnswer {
+pub(crate) struct CaptureResponse {
     of: Of,
     kept: Arc<Mutex<Option<SdkBody>>>,
 }
@@ -51,7 +51,7 @@ enum Of {
     BatchGetItem,
 }
 
-impl KeepAnswer {
+impl CaptureResponse {
     pub(crate) fn of_query() -> Self {
         Self { of: Of::Query, kept: Arc::default() }
     }
@@ -83,9 +83,9 @@ impl Of {
     }
 }
 
-impl Intercept for KeepAnswer {
+impl Intercept for CaptureResponse {
     fn name(&self) -> &'static str {
-        "KeepAnswer"
+        "CaptureResponse"
     }
 
     fn modify_before_serialization(
@@ -99,7 +99,7 @@ impl Intercept for KeepAnswer {
     }
 }
 
-impl DeserializeResponse for KeepAnswer {
+impl DeserializeResponse for CaptureResponse {
     fn deserialize_nonstreaming_with_config(
         &self,
         response: &HttpResponse,

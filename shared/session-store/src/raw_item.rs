@@ -18,7 +18,7 @@ use session_model::{JsonText, MemberHash};
 use crate::{
     StoreError,
     item::{Attributes, Item},
-    table::USER_ID,
+    schema::USER_ID,
 };
 
 /// An item that borrows from the answer: its attributes in the answer's order, without the partition key.

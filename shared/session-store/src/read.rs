@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::{
     Store, StoreError,
     item::Item,
-    raw::{self, BatchAnswer, KeepAnswer},
+    raw::{self, BatchAnswer, CaptureResponse},
     raw_item::RawItem,
 };
 
@@ -57,7 +57,7 @@ impl Store {
             }
             let mut asked = wanted.clone();
             asked.keys = keys;
-            let answer = KeepAnswer::of_batch();
+            let answer = CaptureResponse::of_batch();
             self.client
                 .batch_get_item()
                 .request_items(table, asked)

@@ -8,9 +8,9 @@ use session_model::{
 use crate::{
     Store, StoreError,
     item::{self, Item, n, s},
-    merged::{self, Held},
-    table::{SESSION_ID, TOMBSTONE_DAYS, UPDATE_TIME, USER_ID, expires_at},
-    update::{Give, Update, Updated},
+    optimistic::{self, Snapshot},
+    schema::{SESSION_ID, TOMBSTONE_DAYS, UPDATE_TIME, USER_ID, expires_at},
+    update::{ReturnValues, Update, Updated},
 };
 
 /// How often a delete begins anew when the row changes under it.
@@ -81,7 +81,7 @@ impl Sessions<'_> {
             None => update.remove("ext"),
         };
         let (Updated::Done(mut item) | Updated::Refused(mut item)) =
-            self.update(id, update, Give::After).await?;
+            self.update(id, update, ReturnValues::AllNew).await?;
         let row = item::row(&mut item)?;
         let session = match id.group().filter(|_| row.is_member()) {
             None => row.into_session(id.clone()),
@@ -112,11 +112,14 @@ impl Sessions<'_> {
             .only_if("attribute_exists(updateTime)")
             .stamped(now)
             .with(":e", n(expires_at));
-        let (update, give) = match up_to {
-            None => (update, Give::Nothing),
-            Some(time) => (update.only_if("updateTime <= :up_to").with(":up_to", n(time)), Give::WhenRefused),
+        let (update, return_values) = match up_to {
+            None => (update, ReturnValues::None),
+            Some(time) => (
+                update.only_if("updateTime <= :up_to").with(":up_to", n(time)),
+                ReturnValues::OnConditionFailure,
+            ),
         };
-        match self.update(id, update, give).await? {
+        match self.update(id, update, return_values).await? {
             // Whatever else it holds: this is all that the condition went by.
             Updated::Refused(item) if item.contains_key(UPDATE_TIME) => Ok(Deleted::Newer),
             _ => Ok(Deleted::Done),
@@ -162,7 +165,7 @@ impl Sessions<'_> {
             }
             let read = row.register.as_ref().map(|held| &held.position);
             let update = tombstone(read, seen.max(read), row.membership, expires_at).stamped(now);
-            if let Updated::Done(_) = self.update(id, update, Give::Nothing).await? {
+            if let Updated::Done(_) = self.update(id, update, ReturnValues::None).await? {
                 return Ok(Deleted::Done);
             }
         }
@@ -179,8 +182,13 @@ impl Sessions<'_> {
         Item::from([(USER_ID.to_owned(), s(self.user.as_str())), (SESSION_ID.to_owned(), s(id.as_str()))])
     }
 
-    async fn update(&self, id: &SessionId, update: Update, give: Give) -> Result<Updated, StoreError> {
-        self.store.update(&self.store.sessions_table, self.key(id), update, give).await
+    async fn update(
+        &self,
+        id: &SessionId,
+        update: Update,
+        return_values: ReturnValues,
+    ) -> Result<Updated, StoreError> {
+        self.store.update(&self.store.sessions_table, self.key(id), update, return_values).await
     }
 }
 
@@ -197,27 +205,31 @@ struct RowItem<'a> {
 }
 
 impl RowItem<'_> {
-    async fn update(&self, update: Update) -> Result<Written<Held<Row>>, StoreError> {
-        match self.sessions.update(self.id, update, Give::WhenRefused).await? {
+    async fn update(&self, update: Update) -> Result<Written<Snapshot<Row>>, StoreError> {
+        match self.sessions.update(self.id, update, ReturnValues::OnConditionFailure).await? {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::Refused(item) => Ok(Written::Refused(merged::row(item)?)),
+            Updated::Refused(item) => Ok(Written::Refused(optimistic::row(item)?)),
         }
     }
 }
 
 impl MessageItem for RowItem<'_> {
-    type Held = Held<Row>;
+    type Snapshot = Snapshot<Row>;
     type Error = StoreError;
 
-    async fn read(&self) -> Result<Held<Row>, StoreError> {
+    async fn read(&self) -> Result<Snapshot<Row>, StoreError> {
         let store = self.sessions.store;
         let item = store.read(&store.sessions_table, self.sessions.key(self.id), true, None).await?;
-        merged::row(item.unwrap_or_default())
+        optimistic::row(item.unwrap_or_default())
     }
 
-    async fn replace(&self, before: &Held<Row>, after: &Held<Row>) -> Result<Written<Held<Row>>, StoreError> {
+    async fn replace(
+        &self,
+        before: &Snapshot<Row>,
+        after: &Snapshot<Row>,
+    ) -> Result<Written<Snapshot<Row>>, StoreError> {
         let expires_at = expires_at(self.now, TOMBSTONE_DAYS);
-        self.update(merged::replacement(before, &after.value, expires_at)).await
+        self.update(optimistic::replacement(before, &after.value, expires_at)).await
     }
 }
 

@@ -122,13 +122,13 @@ pub(crate) enum Updated {
 
 /// Which item an update gives back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Give {
+pub(crate) enum ReturnValues {
     /// None.
-    Nothing,
+    None,
     /// The item after it.
-    After,
+    AllNew,
     /// The item as it is when the condition failed.
-    WhenRefused,
+    OnConditionFailure,
 }
 
 impl Store {
@@ -138,7 +138,7 @@ impl Store {
         table: &str,
         key: Item,
         update: Update,
-        give: Give,
+        return_values: ReturnValues,
     ) -> Result<Updated, StoreError> {
         let expression = update.expression();
         let values: HashMap<_, _> =
@@ -154,10 +154,10 @@ impl Store {
             .set_condition_expression(update.condition)
             .set_expression_attribute_values(values)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        request = match give {
-            Give::Nothing => request,
-            Give::After => request.return_values(ReturnValue::AllNew),
-            Give::WhenRefused => {
+        request = match return_values {
+            ReturnValues::None => request,
+            ReturnValues::AllNew => request.return_values(ReturnValue::AllNew),
+            ReturnValues::OnConditionFailure => {
                 request.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             }
         };

@@ -12,28 +12,28 @@ const MAX_TRIES: usize = 5;
 /// An item that holds messages: a user's row of a p2p session, or the head of a group.
 pub trait MessageItem: Sync {
     /// What the item holds.
-    type Held: Clone + Send + Sync;
+    type Snapshot: Clone + Send + Sync;
     /// Why the item cannot be read or written.
     type Error: Send;
 
     /// Reads the item strongly.
-    fn read(&self) -> impl Future<Output = Result<Self::Held, Self::Error>> + Send;
+    fn read(&self) -> impl Future<Output = Result<Self::Snapshot, Self::Error>> + Send;
 
     /// Writes `after`, if the item still is as `before` in whatever a register or its edits depend on.
     fn replace(
         &self,
-        before: &Self::Held,
-        after: &Self::Held,
-    ) -> impl Future<Output = Result<Written<Self::Held>, Self::Error>> + Send;
+        before: &Self::Snapshot,
+        after: &Self::Snapshot,
+    ) -> impl Future<Output = Result<Written<Self::Snapshot>, Self::Error>> + Send;
 }
 
 /// Goes on after a blind write, whose condition also asks that no edits are known. When it was refused for the edits alone, so that
 /// `change` still changes what came back, the merged write follows.
 pub async fn record<I: MessageItem>(
     item: &I,
-    blind: Written<I::Held>,
-    change: impl Fn(&mut I::Held) -> bool + Sync,
-) -> Result<Written<I::Held>, Interrupted<I::Error>> {
+    blind: Written<I::Snapshot>,
+    change: impl Fn(&mut I::Snapshot) -> bool + Sync,
+) -> Result<Written<I::Snapshot>, Interrupted<I::Error>> {
     match blind {
         Written::Done => Ok(Written::Done),
         Written::Refused(held) => merge(item, held, change).await,
@@ -43,7 +43,7 @@ pub async fn record<I: MessageItem>(
 /// Merges an edit into an item.
 pub async fn edit<I: MessageItem>(
     item: &I,
-    change: impl Fn(&mut I::Held) -> bool + Sync,
+    change: impl Fn(&mut I::Snapshot) -> bool + Sync,
 ) -> Result<(), Interrupted<I::Error>> {
     let held = item.read().await?;
     merge(item, held, change).await.map(|_| ())
@@ -52,9 +52,9 @@ pub async fn edit<I: MessageItem>(
 /// `Refused(held)`: the change does not alter `held`, so nothing was written.
 async fn merge<I: MessageItem>(
     item: &I,
-    mut held: I::Held,
-    change: impl Fn(&mut I::Held) -> bool + Sync,
-) -> Result<Written<I::Held>, Interrupted<I::Error>> {
+    mut held: I::Snapshot,
+    change: impl Fn(&mut I::Snapshot) -> bool + Sync,
+) -> Result<Written<I::Snapshot>, Interrupted<I::Error>> {
     for _ in 0..MAX_TRIES {
         let mut after = held.clone();
         if !change(&mut after) {

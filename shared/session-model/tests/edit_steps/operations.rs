@@ -93,7 +93,7 @@ impl Scripted {
 }
 
 impl MessageItem for Scripted {
-    type Held = (Item, Row);
+    type Snapshot = (Item, Row);
     type Error = ();
 
     async fn read(&self) -> Result<(Item, Row), ()> {

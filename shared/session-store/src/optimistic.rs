@@ -5,19 +5,19 @@ use session_model::{Edits, Head, LastMsg, LastMsgType, Register, Row, Timestamp}
 use crate::{
     StoreError,
     item::{self, Attributes, Item, n, s},
-    table::EDITS,
+    schema::EDITS,
     update::Update,
 };
 
 /// What an item holds with its edits, and the text in which they were read.
 #[derive(Clone, Debug)]
-pub(crate) struct Held<T> {
+pub(crate) struct Snapshot<T> {
     pub(crate) value: T,
     edits: Option<String>,
 }
 
 /// What has a register and edits.
-pub(crate) trait Holds {
+pub(crate) trait Amendable {
     fn register(&self) -> Option<&Register>;
     fn edits(&self) -> &Edits;
     fn update_time(&self) -> Option<Timestamp>;
@@ -26,7 +26,7 @@ pub(crate) trait Holds {
     fn may_expire(&self) -> bool;
 }
 
-impl Holds for Row {
+impl Amendable for Row {
     fn register(&self) -> Option<&Register> {
         self.register.as_ref()
     }
@@ -48,7 +48,7 @@ impl Holds for Row {
     }
 }
 
-impl Holds for Head {
+impl Amendable for Head {
     fn register(&self) -> Option<&Register> {
         self.register.as_ref()
     }
@@ -71,15 +71,15 @@ impl Holds for Head {
 }
 
 /// A row with its edits.
-pub(crate) fn row(mut item: Item) -> Result<Held<Row>, StoreError> {
+pub(crate) fn row(mut item: Item) -> Result<Snapshot<Row>, StoreError> {
     let (edits, text) = edits(&item)?;
-    Ok(Held { value: Row { edits, ..item::row(&mut item)? }, edits: text })
+    Ok(Snapshot { value: Row { edits, ..item::row(&mut item)? }, edits: text })
 }
 
 /// A head with its edits.
-pub(crate) fn head(mut item: Item) -> Result<Held<Head>, StoreError> {
+pub(crate) fn head(mut item: Item) -> Result<Snapshot<Head>, StoreError> {
     let (edits, text) = edits(&item)?;
-    Ok(Held { value: Head { edits, ..item::head(&mut item)? }, edits: text })
+    Ok(Snapshot { value: Head { edits, ..item::head(&mut item)? }, edits: text })
 }
 
 fn edits(item: &Item) -> Result<(Edits, Option<String>), StoreError> {
@@ -90,7 +90,7 @@ fn edits(item: &Item) -> Result<(Edits, Option<String>), StoreError> {
 
 /// Writes what `after` differs in, if the item is still as read in whatever a register or its edits depend on. What shows nothing and
 /// is not to stay expires at `expires_at`, if it does not already.
-pub(crate) fn replacement<T: Holds>(before: &Held<T>, after: &T, expires_at: u64) -> Update {
+pub(crate) fn replacement<T: Amendable>(before: &Snapshot<T>, after: &T, expires_at: u64) -> Update {
     let mut update = Update::default();
     if after.register() != before.value.register()
         && let Some(register) = after.register()
@@ -133,7 +133,7 @@ fn shown_text(register: &Register) -> Option<(LastMsgType, std::borrow::Cow<'_, 
 }
 
 /// Only if the item still is as it was read. Every one of these attributes is needed: `session-model/tests/edit_steps`.
-fn as_read<T: Holds>(update: Update, before: &Held<T>) -> Update {
+fn as_read<T: Amendable>(update: Update, before: &Snapshot<T>) -> Update {
     let register = before.value.register();
     let position = register.map(|register| &register.position);
     let last_msg_type = register.and_then(shown_text).map(|(last_msg_type, _)| last_msg_type);

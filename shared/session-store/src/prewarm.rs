@@ -17,13 +17,13 @@ use tokio::{sync::Barrier, time::timeout};
 use crate::{
     Store,
     item::s,
-    table::{SESSION_ID, USER_ID},
+    schema::{SESSION_ID, USER_ID},
 };
 
 impl Store {
     /// Opens so many connections, each by reading a key that never exists: no account holds a `/`. That key alone every function may
     /// read. Whatever comes back, the connection is open; if DynamoDB cannot be reached soon, the first call will tell.
-    pub async fn open_connections(&self, count: usize) {
+    pub async fn prewarm(&self, count: usize) {
         const PATIENCE: Duration = Duration::from_millis(500);
         let Some(http) = self.client.config().http_client() else { return };
         let config = Config::builder().http_client(one_connection_each(http, count));
@@ -150,7 +150,7 @@ mod tests {
         let config = store.client.config().to_builder().credentials_provider(credentials);
         store.client = Client::from_conf(config.build());
         for when in ["opened", "still open"] {
-            store.open_connections(3).await;
+            store.prewarm(3).await;
             let mut connections: Vec<_> = requests.try_iter().collect();
             connections.sort_unstable();
             assert_eq!(connections, [0, 1, 2], "{when}");

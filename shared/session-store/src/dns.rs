@@ -10,7 +10,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// One look-up for all connections that are opened at once: each takes a thread of its own, which a start would make for it alone.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SharedLookup(Arc<Mutex<Option<Found>>>);
+pub(crate) struct CachingResolver(Arc<Mutex<Option<Found>>>);
 
 #[derive(Debug)]
 struct Found {
@@ -19,7 +19,7 @@ struct Found {
     at: Instant,
 }
 
-impl ResolveDns for SharedLookup {
+impl ResolveDns for CachingResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
             // Whoever asks meanwhile waits for the same answer.
@@ -43,15 +43,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_is_good_for_its_name_and_a_moment() {
-        let lookup = SharedLookup::default();
-        let found = lookup.resolve_dns("localhost").await.unwrap();
+        let resolver = CachingResolver::default();
+        let found = resolver.resolve_dns("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty());
         let kept = |addresses: Vec<IpAddr>, at| Found { name: "localhost".to_owned(), addresses, at };
         let other = IpAddr::from([192, 0, 2, 1]);
-        *lookup.0.lock().await = Some(kept(vec![other], Instant::now()));
-        assert_eq!(lookup.resolve_dns("localhost").await.unwrap(), [other], "not asked again");
-        assert_ne!(lookup.resolve_dns("127.0.0.1").await.unwrap(), [other], "another name");
-        *lookup.0.lock().await = Some(kept(vec![other], Instant::now() - FRESH));
-        assert_eq!(lookup.resolve_dns("localhost").await.unwrap(), found, "asked again");
+        *resolver.0.lock().await = Some(kept(vec![other], Instant::now()));
+        assert_eq!(resolver.resolve_dns("localhost").await.unwrap(), [other], "not asked again");
+        assert_ne!(resolver.resolve_dns("127.0.0.1").await.unwrap(), [other], "another name");
+        *resolver.0.lock().await = Some(kept(vec![other], Instant::now() - FRESH));
+        assert_eq!(resolver.resolve_dns("localhost").await.unwrap(), found, "asked again");
     }
 }

@@ -22,17 +22,17 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 /// Writes its `user-agent` instead of the SDK's.
 #[derive(Debug)]
-pub(crate) struct Introduction(String);
+pub(crate) struct UserAgent(String);
 
-impl Introduction {
+impl UserAgent {
     pub(crate) fn of(operation: &str) -> Self {
         Self(format!("session-service/{} {operation}", env!("CARGO_PKG_VERSION")))
     }
 }
 
-impl Intercept for Introduction {
+impl Intercept for UserAgent {
     fn name(&self) -> &'static str {
-        "Introduction"
+        "UserAgent"
     }
 
     fn read_before_execution(
