@@ -2,8 +2,8 @@
 
 use session_api::{Call, Environment, Operation, Problem, Reply};
 use session_model::{
-    Account, Flag, InvalidField, InvalidValue, Limit, PageOf, Pass, RecentSessionChanges, SyncToken,
-    Timestamp, TokenRefusal, WrittenToken,
+    Account, Flag, InvalidField, InvalidValue, Limit, PageRequest, Pass, RecentSessionChanges, SyncToken,
+    Timestamp, TokenRejection, UnverifiedToken,
 };
 
 /// The operation.
@@ -23,7 +23,7 @@ impl Operation for QueryMySessionChanges {
     async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
         call.knows(&["since", "limit", "needLastMsg"])?;
-        let of = PageOf {
+        let of = PageRequest {
             limit: call.query("limit")?.unwrap_or(Limit::MAX),
             need_last_msg: call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set(),
         };
@@ -41,12 +41,17 @@ impl Operation for QueryMySessionChanges {
 
 impl QueryMySessionChanges {
     /// The pass that a token goes on with.
-    fn pass(&self, since: Option<WrittenToken>, caller: &Account, now: Timestamp) -> Result<Pass, Problem> {
+    fn pass(
+        &self,
+        since: Option<UnverifiedToken>,
+        caller: &Account,
+        now: Timestamp,
+    ) -> Result<Pass, Problem> {
         let missing = || -> InvalidField { InvalidValue::new("is required: a list's syncToken").of("since") };
         let token = since.ok_or_else(missing)?;
         match token.pass(caller, self.sync_epoch, now) {
             Ok(pass) => Ok(pass),
-            Err(TokenRefusal::Expired) => Err(Problem::sync_token_expired()),
+            Err(TokenRejection::Expired) => Err(Problem::sync_token_expired()),
         }
     }
 }

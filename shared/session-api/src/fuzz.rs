@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use session_model::{AccountCase, Cursor, Flag, Limit, Timestamp, WrittenToken};
+use session_model::{AccountCase, Cursor, Flag, Limit, Timestamp, UnverifiedToken};
 use session_store::{Settings, Store};
 use tokio::runtime::{Builder, Runtime};
 
@@ -40,7 +40,7 @@ impl Operation for Reads {
                 call.query::<Limit>("limit")?;
                 call.query::<Flag>("needLastMsg")?;
                 call.query::<Cursor>("cursor")?;
-                call.query::<WrittenToken>("since")?;
+                call.query::<UnverifiedToken>("since")?;
             }
             "PATCH" => {
                 let fields = call.patch()?;

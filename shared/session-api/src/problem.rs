@@ -218,7 +218,7 @@ impl From<StoreError> for Problem {
         let problem = match error {
             StoreError::Throttled(_) => Self::unavailable("the database is busy; safe to repeat"),
             StoreError::Unavailable(_) => Self::unavailable("the database did not answer; safe to repeat"),
-            StoreError::MalformedItem(_) | StoreError::Refused(_) | StoreError::Failed(_) => {
+            StoreError::MalformedItem(_) | StoreError::Rejected(_) | StoreError::Failed(_) => {
                 Self::new(Kind::Internal, "internal error")
             }
         };
@@ -260,7 +260,7 @@ mod tests {
             (StoreError::Throttled("T".into()), 503, "throttled: T"),
             (StoreError::Unavailable("U".into()), 503, "unavailable: U"),
             (StoreError::MalformedItem("ext"), 500, "malformed item: attribute ext"),
-            (StoreError::Refused("R".into()), 500, "refused: R"),
+            (StoreError::Rejected("R".into()), 500, "rejected: R"),
             (StoreError::Failed("F".into()), 500, "failed: F"),
         ] {
             let problem = Problem::from(error);

@@ -22,24 +22,24 @@ mod message_copy;
 mod message_id;
 mod page;
 mod register;
-mod row;
 mod session;
 mod session_id;
+mod session_item;
 mod timestamp;
 
 pub use account::Account;
 pub use account_case::AccountCase;
 pub use changes::{
-    ChangeKey, ChangeReads, ChangesPage, Keys, LATE_MS, Memberships, PageOf, Pass, Phase, Start, SyncToken,
-    TokenRefusal, UpdatedRows, WINDOW_MS, WrittenToken, read_changes, shows_by_itself,
+    ChangeKey, ChangeReads, ChangesPage, Keys, LATE_MS, Memberships, PageRequest, Pass, Phase, Start,
+    SyncToken, TokenRejection, UnverifiedToken, UpdatedItems, WINDOW_MS, is_in_window, read_changes,
 };
 pub use cursor::Cursor;
-pub use edits::{Edit, Edits, InvalidEdits, MessageItem, edit, record};
+pub use edits::{AmendableItem, Edit, Edits, InvalidEdits, edit, record};
 pub use ext::Ext;
 pub use fields::Fields;
 pub use group::{
-    GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt, MemberHash,
-    MemberList, Membership, Rank, RowWrite, Written, apply,
+    GroupEvent, GroupId, GroupItem, GroupStore, GroupWrite, Interrupted, ListDigest, MemberAt, MemberHash,
+    MemberList, Membership, Rank, SessionWrite, Written, apply,
 };
 pub use invalid::{InvalidField, InvalidValue, Place};
 pub use json_object::{JsonObject, JsonValue};
@@ -49,7 +49,7 @@ pub use message_copy::{Effect, Event, MessageCopy, NotApplied};
 pub use message_id::MessageId;
 pub use page::Page;
 pub use register::{Entry, LastMsg, Position, Register};
-pub use row::Row;
 pub use session::{LastMsgType, RecentSession, RecentSessionChanges, RecentSessionList};
 pub use session_id::{SessionId, SessionType};
+pub use session_item::SessionItem;
 pub use timestamp::{Ahead, Timestamp};

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
-    ChangeKey, ChangeReads, ChangesPage, GroupId, Head, Keys, Memberships, PageOf, Pass, Row, SessionId,
-    Start, Timestamp, UpdatedRows, read_changes,
+    ChangeKey, ChangeReads, ChangesPage, GroupId, GroupItem, Keys, Memberships, PageRequest, Pass, SessionId,
+    SessionItem, Start, Timestamp, UpdatedItems, read_changes,
 };
 
 use crate::{
     Sessions, StoreError,
-    heads::{self, HEADS_AT_ONCE, PER_REQUEST},
+    group_items::{self, CONCURRENT_REQUESTS, PER_REQUEST},
     item::{self, Attributes, Item, n},
     list::Rows,
     raw_item::RawItem,
@@ -21,7 +21,12 @@ use crate::{
 impl Sessions<'_> {
     /// One page of a pass over what has changed, read at `now`: see `session_model::changes`. What a pass begins with is read over two
     /// connections at once.
-    pub async fn changes(&self, pass: &Pass, of: PageOf, now: Timestamp) -> Result<ChangesPage, StoreError> {
+    pub async fn changes(
+        &self,
+        pass: &Pass,
+        of: PageRequest,
+        now: Timestamp,
+    ) -> Result<ChangesPage, StoreError> {
         read_changes(self, self.user, pass, of, now).await
     }
 
@@ -84,7 +89,7 @@ impl ChangeReads for Sessions<'_> {
         }
     }
 
-    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Option<Row>>, StoreError> {
+    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Option<SessionItem>>, StoreError> {
         let keys = ids.iter().map(|id| self.key(id)).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
         let mut rows = HashMap::with_capacity(ids.len());
@@ -101,7 +106,7 @@ impl ChangeReads for Sessions<'_> {
         least_update_time: Timestamp,
         after: Option<&ChangeKey>,
         limit: usize,
-    ) -> Result<UpdatedRows, StoreError> {
+    ) -> Result<UpdatedItems, StoreError> {
         let mut start = after.map(|key| self.place(UPDATE_TIME, key));
         loop {
             let request = self
@@ -117,7 +122,7 @@ impl ChangeReads for Sessions<'_> {
             }
             let found = rows.len();
             rows.retain(|(_, row)| row.update_time() >= Some(least_update_time));
-            return Ok(UpdatedRows { more: next.is_some() && rows.len() == found, rows });
+            return Ok(UpdatedItems { more: next.is_some() && rows.len() == found, rows });
         }
     }
 
@@ -125,11 +130,11 @@ impl ChangeReads for Sessions<'_> {
         Sessions::memberships(self).await
     }
 
-    async fn heads(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, Head>, StoreError> {
+    async fn heads(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
         let chunks: Vec<Vec<Item>> =
-            groups.chunks(PER_REQUEST).map(|chunk| chunk.iter().map(heads::key).collect()).collect();
+            groups.chunks(PER_REQUEST).map(|chunk| chunk.iter().map(group_items::key).collect()).collect();
         let read = |keys: Vec<Item>| self.store.heads(keys);
-        let heads = stream::iter(chunks.into_iter().map(read)).buffer_unordered(HEADS_AT_ONCE);
+        let heads = stream::iter(chunks.into_iter().map(read)).buffer_unordered(CONCURRENT_REQUESTS);
         heads.try_concat().await
     }
 }

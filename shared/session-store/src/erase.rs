@@ -31,7 +31,7 @@ pub struct Erased {
 impl Sessions<'_> {
     /// Deletes the user's rows until none is left, so many are deleted, or so long has passed. Read strongly, so a repeat does not meet
     /// what is deleted already.
-    pub async fn erase(&self, max_rows: usize, within: Duration) -> Result<Erased, StoreError> {
+    pub async fn erase(&self, max_items: usize, within: Duration) -> Result<Erased, StoreError> {
         let until = Instant::now() + within;
         let (mut rows, mut start) = (0, None);
         loop {
@@ -41,7 +41,7 @@ impl Sessions<'_> {
             if left == 0 && next.is_none() {
                 return Ok(Erased { rows, remaining: false });
             }
-            if rows >= max_rows || Instant::now() >= until {
+            if rows >= max_items || Instant::now() >= until {
                 return Ok(Erased { rows, remaining: true });
             }
             start = next;

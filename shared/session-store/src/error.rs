@@ -19,8 +19,8 @@ pub enum StoreError {
     #[error("malformed item: attribute {0}")]
     MalformedItem(&'static str),
     /// DynamoDB does not write this one item, however often it is asked: its partition is full, or it would be too large.
-    #[error("refused: {0}")]
-    Refused(String),
+    #[error("rejected: {0}")]
+    Rejected(String),
     /// A request that DynamoDB refuses however often it is repeated: a missing table or permission, an invalid request.
     #[error("failed: {0}")]
     Failed(String),
@@ -39,7 +39,7 @@ impl StoreError {
     /// Whether this is about one item alone, and will not pass: other items can be read and written all the same.
     #[must_use]
     pub fn is_of_one_item(&self) -> bool {
-        matches!(self, Self::MalformedItem(_) | Self::Refused(_))
+        matches!(self, Self::MalformedItem(_) | Self::Rejected(_))
     }
 }
 
@@ -59,7 +59,7 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
                 if THROTTLED.contains(&code.as_str()) || status == 429 {
                     Self::Throttled(code)
                 } else if REFUSED.contains(&code.as_str()) {
-                    Self::Refused(code)
+                    Self::Rejected(code)
                 } else if status >= 500 {
                     Self::Unavailable(code)
                 } else {
@@ -101,9 +101,9 @@ mod tests {
             (
                 400,
                 Some("ItemCollectionSizeLimitExceededException"),
-                "refused: ItemCollectionSizeLimitExceededException",
+                "rejected: ItemCollectionSizeLimitExceededException",
             ),
-            (400, Some("ValidationException"), "refused: ValidationException"),
+            (400, Some("ValidationException"), "rejected: ValidationException"),
             (500, Some("InternalServerError"), "unavailable: InternalServerError"),
             (503, None, "unavailable: status 503"),
             (200, None, "unavailable: unreadable response"),

@@ -1,6 +1,6 @@
 //! Answers of DynamoDB as a fuzzer finds them: nothing panics, and an item that cannot be read is told as one.
 
-use session_model::{Head, Row};
+use session_model::{GroupItem, SessionItem};
 
 use crate::{
     StoreError, item,
@@ -18,8 +18,8 @@ pub const TARGETS: &[Target] = &[("item", item), ("raw-answer", raw_answer)];
 fn item(input: &[u8]) {
     let Ok(mut item) = raw::parse::<RawItem<'_>>(input) else { return };
     let _ = (item::session_id(&item), item::group_id(&item));
-    let row: Result<Row, _> = item::row(&mut item);
-    let head: Result<Head, _> = item::head(&mut item);
+    let row: Result<SessionItem, _> = item::row(&mut item);
+    let head: Result<GroupItem, _> = item::head(&mut item);
     for read in [row.err(), head.err()].into_iter().flatten() {
         assert!(matches!(read, StoreError::MalformedItem(_)), "{read}");
     }
@@ -28,7 +28,9 @@ fn item(input: &[u8]) {
 fn raw_answer(input: &[u8]) {
     if let Ok(answer) = raw::parse::<QueryAnswer<'_>>(input) {
         let _ = answer.next();
-        assert!(answer.into_rows().all(|row| matches!(row, Ok(_) | Err(StoreError::MalformedItem(_)))));
+        assert!(
+            answer.into_session_items().all(|row| matches!(row, Ok(_) | Err(StoreError::MalformedItem(_))))
+        );
     }
     if let Ok(answer) = raw::parse::<BatchAnswer<'_>>(input) {
         let _ = answer.unprocessed();

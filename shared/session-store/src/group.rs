@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
-    Account, Edit, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Interrupted, ListDigest, MemberAt,
-    MessageId, MessageItem, Rank, Row, RowWrite, Timestamp, Written, apply, record,
+    Account, AmendableItem, Edit, GroupEvent, GroupId, GroupItem, GroupStore, GroupWrite, Interrupted,
+    ListDigest, MemberAt, MessageId, Rank, SessionItem, SessionWrite, Timestamp, Written, apply, record,
 };
 
 use crate::{
-    Sessions, Store, StoreError, heads,
+    Sessions, Store, StoreError, group_items,
     item::{self, b, hashes, n, s},
     optimistic::{self, Snapshot},
     sessions::stamp_of_row,
@@ -55,11 +55,15 @@ impl Group<'_> {
 
     /// Merges an edit of a message. All of it happens on the head; members' rows know no edits.
     pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
-        let item = HeadItem { group: self, write: None };
+        let item = GroupItemRef { group: self, write: None };
         Ok(session_model::edit(&item, |held| held.value.edit(edit, self.now)).await?)
     }
 
-    async fn write_row(&self, user: &Account, write: &RowWrite) -> Result<Written<Row>, StoreError> {
+    async fn write_row(
+        &self,
+        user: &Account,
+        write: &SessionWrite,
+    ) -> Result<Written<SessionItem>, StoreError> {
         let sessions = Sessions { store: self.store, user };
         let key = sessions.key(self.id.session_id());
         match self
@@ -73,7 +77,7 @@ impl Group<'_> {
             .await?
         {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::Refused(mut item) => Ok(Written::Refused(item::row(&mut item)?)),
+            Updated::ConditionFailed(mut item) => Ok(Written::ConditionFailed(item::row(&mut item)?)),
         }
     }
 }
@@ -102,39 +106,43 @@ impl Items<'_> {
         Ok(Written::Done)
     }
 
-    async fn write_row(&self, user: Account, write: RowWrite) -> Result<(Account, Written<Row>), StoreError> {
+    async fn write_row(
+        &self,
+        user: Account,
+        write: SessionWrite,
+    ) -> Result<(Account, Written<SessionItem>), StoreError> {
         let written = self.or_left_out(Some(&user), self.group.write_row(&user, &write).await)?;
         Ok((user, written))
     }
 
-    async fn merge_head(&self, write: &HeadWrite) -> Result<Written<Head>, StoreError> {
-        let item = HeadItem { group: self.group, write: Some(write) };
+    async fn merge_head(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
+        let item = GroupItemRef { group: self.group, write: Some(write) };
         let written = item.update(head_update(write, self.group.now)).await?;
         let written = match write {
             // What they show may depend on edits.
-            HeadWrite::Record(_) | HeadWrite::RecordListed { .. } => {
+            GroupWrite::Record(_) | GroupWrite::RecordListed { .. } => {
                 record(&item, written, |held| write.apply(&mut held.value, self.group.now)).await?
             }
             _ => written,
         };
         Ok(match written {
             Written::Done => Written::Done,
-            Written::Refused(held) => Written::Refused(held.value),
+            Written::ConditionFailed(held) => Written::ConditionFailed(held.value),
         })
     }
 }
 
-impl GroupItems for Items<'_> {
+impl GroupStore for Items<'_> {
     type Error = StoreError;
 
-    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, StoreError> {
+    async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, StoreError> {
         self.or_left_out(None, self.merge_head(&write).await)
     }
 
-    async fn write_rows(
+    async fn write_sessions(
         &self,
-        writes: Vec<(Account, RowWrite)>,
-    ) -> Result<Vec<(Account, Written<Row>)>, StoreError> {
+        writes: Vec<(Account, SessionWrite)>,
+    ) -> Result<Vec<(Account, Written<SessionItem>)>, StoreError> {
         // All of them also when one fails: one user does not hold up the others.
         let written =
             more_and_more(writes.into_iter().map(|(user, write)| self.write_row(user, write))).await;
@@ -155,44 +163,44 @@ async fn more_and_more<F: Future>(mut waiting: impl Iterator<Item = F>) -> Vec<F
 }
 
 /// The head of a group, and the write that it is merged for.
-struct HeadItem<'a> {
+struct GroupItemRef<'a> {
     group: &'a Group<'a>,
-    write: Option<&'a HeadWrite>,
+    write: Option<&'a GroupWrite>,
 }
 
-impl HeadItem<'_> {
-    async fn update(&self, update: Update) -> Result<Written<Snapshot<Head>>, StoreError> {
+impl GroupItemRef<'_> {
+    async fn update(&self, update: Update) -> Result<Written<Snapshot<GroupItem>>, StoreError> {
         let Group { store, id, .. } = *self.group;
         match store
-            .update(&store.groups_table, heads::key(id), update, ReturnValues::OnConditionFailure)
+            .update(&store.groups_table, group_items::key(id), update, ReturnValues::OnConditionFailure)
             .await?
         {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::Refused(item) => Ok(Written::Refused(optimistic::head(item)?)),
+            Updated::ConditionFailed(item) => Ok(Written::ConditionFailed(optimistic::head(item)?)),
         }
     }
 }
 
-impl MessageItem for HeadItem<'_> {
-    type Snapshot = Snapshot<Head>;
+impl AmendableItem for GroupItemRef<'_> {
+    type Snapshot = Snapshot<GroupItem>;
     type Error = StoreError;
 
-    async fn read(&self) -> Result<Snapshot<Head>, StoreError> {
+    async fn read(&self) -> Result<Snapshot<GroupItem>, StoreError> {
         let Group { store, id, .. } = *self.group;
         optimistic::head(
-            store.read(&store.groups_table, heads::key(id), true, None).await?.unwrap_or_default(),
+            store.read(&store.groups_table, group_items::key(id), true, None).await?.unwrap_or_default(),
         )
     }
 
     async fn replace(
         &self,
-        before: &Snapshot<Head>,
-        after: &Snapshot<Head>,
-    ) -> Result<Written<Snapshot<Head>>, StoreError> {
+        before: &Snapshot<GroupItem>,
+        after: &Snapshot<GroupItem>,
+    ) -> Result<Written<Snapshot<GroupItem>>, StoreError> {
         // A head does not expire.
         let update = optimistic::replacement(before, &after.value, 0);
         self.update(match self.write {
-            Some(HeadWrite::RecordListed { time, digest, .. }) => with_same_list(update, *time, digest),
+            Some(GroupWrite::RecordListed { time, digest, .. }) => with_same_list(update, *time, digest),
             _ => update,
         })
         .await
@@ -203,7 +211,7 @@ impl From<Interrupted<Self>> for StoreError {
     fn from(interrupted: Interrupted<Self>) -> Self {
         match interrupted {
             Interrupted::Items(error) => error,
-            Interrupted::Overtaken => Self::Throttled("overtaken by other writes".into()),
+            Interrupted::Contended => Self::Throttled("overtaken by other writes".into()),
         }
     }
 }
@@ -218,16 +226,16 @@ fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Updat
 }
 
 /// Every write of a head is stamped.
-fn head_update(write: &HeadWrite, now: Timestamp) -> Update {
+fn head_update(write: &GroupWrite, now: Timestamp) -> Update {
     match write {
-        HeadWrite::Record(entry) => Update::record(entry, Some(now)),
-        HeadWrite::RecordListed { entry, time, digest } => {
+        GroupWrite::Record(entry) => Update::record(entry, Some(now)),
+        GroupWrite::RecordListed { entry, time, digest } => {
             with_same_list(Update::record(entry, Some(now)), *time, digest)
         }
-        HeadWrite::RaiseListedAt { time, digest } => {
+        GroupWrite::RaiseListedAt { time, digest } => {
             with_same_list(Update::default().stamped(now), *time, digest)
         }
-        HeadWrite::StoreList { version, time, digest, hashes: members, exact } => {
+        GroupWrite::StoreList { version, time, digest, hashes: members, exact } => {
             let update = Update::default()
                 .stamped(now)
                 .set("listedAt = :listed, listDigest = :digest, membersVersion = :next")
@@ -249,7 +257,7 @@ fn head_update(write: &HeadWrite, now: Timestamp) -> Update {
                 update.set("memberHashes = :members").with(":members", hashes(members))
             }
         }
-        HeadWrite::RemoveMembers { time, hashes: members } => Update::default()
+        GroupWrite::RemoveMembers { time, hashes: members } => Update::default()
             .stamped(now)
             .set("membersVersion = if_not_exists(membersVersion, :zero) + :one")
             .remove("listKey")
@@ -262,7 +270,7 @@ fn head_update(write: &HeadWrite, now: Timestamp) -> Update {
     }
 }
 
-fn row_update(write: &RowWrite, now: Timestamp) -> Update {
+fn row_update(write: &SessionWrite, now: Timestamp) -> Update {
     let membership = |at: MemberAt| {
         Update::default()
             .set("memberAt = :at, memberRank = :rank")
@@ -273,12 +281,12 @@ fn row_update(write: &RowWrite, now: Timestamp) -> Update {
             .with(":rank", n(at.rank.as_number()))
     };
     match write {
-        RowWrite::Become(at) => membership(*at).set("memberSince = if_not_exists(memberSince, :at)"),
-        RowWrite::Leave(time) => {
+        SessionWrite::Become(at) => membership(*at).set("memberSince = if_not_exists(memberSince, :at)"),
+        SessionWrite::Leave(time) => {
             membership(MemberAt { time: *time, rank: Rank::Leave }).remove("memberSince")
         }
-        RowWrite::Record(entry) => Update::record(entry, stamp_of_row(entry, now)),
-        RowWrite::RecordEmpty(time) => Update::default()
+        SessionWrite::Record(entry) => Update::record(entry, stamp_of_row(entry, now)),
+        SessionWrite::RecordEmpty(time) => Update::default()
             .stamped(now)
             .set("updateTime = :t, msgTime = :t, msgId = :id")
             .remove("lastMsg, lastMsgType, expiresAt")

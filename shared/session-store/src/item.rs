@@ -7,8 +7,8 @@ use std::{
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
-    Edits, Ext, GroupId, Head, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash, Membership,
-    MessageId, Position, Rank, Register, Row, SessionId, Timestamp,
+    Edits, Ext, GroupId, GroupItem, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash,
+    Membership, MessageId, Position, Rank, Register, SessionId, SessionItem, Timestamp,
 };
 
 use crate::{
@@ -101,7 +101,7 @@ pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError
 }
 
 /// The row an item holds, but for its edits: where a row is read to be shown, `lastMsg` holds them.
-pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
+pub(crate) fn row(item: &mut impl Attributes) -> Result<SessionItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
     let last_msg = last_msg(item, update_time)?;
@@ -113,7 +113,14 @@ pub(crate) fn row(item: &mut impl Attributes) -> Result<Row, StoreError> {
         (None, Some(_)) => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
     let change_time = time(item, CHANGE_TIME)?;
-    Ok(Row { register, change_time, placeholder, ext, membership: membership(item)?, ..Row::default() })
+    Ok(SessionItem {
+        register,
+        change_time,
+        placeholder,
+        ext,
+        membership: membership(item)?,
+        ..SessionItem::default()
+    })
 }
 
 fn membership(item: &impl Attributes) -> Result<Option<Membership>, StoreError> {
@@ -132,14 +139,14 @@ pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
 }
 
 /// The head an item holds, but for its edits, likewise.
-pub(crate) fn head(item: &mut impl Attributes) -> Result<Head, StoreError> {
+pub(crate) fn head(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {
         (Some(position), Some(last_msg)) => Some(Register { position, last_msg: Some(last_msg) }),
         (None, None) => None,
         _ => return Err(StoreError::MalformedItem(MSG_TIME)),
     };
-    Ok(Head {
+    Ok(GroupItem {
         register,
         edits: Edits::default(),
         change_time: time(item, CHANGE_TIME)?,
@@ -212,23 +219,35 @@ mod tests {
             (LAST_MSG_TYPE, n(1u64)),
         ];
         for (attributes, expected) in [
-            (&[][..], Row::default()),
-            (&message(), Row { register: held(Some(LastMsg::Message("{}".into()))), ..Row::default() }),
+            (&[][..], SessionItem::default()),
+            (
+                &message(),
+                SessionItem { register: held(Some(LastMsg::Message("{}".into()))), ..SessionItem::default() },
+            ),
             (
                 &recall,
-                Row { register: held(Some(LastMsg::Recall { at, notice: "{}".into() })), ..Row::default() },
+                SessionItem {
+                    register: held(Some(LastMsg::Recall { at, notice: "{}".into() })),
+                    ..SessionItem::default()
+                },
             ),
-            (&[(MSG_TIME, n(7u64)), (MSG_ID, s("~m"))], Row { register: held(None), ..Row::default() }),
+            (
+                &[(MSG_TIME, n(7u64)), (MSG_ID, s("~m"))],
+                SessionItem { register: held(None), ..SessionItem::default() },
+            ),
             (
                 &[(MSG_TIME, n(7u64)), (MSG_ID, s("~m")), (UPDATE_TIME, n(9u64)), (EXT, s("e"))],
-                Row {
+                SessionItem {
                     register: held(None),
                     placeholder: Some(at),
                     ext: "e".parse().unwrap(),
-                    ..Row::default()
+                    ..SessionItem::default()
                 },
             ),
-            (&[(UPDATE_TIME, n(9u64)), (EXT, s(""))], Row { placeholder: Some(at), ..Row::default() }),
+            (
+                &[(UPDATE_TIME, n(9u64)), (EXT, s(""))],
+                SessionItem { placeholder: Some(at), ..SessionItem::default() },
+            ),
         ] {
             assert_eq!(row(&mut item(attributes)), Ok(expected), "{attributes:?}");
         }

@@ -2,7 +2,7 @@
 //! conditional writes, the classes of errors, and the connection.
 //!
 //! Every write of a message, recall, delete or ext is one conditional `UpdateItem` of one item, and says exactly what
-//! [`session_model::Row`] says. All methods are safe to repeat.
+//! [`session_model::SessionItem`] says. All methods are safe to repeat.
 
 mod changes;
 mod clock_check;
@@ -13,7 +13,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod group;
-mod heads;
+mod group_items;
 mod item;
 mod kept_copies;
 mod list;

@@ -3,13 +3,13 @@
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
-    GroupId, ListQuery, MemberAt, Memberships, Page, RecentSession, RecentSessionList, Row, SessionId,
-    Timestamp,
+    GroupId, ListQuery, MemberAt, Memberships, Page, RecentSession, RecentSessionList, SessionId,
+    SessionItem, Timestamp,
 };
 
 use crate::{
     Sessions, StoreError,
-    heads::{self, HEADS_AT_ONCE, PER_REQUEST},
+    group_items::{self, CONCURRENT_REQUESTS, PER_REQUEST},
     item::{Item, n, s},
     raw::{self, CaptureResponse, QueryAnswer},
     schema::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
@@ -17,7 +17,7 @@ use crate::{
 
 /// One answer of a query, without the rows that cannot be read, and the key it goes on from.
 pub(crate) struct Rows {
-    pub(crate) rows: Vec<(SessionId, Row)>,
+    pub(crate) rows: Vec<(SessionId, SessionItem)>,
     pub(crate) next: Option<Item>,
 }
 
@@ -28,7 +28,7 @@ struct OwnRows {
     /// of a membership that has ended.
     kept: Vec<(RecentSession, Option<MemberAt>)>,
     /// Rows of groups the user is a member of, passed on the way.
-    members: Vec<(SessionId, Row)>,
+    members: Vec<(SessionId, SessionItem)>,
     /// Where to read on.
     next: Next,
 }
@@ -169,16 +169,16 @@ impl Sessions<'_> {
             memberships.peek()?;
             Some(memberships.by_ref().take(PER_REQUEST).collect())
         });
-        let read = |chunk: Vec<(GroupId, Row)>| async move {
+        let read = |chunk: Vec<(GroupId, SessionItem)>| async move {
             let mut heads =
-                self.store.heads(chunk.iter().map(|(group, _)| heads::key(group)).collect()).await?;
+                self.store.heads(chunk.iter().map(|(group, _)| group_items::key(group)).collect()).await?;
             let sessions = chunk.into_iter().filter_map(|(group, row)| {
                 let head = heads.remove(&group);
                 row.into_group_session(&group, self.user, head)
             });
             Ok::<Vec<_>, StoreError>(sessions.filter(wanted).collect())
         };
-        let newest = stream::iter(chunks.map(read)).buffer_unordered(HEADS_AT_ONCE).try_fold(
+        let newest = stream::iter(chunks.map(read)).buffer_unordered(CONCURRENT_REQUESTS).try_fold(
             Vec::new(),
             async |mut newest: Vec<RecentSession>, sessions| {
                 newest.extend(sessions.into_iter().map(|session| shown(session, query)));
@@ -216,7 +216,7 @@ impl Sessions<'_> {
         let answer: QueryAnswer<'_> = raw::read(answer.as_ref())?;
         self.store.meter.add_read_units(answer.read_units());
         let next = answer.next()?;
-        let rows = answer.into_rows().filter_map(|row| self.store.readable(row).transpose());
+        let rows = answer.into_session_items().filter_map(|row| self.store.readable(row).transpose());
         Ok(Rows { next, rows: rows.collect::<Result<_, _>>()? })
     }
 }
@@ -224,7 +224,7 @@ impl Sessions<'_> {
 /// The two queries see a row at two instants. A session that both saw counts once, by the row that knows the greater
 /// membership event; a membership that only `byUpdateTime` saw is one all the same.
 fn reconcile(own: &mut OwnRows, memberships: &mut Memberships) {
-    let known_at = |row: &Row| row.membership.map(|held| held.at);
+    let known_at = |row: &SessionItem| row.membership.map(|held| held.at);
     for (id, row) in own.members.drain(..) {
         let Some(group) = id.group() else { continue };
         if memberships.get(&group).is_none_or(|seen| known_at(seen) < known_at(&row)) {
@@ -263,12 +263,15 @@ mod tests {
         MemberAt { time: ms(time), rank: Rank::Join }
     }
 
-    fn member(time: u64) -> Row {
-        Row { membership: Some(Membership { at: at(time), since: Some(ms(time)) }), ..Row::default() }
+    fn member(time: u64) -> SessionItem {
+        SessionItem {
+            membership: Some(Membership { at: at(time), since: Some(ms(time)) }),
+            ..SessionItem::default()
+        }
     }
 
     fn left(time: u64) -> (RecentSession, Option<MemberAt>) {
-        let row = Row { placeholder: Some(ms(1)), ..Row::default() };
+        let row = SessionItem { placeholder: Some(ms(1)), ..SessionItem::default() };
         (row.into_session("team|1".parse().unwrap()).unwrap(), Some(at(time)))
     }
 

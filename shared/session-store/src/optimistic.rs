@@ -1,6 +1,6 @@
 //! Merged writes: what was read, with edits, and is written back if nothing has changed in between.
 
-use session_model::{Edits, Head, LastMsg, LastMsgType, Register, Row, Timestamp};
+use session_model::{Edits, GroupItem, LastMsg, LastMsgType, Register, SessionItem, Timestamp};
 
 use crate::{
     StoreError,
@@ -26,7 +26,7 @@ pub(crate) trait Amendable {
     fn may_expire(&self) -> bool;
 }
 
-impl Amendable for Row {
+impl Amendable for SessionItem {
     fn register(&self) -> Option<&Register> {
         self.register.as_ref()
     }
@@ -48,7 +48,7 @@ impl Amendable for Row {
     }
 }
 
-impl Amendable for Head {
+impl Amendable for GroupItem {
     fn register(&self) -> Option<&Register> {
         self.register.as_ref()
     }
@@ -71,15 +71,15 @@ impl Amendable for Head {
 }
 
 /// A row with its edits.
-pub(crate) fn row(mut item: Item) -> Result<Snapshot<Row>, StoreError> {
+pub(crate) fn row(mut item: Item) -> Result<Snapshot<SessionItem>, StoreError> {
     let (edits, text) = edits(&item)?;
-    Ok(Snapshot { value: Row { edits, ..item::row(&mut item)? }, edits: text })
+    Ok(Snapshot { value: SessionItem { edits, ..item::row(&mut item)? }, edits: text })
 }
 
 /// A head with its edits.
-pub(crate) fn head(mut item: Item) -> Result<Snapshot<Head>, StoreError> {
+pub(crate) fn head(mut item: Item) -> Result<Snapshot<GroupItem>, StoreError> {
     let (edits, text) = edits(&item)?;
-    Ok(Snapshot { value: Head { edits, ..item::head(&mut item)? }, edits: text })
+    Ok(Snapshot { value: GroupItem { edits, ..item::head(&mut item)? }, edits: text })
 }
 
 fn edits(item: &Item) -> Result<(Edits, Option<String>), StoreError> {

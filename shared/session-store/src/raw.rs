@@ -28,7 +28,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use serde::{Deserialize, Deserializer};
-use session_model::{Row, SessionId};
+use session_model::{SessionId, SessionItem};
 
 use crate::{
     StoreError,
@@ -196,7 +196,9 @@ impl<'a> BatchAnswer<'a> {
 
 impl QueryAnswer<'_> {
     /// The rows of the items, in their order, as far as each can be read.
-    pub(crate) fn into_rows(self) -> impl Iterator<Item = Result<(SessionId, Row), StoreError>> {
+    pub(crate) fn into_session_items(
+        self,
+    ) -> impl Iterator<Item = Result<(SessionId, SessionItem), StoreError>> {
         self.items.into_iter().map(|item| item.0)
     }
 
@@ -212,7 +214,7 @@ impl QueryAnswer<'_> {
 }
 
 /// The row of an item, read as soon as the item is.
-struct ReadItem(Result<(SessionId, Row), StoreError>);
+struct ReadItem(Result<(SessionId, SessionItem), StoreError>);
 
 impl<'de> Deserialize<'de> for ReadItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -248,10 +250,11 @@ mod tests {
             position: Position { time: Timestamp::from_millis(7), id: "m".into() },
             last_msg: Some(LastMsg::Message(r#"{"body":"café"}"#.into())),
         };
-        let row = Row { register: Some(register), ext: "m\ni".parse().unwrap(), ..Row::default() };
+        let row =
+            SessionItem { register: Some(register), ext: "m\ni".parse().unwrap(), ..SessionItem::default() };
         assert_eq!(first.0, Ok((r#"p2p|al"ice"#.parse().unwrap(), row)));
         assert_eq!(second.0, Err(StoreError::MalformedItem("updateTime")));
-        assert_eq!(answer.into_rows().map(|row| row.is_ok()).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(answer.into_session_items().map(|row| row.is_ok()).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

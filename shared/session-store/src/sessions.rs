@@ -1,8 +1,8 @@
 //! One user's sessions: get, set ext, delete, record.
 
 use session_model::{
-    Account, Edit, Entry, Ext, GroupId, Head, Membership, MessageItem, Position, RecentSession, Row,
-    SessionId, Timestamp, Written, record, shows_by_itself,
+    Account, AmendableItem, Edit, Entry, Ext, GroupId, GroupItem, Membership, Position, RecentSession,
+    SessionId, SessionItem, Timestamp, Written, is_in_window, record,
 };
 
 use crate::{
@@ -52,8 +52,8 @@ impl Sessions<'_> {
     fn group_session(
         &self,
         group: &GroupId,
-        row: Row,
-        head: Result<Option<Head>, StoreError>,
+        row: SessionItem,
+        head: Result<Option<GroupItem>, StoreError>,
     ) -> Result<Option<RecentSession>, StoreError> {
         let unreadable = head.as_ref().err().cloned();
         let head = self.store.readable(head)?.flatten();
@@ -80,7 +80,7 @@ impl Sessions<'_> {
             Some(text) => update.set("ext = :ext").with(":ext", s(text)),
             None => update.remove("ext"),
         };
-        let (Updated::Done(mut item) | Updated::Refused(mut item)) =
+        let (Updated::Done(mut item) | Updated::ConditionFailed(mut item)) =
             self.update(id, update, ReturnValues::AllNew).await?;
         let row = item::row(&mut item)?;
         let session = match id.group().filter(|_| row.is_member()) {
@@ -121,7 +121,7 @@ impl Sessions<'_> {
         };
         match self.update(id, update, return_values).await? {
             // Whatever else it holds: this is all that the condition went by.
-            Updated::Refused(item) if item.contains_key(UPDATE_TIME) => Ok(Deleted::Newer),
+            Updated::ConditionFailed(item) if item.contains_key(UPDATE_TIME) => Ok(Deleted::Newer),
             _ => Ok(Deleted::Done),
         }
     }
@@ -129,7 +129,7 @@ impl Sessions<'_> {
     /// Merges what a copy of the feed says of a p2p session: the merge rule as one conditional write, while no edits are known. A
     /// failed condition is a success: the row already says that, or something newer.
     pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
-        let item = RowItem { sessions: self, id, now };
+        let item = SessionItemRef { sessions: self, id, now };
         let written = item.update(Update::record(entry, stamp_of_row(entry, now))).await?;
         record(&item, written, |held| held.value.record(entry, now)).await?;
         Ok(())
@@ -137,7 +137,7 @@ impl Sessions<'_> {
 
     /// Merges an edit of a message of a p2p session.
     pub async fn edit(&self, id: &SessionId, edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
-        let item = RowItem { sessions: self, id, now };
+        let item = SessionItemRef { sessions: self, id, now };
         Ok(session_model::edit(&item, |held| held.value.edit(edit, now)).await?)
     }
 
@@ -173,7 +173,7 @@ impl Sessions<'_> {
     }
 
     /// Everything the user's row of the session holds, also under a deleted one, but for edits. Read strongly.
-    async fn row(&self, id: &SessionId) -> Result<Option<Row>, StoreError> {
+    async fn row(&self, id: &SessionId) -> Result<Option<SessionItem>, StoreError> {
         let item = self.store.read(&self.store.sessions_table, self.key(id), true, None).await?;
         item.map(|mut item| item::row(&mut item)).transpose()
     }
@@ -194,30 +194,30 @@ impl Sessions<'_> {
 
 /// The stamp of what is recorded on a user's row: none where its `updateTime` shows it.
 pub(crate) fn stamp_of_row(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
-    (!shows_by_itself(entry.update_time(), now)).then_some(now)
+    (!is_in_window(entry.update_time(), now)).then_some(now)
 }
 
 /// A user's row of a p2p session.
-struct RowItem<'a> {
+struct SessionItemRef<'a> {
     sessions: &'a Sessions<'a>,
     id: &'a SessionId,
     now: Timestamp,
 }
 
-impl RowItem<'_> {
-    async fn update(&self, update: Update) -> Result<Written<Snapshot<Row>>, StoreError> {
+impl SessionItemRef<'_> {
+    async fn update(&self, update: Update) -> Result<Written<Snapshot<SessionItem>>, StoreError> {
         match self.sessions.update(self.id, update, ReturnValues::OnConditionFailure).await? {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::Refused(item) => Ok(Written::Refused(optimistic::row(item)?)),
+            Updated::ConditionFailed(item) => Ok(Written::ConditionFailed(optimistic::row(item)?)),
         }
     }
 }
 
-impl MessageItem for RowItem<'_> {
-    type Snapshot = Snapshot<Row>;
+impl AmendableItem for SessionItemRef<'_> {
+    type Snapshot = Snapshot<SessionItem>;
     type Error = StoreError;
 
-    async fn read(&self) -> Result<Snapshot<Row>, StoreError> {
+    async fn read(&self) -> Result<Snapshot<SessionItem>, StoreError> {
         let store = self.sessions.store;
         let item = store.read(&store.sessions_table, self.sessions.key(self.id), true, None).await?;
         optimistic::row(item.unwrap_or_default())
@@ -225,9 +225,9 @@ impl MessageItem for RowItem<'_> {
 
     async fn replace(
         &self,
-        before: &Snapshot<Row>,
-        after: &Snapshot<Row>,
-    ) -> Result<Written<Snapshot<Row>>, StoreError> {
+        before: &Snapshot<SessionItem>,
+        after: &Snapshot<SessionItem>,
+    ) -> Result<Written<Snapshot<SessionItem>>, StoreError> {
         let expires_at = expires_at(self.now, TOMBSTONE_DAYS);
         self.update(optimistic::replacement(before, &after.value, expires_at)).await
     }

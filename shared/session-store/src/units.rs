@@ -56,7 +56,7 @@ impl Meter {
     }
 
     /// A write whose condition failed: DynamoDB bills at least one unit and reports none.
-    pub(crate) fn add_refused_write(&self) {
+    pub(crate) fn add_failed_condition(&self) {
         self.add(Units { read: 0.0, write: 1.0 });
     }
 

@@ -117,7 +117,7 @@ pub(crate) enum Updated {
     /// It was done; the item after it, where that was asked for.
     Done(Item),
     /// Its condition failed; the item as it is, where that was asked for.
-    Refused(Item),
+    ConditionFailed(Item),
 }
 
 /// Which item an update gives back.
@@ -168,8 +168,8 @@ impl Store {
             }
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
-                    self.meter.add_refused_write();
-                    Ok(Updated::Refused(refusal.item().cloned().unwrap_or_default()))
+                    self.meter.add_failed_condition();
+                    Ok(Updated::ConditionFailed(refusal.item().cloned().unwrap_or_default()))
                 }
                 _ => Err(error.into()),
             },

@@ -20,7 +20,9 @@ use session_local::{
     clock,
     feed::{team_message, text_message},
 };
-use session_model::{AccountCase, Effect, Head, LastMsg, MessageCopy, Row, SessionId, Timestamp};
+use session_model::{
+    AccountCase, Effect, GroupItem, LastMsg, MessageCopy, SessionId, SessionItem, Timestamp,
+};
 use tokio::{sync::watch, time::sleep};
 
 use test_support::bench::local::Local;
@@ -83,8 +85,8 @@ pub(crate) struct Worker {
     http: Client,
     front: Arc<RwLock<Arc<Local>>>,
     counts: Arc<Counts>,
-    rows: BTreeMap<SessionId, Row>,
-    head: Head,
+    rows: BTreeMap<SessionId, SessionItem>,
+    head: GroupItem,
     /// Copies that may come again, or be recalled or edited.
     recent: VecDeque<Value>,
     devices: [Device; 2],
@@ -99,7 +101,7 @@ impl Worker {
             front,
             counts,
             rows: BTreeMap::new(),
-            head: Head::default(),
+            head: GroupItem::default(),
             recent: VecDeque::new(),
             devices: Default::default(),
         }

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_model::{Entry, LATE_MS, LastMsg, PageOf, Pass, Position, SessionId, Timestamp};
+use session_model::{Entry, LATE_MS, LastMsg, PageRequest, Pass, Position, SessionId, Timestamp};
 use session_store::{Sessions, Settings, Store};
 
 use test_support::{
@@ -115,7 +115,7 @@ pub(super) fn store(t: &Test) -> Store {
 
 /// Every page of a pass.
 async fn told(sessions: Sessions<'_>, mut pass: Pass, limit: &str, now: Timestamp) -> (Vec<String>, usize) {
-    let of = PageOf { limit: limit.parse().unwrap(), need_last_msg: false };
+    let of = PageRequest { limit: limit.parse().unwrap(), need_last_msg: false };
     let mut told = Vec::new();
     for pages in 1.. {
         let page = sessions.changes(&pass, of, now).await.unwrap();

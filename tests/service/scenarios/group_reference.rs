@@ -8,8 +8,8 @@ use std::{
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use session_model::{
-    Account, Effect, GroupEvent, GroupId, GroupItems, Head, HeadWrite, Row, RowWrite, SessionId, Timestamp,
-    Written, apply,
+    Account, Effect, GroupEvent, GroupId, GroupItem, GroupStore, GroupWrite, SessionId, SessionItem,
+    SessionWrite, Timestamp, Written, apply,
 };
 
 use test_support::copies::{event_of, now};
@@ -25,8 +25,8 @@ pub(super) enum Posted {
 /// The items of the reference, written at once.
 #[derive(Default)]
 pub(super) struct Reference {
-    rows: Mutex<BTreeMap<(String, SessionId), Row>>,
-    heads: Mutex<BTreeMap<GroupId, Head>>,
+    rows: Mutex<BTreeMap<(String, SessionId), SessionItem>>,
+    heads: Mutex<BTreeMap<GroupId, GroupItem>>,
 }
 
 struct ReferenceGroup<'a> {
@@ -34,20 +34,24 @@ struct ReferenceGroup<'a> {
     group: GroupId,
 }
 
-impl GroupItems for ReferenceGroup<'_> {
+impl GroupStore for ReferenceGroup<'_> {
     type Error = ();
 
-    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
+    async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
         let mut heads = self.items.heads.lock().unwrap();
         let head = heads.entry(self.group.clone()).or_default();
-        Ok(if write.apply(head, now()) { Written::Done } else { Written::Refused(head.clone()) })
+        Ok(if write.apply(head, now()) { Written::Done } else { Written::ConditionFailed(head.clone()) })
     }
 
-    async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
+    async fn write_sessions(
+        &self,
+        writes: Vec<(Account, SessionWrite)>,
+    ) -> Result<Vec<(Account, Written<SessionItem>)>, ()> {
         let mut rows = self.items.rows.lock().unwrap();
         let written = writes.into_iter().map(|(user, write)| {
             let row = rows.entry((user.to_string(), self.group.session_id().clone())).or_default();
-            let answer = if write.apply(row, now()) { Written::Done } else { Written::Refused(row.clone()) };
+            let answer =
+                if write.apply(row, now()) { Written::Done } else { Written::ConditionFailed(row.clone()) };
             (user, answer)
         });
         Ok(written.collect())
@@ -55,7 +59,7 @@ impl GroupItems for ReferenceGroup<'_> {
 }
 
 impl Reference {
-    pub(super) fn on_row(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut Row)) {
+    pub(super) fn on_row(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut SessionItem)) {
         change(self.rows.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
     }
 

@@ -1,9 +1,9 @@
 //! The functions and the engine against the pure rule: after every step of a random history, the stored item is exactly
-//! what `session_model::Row` says.
+//! what `session_model::SessionItem` says.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use session_model::{Effect, Head, LastMsg, Register, Row, Timestamp};
+use session_model::{Effect, GroupItem, LastMsg, Register, SessionItem, Timestamp};
 
 use test_support::{
     copies::{
@@ -79,7 +79,7 @@ fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time:
 /// What the feed says of a group, in its head.
 async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
     let (alice, group) = (t.user("alice"), super_team());
-    let mut head = Head::default();
+    let mut head = GroupItem::default();
     for (number, step) in history.iter().enumerate() {
         let Some(copy) = copy_of(step, &alice, &alice, Some(&group), false) else { continue };
         t.deliver([&copy]).await;
@@ -103,7 +103,7 @@ async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
 
 async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), String> {
     let (alice, bob) = t.alice_and_bob();
-    let mut row = Row::default();
+    let mut row = SessionItem::default();
     for (number, step) in history.iter().enumerate() {
         match step {
             Step::Message { .. } | Step::Recall { .. } | Step::Edit { .. } => {
@@ -160,7 +160,7 @@ fn stored_item(item: Option<&Value>) -> Value {
 }
 
 /// The attributes that stand for the row: its register, its edits, and what the user did.
-fn expected_item(row: &Row, exists: bool) -> Value {
+fn expected_item(row: &SessionItem, exists: bool) -> Value {
     let mut item = expected_register(row.register.as_ref());
     item.extend(row.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
     item.extend(row.change_time.map(|_| ("changeTime".to_owned(), true.into())));

@@ -4,7 +4,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
-use session_model::{Account, Effect, Limit, ListQuery, PageOf, Pass, RecentSession, SessionId, Timestamp};
+use session_model::{
+    Account, Effect, Limit, ListQuery, PageRequest, Pass, RecentSession, SessionId, Timestamp,
+};
 use session_store::{Store, StoreError};
 use tokio::time::sleep;
 
@@ -130,7 +132,7 @@ impl<'a> World<'a> {
 
     /// One page.
     async fn pull(&self, device: &mut Device) -> Result<(), StoreError> {
-        let of = PageOf { limit: device.limit, need_last_msg: true };
+        let of = PageRequest { limit: device.limit, need_last_msg: true };
         let page = self.store.sessions_of(&self.user).changes(&device.pass, of, now()).await?;
         device.sessions.extend(page.updated.into_iter().map(|session| (session.session_id.clone(), session)));
         for id in page.deleted {

@@ -7,7 +7,7 @@
 //! No order of all changes is needed for that, only a low watermark:
 //!
 //! - **The writer** stamps `changeTime` = the clock of its call, except a message or recall on a user's row whose new `updateTime` is
-//!   at most [`LATE_MS`] old ([`shows_by_itself`]): the index by `updateTime` shows that one. Heads are always stamped.
+//!   at most [`LATE_MS`] old ([`is_in_window`]): the index by `updateTime` shows that one. Heads are always stamped.
 //! - **The reader** of a pass that starts at clock c with position P is told the rows with `changeTime` ≥ P, those with
 //!   `updateTime` ≥ P − [`LATE_MS`], and each group whose row or head satisfies one of these. When the pass has ended, the next P is
 //!   c − [`WINDOW_MS`].
@@ -26,8 +26,10 @@ mod token;
 use crate::Timestamp;
 
 pub use pass::{ChangeKey, Pass, Phase};
-pub use reader::{ChangeReads, ChangesPage, Keys, Memberships, PageOf, Start, UpdatedRows, read_changes};
-pub use token::{SyncToken, TokenRefusal, WrittenToken};
+pub use reader::{
+    ChangeReads, ChangesPage, Keys, Memberships, PageRequest, Start, UpdatedItems, read_changes,
+};
+pub use token::{SyncToken, TokenRejection, UnverifiedToken};
 
 /// How much later than it says a message or recall may be recorded and still be found by its `updateTime`: 4 minutes.
 pub const LATE_MS: u64 = 4 * 60 * 1000;
@@ -39,6 +41,6 @@ pub const WINDOW_MS: u64 = 6 * 60 * 1000;
 /// The writer's rule: whether a message or recall that is recorded on a user's row at `now` is found by its `updateTime`, and so is
 /// not stamped.
 #[must_use]
-pub fn shows_by_itself(update_time: Timestamp, now: Timestamp) -> bool {
+pub fn is_in_window(update_time: Timestamp, now: Timestamp) -> bool {
     update_time >= now.earlier_by(LATE_MS)
 }

@@ -1,7 +1,7 @@
 //! A pass: from which changes on it tells, and how far it has come.
 
 use super::{LATE_MS, WINDOW_MS};
-use crate::{GroupId, Head, Row, SessionId, Timestamp};
+use crate::{GroupId, GroupItem, SessionId, SessionItem, Timestamp};
 
 /// One pass over what has changed. It is told page by page: first the rows that are stamped, in the order of their stamps, then those
 /// that their `updateTime` shows, the newest first, then the groups by id.
@@ -80,13 +80,13 @@ impl Pass {
 
     /// Whether a stamped row is told for itself: those of members are told with their groups.
     #[must_use]
-    pub fn takes_stamped(&self, row: &Row) -> bool {
+    pub fn takes_stamped(&self, row: &SessionItem) -> bool {
         !row.is_member()
     }
 
     /// Whether a row is told for its `updateTime`: unless its stamp told it, or its group will.
     #[must_use]
-    pub fn takes_updated(&self, row: &Row, started: Timestamp) -> bool {
+    pub fn takes_updated(&self, row: &SessionItem, started: Timestamp) -> bool {
         let (from, to) = self.stamps(started);
         let is_told = row.change_time.is_some_and(|stamp| (from..=to).contains(&stamp));
         !row.is_member() && !is_told
@@ -94,7 +94,7 @@ impl Pass {
 
     /// Whether the session of a group is told, by its member's row and its head.
     #[must_use]
-    pub fn takes_group(&self, row: &Row, head: Option<&Head>) -> bool {
+    pub fn takes_group(&self, row: &SessionItem, head: Option<&GroupItem>) -> bool {
         row.change_time >= Some(self.since)
             || row.update_time() >= Some(self.least_update_time())
             || head.is_some_and(|head| head.change_time >= Some(self.since))

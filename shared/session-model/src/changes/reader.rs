@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{ChangeKey, Pass, Phase};
-use crate::{Account, GroupId, Head, Limit, Page, RecentSession, Row, SessionId, Timestamp};
+use crate::{Account, GroupId, GroupItem, Limit, Page, RecentSession, SessionId, SessionItem, Timestamp};
 
 /// How many rows one request reads at most: bounds the memory of a page.
 const ROWS_AT_ONCE: usize = 50;
@@ -17,7 +17,7 @@ const MAX_REQUESTS: usize = 20;
 const HEADS_AT_ONCE: usize = 400;
 
 /// The groups a user is a member of, with his row of each.
-pub type Memberships = BTreeMap<GroupId, Row>;
+pub type Memberships = BTreeMap<GroupId, SessionItem>;
 
 /// Places of stamped rows, in the order of their stamps.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +30,9 @@ pub struct Keys {
 
 /// Rows by `updateTime`, the newest first.
 #[derive(Clone, Debug, Default)]
-pub struct UpdatedRows {
+pub struct UpdatedItems {
     /// The rows, each of which shows a session.
-    pub rows: Vec<(SessionId, Row)>,
+    pub rows: Vec<(SessionId, SessionItem)>,
     /// Whether there are more in the range.
     pub more: bool,
 }
@@ -43,7 +43,7 @@ pub struct Start {
     /// The first stamped rows.
     pub keys: Keys,
     /// The first rows by `updateTime`.
-    pub updated: UpdatedRows,
+    pub updated: UpdatedItems,
     /// All groups the user is a member of.
     pub memberships: Memberships,
 }
@@ -73,7 +73,7 @@ pub trait ChangeReads: Sync {
     fn rows(
         &self,
         ids: Vec<SessionId>,
-    ) -> impl Future<Output = Result<HashMap<SessionId, Option<Row>>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<HashMap<SessionId, Option<SessionItem>>, Self::Error>> + Send;
 
     /// Rows with at least this `updateTime`, behind a place. Read strongly.
     fn updated(
@@ -81,7 +81,7 @@ pub trait ChangeReads: Sync {
         least_update_time: Timestamp,
         after: Option<&ChangeKey>,
         limit: usize,
-    ) -> impl Future<Output = Result<UpdatedRows, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<UpdatedItems, Self::Error>> + Send;
 
     /// All groups the user is a member of. Read strongly.
     fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
@@ -90,12 +90,12 @@ pub trait ChangeReads: Sync {
     fn heads(
         &self,
         groups: Vec<GroupId>,
-    ) -> impl Future<Output = Result<HashMap<GroupId, Head>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<HashMap<GroupId, GroupItem>, Self::Error>> + Send;
 }
 
 /// How a page is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct PageOf {
+pub struct PageRequest {
     /// How many sessions it tells at most.
     pub limit: Limit,
     /// Whether sessions carry their last message.
@@ -120,7 +120,7 @@ pub async fn read_changes<R: ChangeReads>(
     reads: &R,
     user: &Account,
     pass: &Pass,
-    of: PageOf,
+    of: PageRequest,
     now: Timestamp,
 ) -> Result<ChangesPage, R::Error> {
     let (started, mut phase) = pass.place(now);
@@ -187,7 +187,7 @@ impl<R: ChangeReads> Reader<'_, R> {
             let mut rows = if ids.is_empty() { HashMap::new() } else { self.reads.rows(ids).await? };
             for key in keys.keys {
                 // A row that is gone has expired: it showed nothing. Of one that cannot be understood nothing is told.
-                let row = rows.remove(&key.session_id).unwrap_or_else(|| Some(Row::default()));
+                let row = rows.remove(&key.session_id).unwrap_or_else(|| Some(SessionItem::default()));
                 if let Some(row) = row.filter(|row| self.pass.takes_stamped(row)) {
                     let session = row.into_session(key.session_id.clone());
                     if !page.push(&key.session_id, session) {
@@ -207,13 +207,13 @@ impl<R: ChangeReads> Reader<'_, R> {
     async fn updated(
         &self,
         mut after: Option<ChangeKey>,
-        mut first: Option<UpdatedRows>,
+        mut first: Option<UpdatedItems>,
         page: &mut Filling,
     ) -> Result<Option<Phase>, R::Error> {
         let least = self.pass.least_update_time();
         let mut at_once = self.first;
         for _ in 0..MAX_REQUESTS {
-            let UpdatedRows { rows, more } = match first.take() {
+            let UpdatedItems { rows, more } = match first.take() {
                 Some(rows) => rows,
                 None => self.reads.updated(least, after.as_ref(), at_once).await?,
             };
@@ -267,7 +267,7 @@ impl<R: ChangeReads> Reader<'_, R> {
 
 /// A page being filled until it has its limit or its text has its length.
 struct Filling {
-    of: PageOf,
+    of: PageRequest,
     updated: Vec<RecentSession>,
     deleted: Vec<SessionId>,
     text_bytes: usize,

@@ -22,14 +22,14 @@ pub struct SyncToken {
 
 /// Why a token does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenRefusal {
+pub enum TokenRejection {
     /// It reaches back too far, or is of another account or epoch: the list is to be pulled anew.
     Expired,
 }
 
 /// A token as a caller gives it: read, and not yet taken for anybody's.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WrittenToken(SyncToken);
+pub struct UnverifiedToken(SyncToken);
 
 impl SyncToken {
     /// How far back a token reaches. Tombstones stay longer.
@@ -42,9 +42,9 @@ impl SyncToken {
     }
 }
 
-impl WrittenToken {
+impl UnverifiedToken {
     /// The pass that the token is for, if it is this account's and reaches back to it at `now`.
-    pub fn pass(self, account: &Account, epoch: u32, now: Timestamp) -> Result<Pass, TokenRefusal> {
+    pub fn pass(self, account: &Account, epoch: u32, now: Timestamp) -> Result<Pass, TokenRejection> {
         let SyncToken { account: owner, epoch: of, pass } = self.0;
         let oldest = now.earlier_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
         // One from ahead was made by a clock that was off.
@@ -52,7 +52,7 @@ impl WrittenToken {
         if owner == hash(account) && of == epoch && (oldest..=newest).contains(&pass.since) {
             Ok(pass)
         } else {
-            Err(TokenRefusal::Expired)
+            Err(TokenRejection::Expired)
         }
     }
 }
@@ -83,7 +83,7 @@ impl fmt::Display for SyncToken {
     }
 }
 
-impl FromStr for WrittenToken {
+impl FromStr for UnverifiedToken {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
@@ -147,20 +147,20 @@ mod tests {
     fn a_token_is_its_account_s_and_reaches_back_thirty_days() {
         let now = ms(1_700_000_000_000);
         let taken = |account: &str, epoch, now: Timestamp| {
-            let written: WrittenToken =
+            let written: UnverifiedToken =
                 SyncToken::new(&alice(), 3, Pass::after(ms(1_700_000_000_000))).to_string().parse().unwrap();
             written.pass(&account.parse().unwrap(), epoch, now)
         };
         assert_eq!(taken("alice", 3, now), Ok(Pass::after(now)));
-        assert_eq!(taken("bob", 3, now), Err(TokenRefusal::Expired));
-        assert_eq!(taken("alice", 4, now), Err(TokenRefusal::Expired));
+        assert_eq!(taken("bob", 3, now), Err(TokenRejection::Expired));
+        assert_eq!(taken("alice", 4, now), Err(TokenRejection::Expired));
         let month = now.later_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
         assert!(taken("alice", 3, month.earlier_by(super::super::WINDOW_MS)).is_ok());
-        assert_eq!(taken("alice", 3, month), Err(TokenRefusal::Expired));
+        assert_eq!(taken("alice", 3, month), Err(TokenRejection::Expired));
         let hours_before = now.earlier_by(DAY_MS / 8);
         assert_eq!(
             taken("alice", 3, hours_before),
-            Err(TokenRefusal::Expired),
+            Err(TokenRejection::Expired),
             "made by a clock that was off"
         );
     }
@@ -189,7 +189,7 @@ mod tests {
             encoded(&["1", "5", "6", "c", "60007", "p2p|a"]),
             encoded(&["1", "250000", "250000", "u", "9999", "p2p|a"]),
         ] {
-            assert!(text.parse::<WrittenToken>().is_err(), "{text:?}");
+            assert!(text.parse::<UnverifiedToken>().is_err(), "{text:?}");
         }
     }
 
@@ -212,13 +212,13 @@ mod tests {
             };
             let under_way = lasts.map(|lasts| (ms(since + lasts), phase));
             let token = SyncToken::new(&alice(), epoch, Pass { since: ms(since), under_way });
-            prop_assert_eq!(token.to_string().parse(), Ok(WrittenToken(token)));
+            prop_assert_eq!(token.to_string().parse(), Ok(UnverifiedToken(token)));
         }
 
         #[test]
         fn any_text_is_refused_or_a_token(text in "[A-Za-z0-9_-]{0,60}") {
-            if let Ok(token) = text.parse::<WrittenToken>() {
-                let again: Result<WrittenToken, _> = token.0.to_string().parse();
+            if let Ok(token) = text.parse::<UnverifiedToken>() {
+                let again: Result<UnverifiedToken, _> = token.0.to_string().parse();
                 prop_assert_eq!(again, Ok(token));
             }
         }

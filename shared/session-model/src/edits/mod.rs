@@ -31,7 +31,7 @@ use crate::{
     last_msg::{Edited, Text},
 };
 
-pub use steps::{MessageItem, edit, record};
+pub use steps::{AmendableItem, edit, record};
 pub use stored::InvalidEdits;
 
 /// How many messages' edits wait at most.

@@ -10,7 +10,7 @@ use crate::{Interrupted, Written};
 const MAX_TRIES: usize = 5;
 
 /// An item that holds messages: a user's row of a p2p session, or the head of a group.
-pub trait MessageItem: Sync {
+pub trait AmendableItem: Sync {
     /// What the item holds.
     type Snapshot: Clone + Send + Sync;
     /// Why the item cannot be read or written.
@@ -29,19 +29,19 @@ pub trait MessageItem: Sync {
 
 /// Goes on after a blind write, whose condition also asks that no edits are known. When it was refused for the edits alone, so that
 /// `change` still changes what came back, the merged write follows.
-pub async fn record<I: MessageItem>(
+pub async fn record<I: AmendableItem>(
     item: &I,
     blind: Written<I::Snapshot>,
     change: impl Fn(&mut I::Snapshot) -> bool + Sync,
 ) -> Result<Written<I::Snapshot>, Interrupted<I::Error>> {
     match blind {
         Written::Done => Ok(Written::Done),
-        Written::Refused(held) => merge(item, held, change).await,
+        Written::ConditionFailed(held) => merge(item, held, change).await,
     }
 }
 
 /// Merges an edit into an item.
-pub async fn edit<I: MessageItem>(
+pub async fn edit<I: AmendableItem>(
     item: &I,
     change: impl Fn(&mut I::Snapshot) -> bool + Sync,
 ) -> Result<(), Interrupted<I::Error>> {
@@ -49,8 +49,8 @@ pub async fn edit<I: MessageItem>(
     merge(item, held, change).await.map(|_| ())
 }
 
-/// `Refused(held)`: the change does not alter `held`, so nothing was written.
-async fn merge<I: MessageItem>(
+/// `ConditionFailed(held)`: the change does not alter `held`, so nothing was written.
+async fn merge<I: AmendableItem>(
     item: &I,
     mut held: I::Snapshot,
     change: impl Fn(&mut I::Snapshot) -> bool + Sync,
@@ -58,12 +58,12 @@ async fn merge<I: MessageItem>(
     for _ in 0..MAX_TRIES {
         let mut after = held.clone();
         if !change(&mut after) {
-            return Ok(Written::Refused(held));
+            return Ok(Written::ConditionFailed(held));
         }
         match item.replace(&held, &after).await? {
             Written::Done => return Ok(Written::Done),
-            Written::Refused(now) => held = now,
+            Written::ConditionFailed(now) => held = now,
         }
     }
-    Err(Interrupted::Overtaken)
+    Err(Interrupted::Contended)
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Entry, Position, Row};
+use crate::{Entry, Position, SessionItem};
 
 fn ms(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
@@ -51,7 +51,7 @@ fn recall(of: u64, at: u64) -> Entry {
     Entry { position: position(of), last_msg }
 }
 
-fn hear(row: &mut Row, told: &Told) {
+fn hear(row: &mut SessionItem, told: &Told) {
     match told {
         Told::Message(number) => drop(row.record(&message(*number), NOW)),
         Told::Recall { of, at } => drop(row.record(&recall(*of, *at), NOW)),
@@ -65,14 +65,14 @@ fn hear(row: &mut Row, told: &Told) {
     }
 }
 
-fn shown(row: &Row) -> Option<(Position, String)> {
+fn shown(row: &SessionItem) -> Option<(Position, String)> {
     let register = row.register.as_ref()?;
     let (LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) = register.last_msg.as_ref()?;
     Some((register.position.clone(), text.plain().into_owned()))
 }
 
-fn after(history: &[Told]) -> Row {
-    let mut row = Row::default();
+fn after(history: &[Told]) -> SessionItem {
+    let mut row = SessionItem::default();
     for told in history {
         hear(&mut row, told);
     }
@@ -106,7 +106,7 @@ proptest! {
         let (once, shuffled) = (after(&history), after(&delivered));
         prop_assert_eq!(shown(&once), shown(&shuffled));
         for further in 0..5 {
-            let then = |row: &Row| {
+            let then = |row: &SessionItem| {
                 let mut row = row.clone();
                 hear(&mut row, &Told::Message(further));
                 shown(&row)
@@ -174,7 +174,7 @@ fn an_edit_neither_moves_nor_revives_a_session() {
 
 #[test]
 fn the_eight_messages_edited_last_wait_and_the_ninth_does_not() {
-    let mut row = Row::default();
+    let mut row = SessionItem::default();
     for number in 20..30 {
         row.edit(&edit(number, 100 + number, Field::Body, "x"), NOW);
         row.edit(&edit(number, 50, Field::Ext, "older than its message may be"), NOW);
@@ -183,7 +183,7 @@ fn the_eight_messages_edited_last_wait_and_the_ninth_does_not() {
     assert_eq!(waiting, (22..30).map(id).collect::<Vec<_>>());
     assert!(!row.edit(&edit(21, 121, Field::Body, "x"), NOW), "the ninth");
     assert!(row.edit(&edit(21, 131, Field::Body, "x"), NOW) && !row.edits.pending.contains_key(&id(22)));
-    let mut equal = Row::default();
+    let mut equal = SessionItem::default();
     for number in [20, 29, 21, 28, 22, 27, 23, 26, 24, 25] {
         equal.edit(&edit(number, 100, Field::Body, "x"), NOW);
     }
@@ -192,7 +192,7 @@ fn the_eight_messages_edited_last_wait_and_the_ninth_does_not() {
 
 #[test]
 fn what_waits_fits_in_64_kb_but_the_one_edited_last_always_stays() {
-    let mut row = Row::default();
+    let mut row = SessionItem::default();
     let long = "x".repeat(19_000);
     for number in 20..25 {
         row.edit(&edit(number, 100 + number, Field::Body, &long), NOW);

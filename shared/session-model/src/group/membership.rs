@@ -1,6 +1,6 @@
 //! Membership of one user in one group.
 
-use crate::{Row, Timestamp};
+use crate::{SessionItem, Timestamp};
 
 /// What kind of event spoke of a user's membership. At one time a later kind stands: join < leave < list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +57,7 @@ impl Membership {
     }
 }
 
-impl Row {
+impl SessionItem {
     /// Whether the row says that its user is a member of the group.
     #[must_use]
     pub fn is_member(&self) -> bool {

@@ -1,11 +1,11 @@
 //! Teams and super teams.
 //!
-//! A group has one item, its [`Head`]: the newest message, and where the feed tells it the list of members. A message to a
+//! A group has one item, its [`GroupItem`]: the newest message, and where the feed tells it the list of members. A message to a
 //! group of any size is one write of the head; each member's list merges the heads of his groups when it is read. Who is
 //! a member is kept in rows, one per user and group, beside what the user did to the session himself.
 
 mod event;
-mod head;
+mod group_item;
 mod id;
 mod member_list;
 mod membership;
@@ -13,9 +13,9 @@ mod protocol;
 mod writes;
 
 pub use event::GroupEvent;
-pub use head::Head;
+pub use group_item::GroupItem;
 pub use id::GroupId;
 pub use member_list::{ListDigest, MemberHash, MemberList};
 pub use membership::{MemberAt, Membership, Rank};
-pub use protocol::{GroupItems, Interrupted, apply};
-pub use writes::{HeadWrite, RowWrite, Written};
+pub use protocol::{GroupStore, Interrupted, apply};
+pub use writes::{GroupWrite, SessionWrite, Written};

@@ -12,28 +12,30 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GroupEvent, GroupId, Head, HeadWrite, MemberAt, MemberHash, MemberList, Rank, RowWrite, Written,
-    writes::supersedes,
+    GroupEvent, GroupId, GroupItem, GroupWrite, MemberAt, MemberHash, MemberList, Rank, SessionWrite,
+    Written, writes::supersedes,
 };
-use crate::{Account, Entry, Row, Timestamp};
+use crate::{Account, Entry, SessionItem, Timestamp};
 
 /// How often a write that others overtook begins anew.
 const MAX_TRIES: usize = 5;
 
 /// The items of one group, written one at a time.
-pub trait GroupItems: Sync {
+pub trait GroupStore: Sync {
     /// Why an item cannot be written.
     type Error: Send;
 
     /// Writes the head on the write's condition.
-    fn write_head(&self, write: HeadWrite)
-    -> impl Future<Output = Result<Written<Head>, Self::Error>> + Send;
+    fn write_group(
+        &self,
+        write: GroupWrite,
+    ) -> impl Future<Output = Result<Written<GroupItem>, Self::Error>> + Send;
 
     /// Writes rows of users, each on its own condition, in any order.
-    fn write_rows(
+    fn write_sessions(
         &self,
-        writes: Vec<(Account, RowWrite)>,
-    ) -> impl Future<Output = Result<Vec<(Account, Written<Row>)>, Self::Error>> + Send;
+        writes: Vec<(Account, SessionWrite)>,
+    ) -> impl Future<Output = Result<Vec<(Account, Written<SessionItem>)>, Self::Error>> + Send;
 }
 
 /// Why an event is not, or not wholly, applied. The same event may be delivered again.
@@ -44,7 +46,7 @@ pub enum Interrupted<E> {
     Items(E),
     /// Others overtook it too often.
     #[error("overtaken too often")]
-    Overtaken,
+    Contended,
 }
 
 impl<E> From<E> for Interrupted<E> {
@@ -54,7 +56,7 @@ impl<E> From<E> for Interrupted<E> {
 }
 
 /// Applies one event of a group.
-pub async fn apply<I: GroupItems>(
+pub async fn apply<I: GroupStore>(
     items: &I,
     group: &GroupId,
     event: &GroupEvent,
@@ -70,77 +72,77 @@ pub async fn apply<I: GroupItems>(
 }
 
 /// The list, and the message it came with.
-async fn store_list<I: GroupItems>(
+async fn store_list<I: GroupStore>(
     items: &I,
     list: &MemberList,
     entry: Option<&Entry>,
 ) -> Result<(), Interrupted<I::Error>> {
     let (time, digest) = list.order();
-    let raise = HeadWrite::RaiseListedAt { time, digest };
+    let raise = GroupWrite::RaiseListedAt { time, digest };
     // In a group at rest the list is the stored one, and this is the only write.
     let first = match entry {
-        Some(entry) => HeadWrite::RecordListed { entry: entry.clone(), time, digest },
+        Some(entry) => GroupWrite::RecordListed { entry: entry.clone(), time, digest },
         None => raise.clone(),
     };
     for _ in 0..MAX_TRIES {
-        let Written::Refused(head) = items.write_head(first.clone()).await? else { return Ok(()) };
+        let Written::ConditionFailed(head) = items.write_group(first.clone()).await? else { return Ok(()) };
         if head.list_order() >= Some(list.order()) {
             let newer = entry.filter(|entry| supersedes(entry, head.register.as_ref()));
             return record_on_head(items, newer).await;
         }
         let stored = if head.list_key == Some(digest) {
-            items.write_head(raise.clone()).await?
+            items.write_group(raise.clone()).await?
         } else {
             let gone = admit(items, list, &head).await?;
-            items.write_head(HeadWrite::store_list(list, &head, &gone)).await?
+            items.write_group(GroupWrite::store_list(list, &head, &gone)).await?
         };
         if stored == Written::Done {
             return record_on_head(items, entry).await;
         }
     }
-    Err(Interrupted::Overtaken)
+    Err(Interrupted::Contended)
 }
 
-async fn record_on_head<I: GroupItems>(
+async fn record_on_head<I: GroupStore>(
     items: &I,
     entry: Option<&Entry>,
 ) -> Result<(), Interrupted<I::Error>> {
     if let Some(entry) = entry {
-        items.write_head(HeadWrite::Record(entry.clone())).await?;
+        items.write_group(GroupWrite::Record(entry.clone())).await?;
     }
     Ok(())
 }
 
 /// Makes those of the list members who are not in the head as read. Answers those whose rows say that they left later.
-async fn admit<I: GroupItems>(
+async fn admit<I: GroupStore>(
     items: &I,
     list: &MemberList,
-    head: &Head,
+    head: &GroupItem,
 ) -> Result<BTreeSet<MemberHash>, Interrupted<I::Error>> {
     let at = MemberAt { time: list.time, rank: Rank::List };
     let new = list.members().iter().filter(|(hash, _)| !head.member_hashes.contains(*hash));
-    let writes = new.map(|(_, account)| (account.clone(), RowWrite::Become(at))).collect();
-    let written = items.write_rows(writes).await?;
+    let writes = new.map(|(_, account)| (account.clone(), SessionWrite::Become(at))).collect();
+    let written = items.write_sessions(writes).await?;
     let gone: BTreeSet<_> =
         written.into_iter().filter(|(_, written)| has_left(written)).map(|(user, _)| user).collect();
     Ok(list.members().iter().filter(|(_, account)| gone.contains(account)).map(|(hash, _)| *hash).collect())
 }
 
-fn has_left(written: &Written<Row>) -> bool {
-    let Written::Refused(row) = written else { return false };
+fn has_left(written: &Written<SessionItem>) -> bool {
+    let Written::ConditionFailed(row) = written else { return false };
     !row.is_member()
 }
 
-async fn join<I: GroupItems>(
+async fn join<I: GroupStore>(
     items: &I,
     time: Timestamp,
     accounts: &BTreeSet<Account>,
 ) -> Result<(), Interrupted<I::Error>> {
     let at = MemberAt { time, rank: Rank::Join };
-    write_all(items, accounts, &RowWrite::Become(at)).await.map(|_| ())
+    write_all(items, accounts, &SessionWrite::Become(at)).await.map(|_| ())
 }
 
-async fn leave<I: GroupItems>(
+async fn leave<I: GroupStore>(
     items: &I,
     group: &GroupId,
     time: Timestamp,
@@ -150,33 +152,37 @@ async fn leave<I: GroupItems>(
     if accounts.is_empty() {
         return Ok(());
     }
-    write_all(items, accounts, &RowWrite::Leave(time)).await?;
+    write_all(items, accounts, &SessionWrite::Leave(time)).await?;
     // Whatever the membership's condition answered: else the row would depend on the order of events.
     let kept = match notice {
-        Some(notice) => RowWrite::Record(notice.clone()),
-        None => RowWrite::RecordEmpty(time),
+        Some(notice) => SessionWrite::Record(notice.clone()),
+        None => SessionWrite::RecordEmpty(time),
     };
     write_all(items, accounts, &kept).await?;
     let hash_of = |account: &Account| group.member_hash(account);
     let hashes = accounts.iter().map(hash_of).collect();
-    if let Written::Refused(head) = items.write_head(HeadWrite::RemoveMembers { time, hashes }).await? {
+    if let Written::ConditionFailed(head) =
+        items.write_group(GroupWrite::RemoveMembers { time, hashes }).await?
+    {
         // The stored list is newer than the leaving: whom it names has come back.
         let Some(listed_at) = head.listed_at else { return Ok(()) };
         let named = |account: &&Account| head.member_hashes.contains(&hash_of(account));
         let back = accounts.iter().filter(named).cloned().collect();
         let at = MemberAt { time: listed_at, rank: Rank::List };
-        write_all(items, &back, &RowWrite::Become(at)).await?;
+        write_all(items, &back, &SessionWrite::Become(at)).await?;
     }
     Ok(())
 }
 
-async fn write_all<I: GroupItems>(
+async fn write_all<I: GroupStore>(
     items: &I,
     accounts: &BTreeSet<Account>,
-    write: &RowWrite,
-) -> Result<Vec<(Account, Written<Row>)>, Interrupted<I::Error>> {
+    write: &SessionWrite,
+) -> Result<Vec<(Account, Written<SessionItem>)>, Interrupted<I::Error>> {
     if accounts.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(items.write_rows(accounts.iter().map(|account| (account.clone(), write.clone())).collect()).await?)
+    Ok(items
+        .write_sessions(accounts.iter().map(|account| (account.clone(), write.clone())).collect())
+        .await?)
 }

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Head, ListDigest, MemberAt, MemberHash, MemberList, Membership, Rank};
-use crate::{Entry, MessageId, Position, Register, Row, Timestamp};
+use super::{GroupItem, ListDigest, MemberAt, MemberHash, MemberList, Membership, Rank};
+use crate::{Entry, MessageId, Position, Register, SessionItem, Timestamp};
 
 /// What came of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,12 +14,12 @@ pub enum Written<T> {
     /// The condition held.
     Done,
     /// It did not; the item as it is.
-    Refused(T),
+    ConditionFailed(T),
 }
 
 /// A conditional write of a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeadWrite {
+pub enum GroupWrite {
     /// A message together with the time of its list, if the head holds just that list and nothing newer of either.
     RecordListed {
         /// The message.
@@ -60,10 +60,10 @@ pub enum HeadWrite {
     },
 }
 
-impl HeadWrite {
+impl GroupWrite {
     /// The list, stored without those who have left since.
     #[must_use]
-    pub fn store_list(list: &MemberList, read: &Head, without: &BTreeSet<MemberHash>) -> Self {
+    pub fn store_list(list: &MemberList, read: &GroupItem, without: &BTreeSet<MemberHash>) -> Self {
         let hashes = list.members().keys().filter(|hash| !without.contains(*hash)).copied().collect();
         Self::StoreList {
             version: read.members_version,
@@ -75,7 +75,7 @@ impl HeadWrite {
     }
 
     /// Applies the write at `now`; answers whether its condition held.
-    pub fn apply(&self, head: &mut Head, now: Timestamp) -> bool {
+    pub fn apply(&self, head: &mut GroupItem, now: Timestamp) -> bool {
         if !self.holds(head) {
             // The recall of a message that is not the newest may still have edits to take away.
             return matches!(self, Self::Record(entry) if head.edits.forget(entry));
@@ -104,7 +104,7 @@ impl HeadWrite {
         true
     }
 
-    fn holds(&self, head: &Head) -> bool {
+    fn holds(&self, head: &GroupItem) -> bool {
         match self {
             Self::RecordListed { entry, time, digest } => {
                 supersedes(entry, head.register.as_ref())
@@ -130,7 +130,7 @@ pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
 
 /// A conditional write of a user's row of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RowWrite {
+pub enum SessionWrite {
     /// He is a member, unless the row knows a greater event.
     Become(MemberAt),
     /// He left at this time, unless the row knows a greater event.
@@ -141,9 +141,9 @@ pub enum RowWrite {
     RecordEmpty(Timestamp),
 }
 
-impl RowWrite {
+impl SessionWrite {
     /// Applies the write at `now`; answers whether its condition held.
-    pub fn apply(&self, row: &mut Row, now: Timestamp) -> bool {
+    pub fn apply(&self, row: &mut SessionItem, now: Timestamp) -> bool {
         match self {
             Self::Become(at) => {
                 let applies = row.membership.is_none_or(|held| held.at <= *at);
@@ -169,7 +169,7 @@ impl RowWrite {
     }
 }
 
-impl Row {
+impl SessionItem {
     /// An empty session at `time`, if that is newer than what is held. It stands as a tombstone with a placeholder: a
     /// position that holds no message, shown from that time on.
     fn record_empty(&mut self, time: Timestamp, now: Timestamp) -> bool {

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use session_model::{MemberAt, PageOf, Pass, Rank, RowWrite, Timestamp, read_changes};
+use session_model::{MemberAt, PageRequest, Pass, Rank, SessionWrite, Timestamp, read_changes};
 
 use crate::{
     random::at_once,
@@ -51,7 +51,7 @@ impl Source for Script {
 
 /// Reads a whole pass at page size 1 and applies its pages, as a device does.
 pub(crate) async fn pass<S: Source>(source: &S, copy: &mut Copy, mut pass: Pass, now: Timestamp) -> Pass {
-    let of = PageOf { limit: "1".parse().unwrap(), need_last_msg: true };
+    let of = PageRequest { limit: "1".parse().unwrap(), need_last_msg: true };
     loop {
         let page = read_changes(&From(source), &user(), &pass, of, now).await.unwrap();
         assert!(!page.has_more || page.next != pass, "the token moves");
@@ -199,16 +199,16 @@ fn starts() -> [World; 6] {
     let mut others = World::default();
     others.head.record(&message(START, "head"), long_ago);
     let mut left_lately = World::default();
-    RowWrite::Leave(at(PASS + 10)).apply(left_lately.row(group().session_id()), long_ago);
+    SessionWrite::Leave(at(PASS + 10)).apply(left_lately.row(group().session_id()), long_ago);
     let mut live = others.clone();
     live.row(&p2p()).record(&message(START, "start"), long_ago);
-    let joined = RowWrite::Become(MemberAt { time: START, rank: Rank::Join });
+    let joined = SessionWrite::Become(MemberAt { time: START, rank: Rank::Join });
     joined.apply(live.row(group().session_id()), long_ago);
     let mut joined_after_a_list = others.clone();
     for write in Operation::ListWithoutUser.writes(long_ago, START) {
         joined_after_a_list.apply(&write, 0.0, Broken::Nothing);
     }
-    let joined = RowWrite::Become(MemberAt { time: at(PASS - 60), rank: Rank::Join });
+    let joined = SessionWrite::Become(MemberAt { time: at(PASS - 60), rank: Rank::Join });
     joined.apply(joined_after_a_list.row(group().session_id()), long_ago);
     joined_after_a_list.head_before.clear();
     let mut deleted = live.clone();

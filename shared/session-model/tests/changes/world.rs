@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use session_model::{
-    Account, ChangeKey, ChangeReads, GroupId, Head, Keys, Memberships, RecentSession, Row, SessionId, Start,
-    Timestamp, UpdatedRows,
+    Account, ChangeKey, ChangeReads, GroupId, GroupItem, Keys, Memberships, RecentSession, SessionId,
+    SessionItem, Start, Timestamp, UpdatedItems,
 };
 
 use crate::writes::{Kind, Write};
@@ -51,14 +51,14 @@ pub(crate) enum Broken {
 /// The tables as far as the user sees them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
-    pub(crate) rows: BTreeMap<SessionId, Row>,
-    pub(crate) head: Head,
+    pub(crate) rows: BTreeMap<SessionId, SessionItem>,
+    pub(crate) head: GroupItem,
     /// What the head was, and when each write of it was done.
-    pub(crate) head_before: Vec<(f64, Head)>,
+    pub(crate) head_before: Vec<(f64, GroupItem)>,
 }
 
 impl World {
-    pub(crate) fn row(&mut self, id: &SessionId) -> &mut Row {
+    pub(crate) fn row(&mut self, id: &SessionId) -> &mut SessionItem {
         self.rows.entry(id.clone()).or_default()
     }
 
@@ -77,13 +77,13 @@ impl World {
     }
 
     /// The head as it was at a moment.
-    fn head_at(&self, moment: f64) -> &Head {
+    fn head_at(&self, moment: f64) -> &GroupItem {
         self.head_before.iter().find(|(written, _)| *written > moment).map_or(&self.head, |(_, head)| head)
     }
 
     /// What a fresh full list shows.
     pub(crate) fn shown(&self) -> Copy {
-        let session = |(id, row): (&SessionId, &Row)| {
+        let session = |(id, row): (&SessionId, &SessionItem)| {
             let session = match id.group() {
                 Some(group) => row.clone().into_group_session(&group, &user(), Some(self.head.clone())),
                 None => row.clone().into_session(id.clone()),
@@ -108,10 +108,10 @@ pub(crate) enum Read {
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     Keys(Keys),
-    Rows(HashMap<SessionId, Row>),
-    Updated(UpdatedRows),
+    Rows(HashMap<SessionId, SessionItem>),
+    Updated(UpdatedItems),
     Memberships(Memberships),
-    Heads(HashMap<GroupId, Head>),
+    Heads(HashMap<GroupId, GroupItem>),
 }
 
 impl World {
@@ -142,7 +142,7 @@ impl World {
                 } else {
                     *least
                 };
-                let key = |id: &SessionId, row: &Row| {
+                let key = |id: &SessionId, row: &SessionItem| {
                     row.update_time().map(|time| ChangeKey { time, session_id: id.clone() })
                 };
                 let mut rows: Vec<_> = self
@@ -156,10 +156,10 @@ impl World {
                 let more = rows.len() > *limit;
                 rows.truncate(*limit);
                 let rows = rows.into_iter().map(|(key, row)| (key.session_id, row)).collect();
-                Found::Updated(UpdatedRows { rows, more })
+                Found::Updated(UpdatedItems { rows, more })
             }
             Read::Memberships => {
-                let of = |(id, row): (&SessionId, &Row)| {
+                let of = |(id, row): (&SessionId, &SessionItem)| {
                     Some((id.group()?, row.clone())).filter(|_| row.is_member())
                 };
                 Found::Memberships(self.rows.iter().filter_map(of).collect())
@@ -169,7 +169,7 @@ impl World {
                 Found::Heads(
                     [(group(), head.clone())]
                         .into_iter()
-                        .filter(|(_, head)| *head != Head::default())
+                        .filter(|(_, head)| *head != GroupItem::default())
                         .collect(),
                 )
             }
@@ -217,7 +217,10 @@ impl<S: Source> ChangeReads for From<'_, S> {
         Ok(keys)
     }
 
-    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Option<Row>>, Self::Error> {
+    async fn rows(
+        &self,
+        ids: Vec<SessionId>,
+    ) -> Result<HashMap<SessionId, Option<SessionItem>>, Self::Error> {
         let Found::Rows(rows) = self.0.find(Read::Rows(ids)).await else { unreachable!() };
         Ok(rows.into_iter().map(|(id, row)| (id, Some(row))).collect())
     }
@@ -227,7 +230,7 @@ impl<S: Source> ChangeReads for From<'_, S> {
         least: Timestamp,
         after: Option<&ChangeKey>,
         limit: usize,
-    ) -> Result<UpdatedRows, Self::Error> {
+    ) -> Result<UpdatedItems, Self::Error> {
         let read = Read::Updated { least, after: after.cloned(), limit };
         let Found::Updated(rows) = self.0.find(read).await else { unreachable!() };
         Ok(rows)
@@ -238,7 +241,7 @@ impl<S: Source> ChangeReads for From<'_, S> {
         Ok(memberships)
     }
 
-    async fn heads(&self, _: Vec<GroupId>) -> Result<HashMap<GroupId, Head>, Self::Error> {
+    async fn heads(&self, _: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, Self::Error> {
         let Found::Heads(heads) = self.0.find(Read::Heads).await else { unreachable!() };
         Ok(heads)
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use session_model::{
-    AccountCase, Edit, Effect, Entry, Head, HeadWrite, LastMsg, MemberAt, MemberList, MessageCopy, Position,
-    Rank, RowWrite, SessionId, Timestamp,
+    AccountCase, Edit, Effect, Entry, GroupItem, GroupWrite, LastMsg, MemberAt, MemberList, MessageCopy,
+    Position, Rank, SessionId, SessionWrite, Timestamp,
 };
 
 use crate::world::{World, group, p2p, user};
@@ -58,7 +58,7 @@ enum What {
     Delete,
     SetExt(SessionId, &'static str),
     Tombstone,
-    Row(RowWrite),
+    SessionItem(SessionWrite),
     HeadRecord(Entry),
     HeadEdit(Edit),
     StoreList { time: Timestamp, with_the_user: bool },
@@ -69,14 +69,14 @@ enum What {
 impl Write {
     pub(crate) fn kind(&self) -> Kind {
         match &self.what {
-            What::Record(_) | What::Row(RowWrite::Record(_)) => Kind::Record,
+            What::Record(_) | What::SessionItem(SessionWrite::Record(_)) => Kind::Record,
             What::Edit(_) => Kind::Edit,
             What::Delete => Kind::Delete,
             What::SetExt(..) => Kind::SetExt,
             What::Tombstone => Kind::Tombstone,
-            What::Row(RowWrite::Become(_)) => Kind::Join,
-            What::Row(RowWrite::Leave(_)) => Kind::Leave,
-            What::Row(RowWrite::RecordEmpty(_)) => Kind::Empty,
+            What::SessionItem(SessionWrite::Become(_)) => Kind::Join,
+            What::SessionItem(SessionWrite::Leave(_)) => Kind::Leave,
+            What::SessionItem(SessionWrite::RecordEmpty(_)) => Kind::Empty,
             What::HeadRecord(_) => Kind::HeadMessage,
             What::HeadEdit(_) => Kind::HeadEdit,
             What::StoreList { .. } | What::RemoveMembers(_) => Kind::HeadMembers,
@@ -105,24 +105,24 @@ impl Write {
             What::Delete => world.row(row).delete(now),
             What::SetExt(_, text) => world.row(row).set_ext(text.parse().unwrap(), now),
             What::Tombstone => tombstone(world, now),
-            What::Row(write) => drop(write.apply(world.row(row), now)),
-            What::HeadRecord(entry) => drop(HeadWrite::Record(entry.clone()).apply(&mut world.head, now)),
+            What::SessionItem(write) => drop(write.apply(world.row(row), now)),
+            What::HeadRecord(entry) => drop(GroupWrite::Record(entry.clone()).apply(&mut world.head, now)),
             What::HeadEdit(edit) => drop(world.head.edit(edit, now)),
             What::StoreList { time, with_the_user } => {
                 let members: BTreeSet<_> =
                     with_the_user.then(user).into_iter().chain(["x".parse().unwrap()]).collect();
                 let list = MemberList::new(&group(), *time, &members);
-                HeadWrite::store_list(&list, &world.head.clone(), &BTreeSet::new())
+                GroupWrite::store_list(&list, &world.head.clone(), &BTreeSet::new())
                     .apply(&mut world.head, now);
             }
             What::RaiseList(time) => {
                 // The list that the head holds, if it holds one.
                 let Some(digest) = world.head.list_key else { return };
-                HeadWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.head, now);
+                GroupWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.head, now);
             }
             What::RemoveMembers(time) => {
                 let hashes = BTreeSet::from([group().member_hash(&user())]);
-                HeadWrite::RemoveMembers { time: *time, hashes }.apply(&mut world.head, now);
+                GroupWrite::RemoveMembers { time: *time, hashes }.apply(&mut world.head, now);
             }
         }
     }
@@ -131,7 +131,7 @@ impl Write {
 /// The delete of a group's session, from what was read.
 fn tombstone(world: &mut World, now: Timestamp) {
     let id = group().session_id().clone();
-    let head: Head = world.head.clone();
+    let head: GroupItem = world.head.clone();
     let row = world.row(&id);
     let seen = head.position_seen_by(&group(), &user(), row).cloned();
     row.delete_in_group(seen.as_ref(), now);
@@ -179,9 +179,14 @@ impl Operation {
     pub(crate) fn writes(self, now: Timestamp, event: Timestamp) -> Vec<Write> {
         let id = |name: &str| format!("{name}{event}");
         let group_id = group().session_id().clone();
-        let become_at = |rank| What::Row(RowWrite::Become(MemberAt { time: event, rank }));
-        let leaves =
-            |kept| vec![What::Row(RowWrite::Leave(event)), What::Row(kept), What::RemoveMembers(event)];
+        let become_at = |rank| What::SessionItem(SessionWrite::Become(MemberAt { time: event, rank }));
+        let leaves = |kept| {
+            vec![
+                What::SessionItem(SessionWrite::Leave(event)),
+                What::SessionItem(kept),
+                What::RemoveMembers(event),
+            ]
+        };
         let list = |with_the_user| What::StoreList { time: event, with_the_user };
         let whats = match self {
             Self::Message => vec![What::Record(message(event, &id("m")))],
@@ -195,8 +200,8 @@ impl Operation {
             Self::GroupMessage => vec![What::HeadRecord(message(event, &id("g")))],
             Self::GroupEdit => vec![What::HeadEdit(edit("head", event))],
             Self::Join => vec![become_at(Rank::Join)],
-            Self::LeaveByNotice => leaves(RowWrite::Record(message(event, &id("n")))),
-            Self::LeaveByPatch => leaves(RowWrite::RecordEmpty(event)),
+            Self::LeaveByNotice => leaves(SessionWrite::Record(message(event, &id("n")))),
+            Self::LeaveByPatch => leaves(SessionWrite::RecordEmpty(event)),
             Self::ListWithUser => vec![become_at(Rank::List), list(true)],
             Self::ListWithoutUser => vec![list(false)],
             Self::SameList => vec![What::RaiseList(event)],

@@ -1,6 +1,8 @@
 //! The attributes of a row, and what each step does to them.
 
-use session_model::{Edits, Entry, Ext, JsonText, LastMsg, MessageId, Position, Register, Row, Timestamp};
+use session_model::{
+    Edits, Entry, Ext, JsonText, LastMsg, MessageId, Position, Register, SessionItem, Timestamp,
+};
 
 use crate::operations::{Answer, NOW};
 
@@ -25,7 +27,7 @@ pub(crate) enum Step {
     Blind(Entry),
     Read,
     /// A merged write.
-    Replace(Box<(Item, Row)>),
+    Replace(Box<(Item, SessionItem)>),
     Delete,
     SetExt(&'static str),
 }
@@ -44,14 +46,14 @@ pub(crate) enum Broken {
 
 impl Item {
     /// The row that the attributes stand for.
-    pub(crate) fn row(&self) -> Row {
+    pub(crate) fn row(&self) -> SessionItem {
         let last_msg = match (self.last_msg_type, self.last_msg.clone(), self.update_time) {
             (Some(0), Some(text), _) => Some(LastMsg::Message(text)),
             (Some(1), Some(notice), Some(at)) => Some(LastMsg::Recall { at, notice }),
             _ => None,
         };
         let position = self.msg_time.zip(self.msg_id.clone()).map(|(time, id)| Position { time, id });
-        Row {
+        SessionItem {
             placeholder: self.update_time.filter(|_| last_msg.is_none()),
             register: position.map(|position| Register { position, last_msg }),
             edits: self.edits.as_deref().map(|text| Edits::from_stored(text).unwrap()).unwrap_or_default(),
@@ -135,7 +137,7 @@ impl Item {
     }
 
     /// Writes what `after` differs in from what was read, and nothing else: the user may have set an ext in between.
-    fn replace(&mut self, before: &Self, after: &Row, broken: Broken) {
+    fn replace(&mut self, before: &Self, after: &SessionItem, broken: Broken) {
         let read = before.row();
         let expired = self.expires;
         match &after.register {

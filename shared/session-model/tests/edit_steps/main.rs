@@ -11,7 +11,7 @@ mod operations;
 
 use std::collections::HashSet;
 
-use session_model::Row;
+use session_model::SessionItem;
 
 use item::{Broken, Item};
 use operations::{Answer, Next, Operation, next, operations, starts};
@@ -21,7 +21,7 @@ struct Exploration<'a> {
     operations: &'a [Operation],
     broken: Broken,
     /// What the row may be in the end: the operations one after the other, in any order.
-    allowed: Vec<Row>,
+    allowed: Vec<SessionItem>,
     seen: HashSet<(Item, Vec<Vec<Answer>>)>,
 }
 
@@ -34,7 +34,7 @@ impl Exploration<'_> {
         for (index, operation) in self.operations.iter().enumerate() {
             match next(operation, &answers[index]) {
                 Next::Ended => {}
-                Next::Overtaken => return Err(format!("{operation:?} is overtaken too often")),
+                Next::Contended => return Err(format!("{operation:?} is overtaken too often")),
                 Next::Step(step) => {
                     all_ended = false;
                     let mut item = item.clone();

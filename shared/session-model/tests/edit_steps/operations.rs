@@ -9,8 +9,8 @@ use std::{
 
 use serde_json::json;
 use session_model::{
-    AccountCase, Edit, Effect, Entry, Interrupted, LastMsg, MessageCopy, MessageItem, Position, Row,
-    Timestamp, Written, edit, record,
+    AccountCase, AmendableItem, Edit, Effect, Entry, Interrupted, LastMsg, MessageCopy, Position,
+    SessionItem, Timestamp, Written, edit, record,
 };
 
 use crate::item::{Item, Step};
@@ -29,7 +29,7 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The whole of it, at once.
-    pub(crate) fn apply(&self, row: &mut Row) {
+    pub(crate) fn apply(&self, row: &mut SessionItem) {
         match self {
             Self::Record(entry) => drop(row.record(entry, ms(NOW))),
             Self::Edit(edit) => drop(row.edit(edit, ms(NOW))),
@@ -72,7 +72,7 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    async fn step(&self, step: Step) -> Written<(Item, Row)> {
+    async fn step(&self, step: Step) -> Written<(Item, SessionItem)> {
         let known = {
             let mut answers = self.answers.lock().unwrap();
             answers.0 += 1;
@@ -82,7 +82,7 @@ impl Scripted {
             Some(Answer::Done) => Written::Done,
             Some(Answer::Item(item)) => {
                 let row = item.row();
-                Written::Refused((item, row))
+                Written::ConditionFailed((item, row))
             }
             None => {
                 *self.next.lock().unwrap() = Some(step);
@@ -92,18 +92,22 @@ impl Scripted {
     }
 }
 
-impl MessageItem for Scripted {
-    type Snapshot = (Item, Row);
+impl AmendableItem for Scripted {
+    type Snapshot = (Item, SessionItem);
     type Error = ();
 
-    async fn read(&self) -> Result<(Item, Row), ()> {
+    async fn read(&self) -> Result<(Item, SessionItem), ()> {
         match self.step(Step::Read).await {
-            Written::Refused(held) => Ok(held),
+            Written::ConditionFailed(held) => Ok(held),
             Written::Done => Err(()),
         }
     }
 
-    async fn replace(&self, before: &(Item, Row), after: &(Item, Row)) -> Result<Written<(Item, Row)>, ()> {
+    async fn replace(
+        &self,
+        before: &(Item, SessionItem),
+        after: &(Item, SessionItem),
+    ) -> Result<Written<(Item, SessionItem)>, ()> {
         Ok(self.step(Step::Replace(Box::new((before.0.clone(), after.1.clone())))).await)
     }
 }
@@ -112,7 +116,7 @@ impl MessageItem for Scripted {
 pub(crate) enum Next {
     Step(Box<Step>),
     Ended,
-    Overtaken,
+    Contended,
 }
 
 pub(crate) fn next(operation: &Operation, answers: &[Answer]) -> Next {
@@ -120,7 +124,7 @@ pub(crate) fn next(operation: &Operation, answers: &[Answer]) -> Next {
     let outcome = pin!(operation.perform(&item)).poll(&mut Context::from_waker(Waker::noop()));
     match outcome {
         Poll::Ready(Ok(())) => Next::Ended,
-        Poll::Ready(Err(_)) => Next::Overtaken,
+        Poll::Ready(Err(_)) => Next::Contended,
         Poll::Pending => Next::Step(Box::new(item.next.lock().unwrap().clone().unwrap())),
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Explorer<'a> {
                         open.push((world, deliveries));
                     }
                     // A 503, which the feed repeats.
-                    Next::Overtaken => {
+                    Next::Contended => {
                         all_ended = false;
                         let mut deliveries = deliveries.clone();
                         deliveries[event] = Delivery::new(delivery.restarts);
@@ -144,7 +144,7 @@ impl<'a> Explorer<'a> {
             match self.next(event, &delivery) {
                 Next::Write(write) => delivery.push(world.apply(&write, self.broken)),
                 Next::Ended => return Ok(()),
-                Next::Overtaken => break,
+                Next::Contended => break,
             }
         }
         Err(format!("{:?}, delivered alone, does not end in {world:?}", self.events[event]))

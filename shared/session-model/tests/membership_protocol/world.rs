@@ -8,7 +8,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use session_model::{Account, GroupItems, Head, HeadWrite, LATE_MS, Row, RowWrite, Timestamp, Written};
+use session_model::{
+    Account, GroupItem, GroupStore, GroupWrite, LATE_MS, SessionItem, SessionWrite, Timestamp, Written,
+};
 
 use crate::events::Event;
 
@@ -17,15 +19,15 @@ const NOW: Timestamp = Timestamp::from_millis(LATE_MS + 1_000);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
-    Head(HeadWrite),
-    Row(Account, RowWrite),
+    GroupItem(GroupWrite),
+    SessionItem(Account, SessionWrite),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     Done,
-    Head(Head),
-    Row(Row),
+    GroupItem(GroupItem),
+    SessionItem(SessionItem),
 }
 
 /// Answers an event's writes with what was answered before, and stops at the first new one.
@@ -49,24 +51,27 @@ impl Scripted {
     }
 }
 
-impl GroupItems for Scripted {
+impl GroupStore for Scripted {
     type Error = ();
 
-    async fn write_head(&self, write: HeadWrite) -> Result<Written<Head>, ()> {
-        match self.write(Write::Head(write)).await {
+    async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
+        match self.write(Write::GroupItem(write)).await {
             Answer::Done => Ok(Written::Done),
-            Answer::Head(head) => Ok(Written::Refused(head)),
-            Answer::Row(_) => Err(()),
+            Answer::GroupItem(head) => Ok(Written::ConditionFailed(head)),
+            Answer::SessionItem(_) => Err(()),
         }
     }
 
-    async fn write_rows(&self, writes: Vec<(Account, RowWrite)>) -> Result<Vec<(Account, Written<Row>)>, ()> {
+    async fn write_sessions(
+        &self,
+        writes: Vec<(Account, SessionWrite)>,
+    ) -> Result<Vec<(Account, Written<SessionItem>)>, ()> {
         let mut written = Vec::new();
         for (user, write) in writes {
-            let answer = match self.write(Write::Row(user.clone(), write)).await {
+            let answer = match self.write(Write::SessionItem(user.clone(), write)).await {
                 Answer::Done => Written::Done,
-                Answer::Row(row) => Written::Refused(row),
-                Answer::Head(_) => return Err(()),
+                Answer::SessionItem(row) => Written::ConditionFailed(row),
+                Answer::GroupItem(_) => return Err(()),
             };
             written.push((user, answer));
         }
@@ -79,7 +84,7 @@ impl GroupItems for Scripted {
 pub(crate) enum Next {
     Write(Write),
     Ended,
-    Overtaken,
+    Contended,
 }
 
 pub(crate) fn next(event: &Event, answers: &[Answer]) -> Next {
@@ -87,7 +92,7 @@ pub(crate) fn next(event: &Event, answers: &[Answer]) -> Next {
     let outcome = pin!(event.deliver(&items)).poll(&mut Context::from_waker(Waker::noop()));
     match outcome {
         Poll::Ready(Ok(())) => Next::Ended,
-        Poll::Ready(Err(_)) => Next::Overtaken,
+        Poll::Ready(Err(_)) => Next::Contended,
         Poll::Pending => Next::Write(items.next.lock().unwrap().clone().expect("a write is waited for")),
     }
 }
@@ -104,43 +109,43 @@ pub(crate) enum Broken {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct World {
-    pub(crate) head: Head,
-    pub(crate) rows: BTreeMap<Account, Row>,
+    pub(crate) head: GroupItem,
+    pub(crate) rows: BTreeMap<Account, SessionItem>,
 }
 
 impl World {
     /// Applies a write. Whatever it changes, it stamps; the stamps are taken away, so that each is seen anew.
     pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Answer {
         match write {
-            Write::Head(write) => {
+            Write::GroupItem(write) => {
                 let before = self.head.clone();
                 let mut write = write.clone();
-                if let (Broken::OlderListsAreStored, HeadWrite::StoreList { time, .. }) = (broken, &write)
+                if let (Broken::OlderListsAreStored, GroupWrite::StoreList { time, .. }) = (broken, &write)
                     && self.head.listed_at > Some(*time)
                 {
                     self.head.listed_at = None;
                 }
-                if let (Broken::MessageBeforeItsList, HeadWrite::RecordListed { entry, .. }) =
+                if let (Broken::MessageBeforeItsList, GroupWrite::RecordListed { entry, .. }) =
                     (broken, &write)
                 {
-                    write = HeadWrite::Record(entry.clone());
+                    write = GroupWrite::Record(entry.clone());
                     // Taken for refused, so that the list follows.
                     write.apply(&mut self.head, NOW);
                     self.head.change_time = None;
-                    return Answer::Head(before);
+                    return Answer::GroupItem(before);
                 }
                 let holds = write.apply(&mut self.head, NOW);
-                if broken == Broken::LeaveKeepsTheVersion && matches!(write, HeadWrite::RemoveMembers { .. })
+                if broken == Broken::LeaveKeepsTheVersion && matches!(write, GroupWrite::RemoveMembers { .. })
                 {
                     self.head.members_version = before.members_version;
                 }
                 let stamp = self.head.change_time.take();
                 assert_eq!(stamp.is_some(), holds, "{write:?}");
-                if holds { Answer::Done } else { Answer::Head(before) }
+                if holds { Answer::Done } else { Answer::GroupItem(before) }
             }
-            Write::Row(user, write) => {
+            Write::SessionItem(user, write) => {
                 let row = self.rows.entry(user.clone()).or_default();
-                if broken == Broken::ListsAdmitWhoLeftLater && matches!(write, RowWrite::Become(_)) {
+                if broken == Broken::ListsAdmitWhoLeftLater && matches!(write, SessionWrite::Become(_)) {
                     row.membership = None;
                     write.apply(row, NOW);
                     row.change_time = None;
@@ -149,12 +154,12 @@ impl World {
                 let holds = write.apply(row, NOW);
                 let stamp = row.change_time.take();
                 assert_eq!(stamp, holds.then_some(NOW), "{write:?}");
-                if holds { Answer::Done } else { Answer::Row(row.clone()) }
+                if holds { Answer::Done } else { Answer::SessionItem(row.clone()) }
             }
         }
     }
 
-    pub(crate) fn row(&self, user: &str) -> Row {
+    pub(crate) fn row(&self, user: &str) -> SessionItem {
         self.rows.get(&user.parse::<Account>().unwrap()).cloned().unwrap_or_default()
     }
 }

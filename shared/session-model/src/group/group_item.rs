@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{GroupId, ListDigest, MemberAt, MemberHash, Membership, Rank};
-use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, Row, Timestamp};
+use crate::{Account, Edit, Edits, Entry, Position, RecentSession, Register, SessionItem, Timestamp};
 
 /// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Head {
+pub struct GroupItem {
     /// The newest message or recall; none while no message is known.
     pub register: Option<Register>,
     /// What is known of edits, beside the register. Read only where it is merged.
@@ -26,7 +26,7 @@ pub struct Head {
     pub members_version: u64,
 }
 
-impl Head {
+impl GroupItem {
     /// Merges what a copy of the feed says, at `now`; answers whether that changed the head.
     pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if !self.edits.merge(&mut self.register, entry.clone().into()) {
@@ -50,7 +50,7 @@ impl Head {
     /// Whether a user with this row sees the head: his row says that he is a member, and the newest list names him or is
     /// older than what his row knows.
     #[must_use]
-    pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &Row) -> bool {
+    pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> bool {
         let Some(membership) = row.membership.filter(Membership::is_member) else {
             return false;
         };
@@ -61,20 +61,20 @@ impl Head {
 
     /// Where the message of the head stands, if a user with this row sees it.
     #[must_use]
-    pub fn position_seen_by(&self, group: &GroupId, user: &Account, row: &Row) -> Option<&Position> {
+    pub fn position_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> Option<&Position> {
         let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, row))?;
         Some(&register.position)
     }
 }
 
-impl Row {
+impl SessionItem {
     /// The session of a group as its user sees it: the greater of his own register and the head's, if he sees the head.
     #[must_use]
     pub fn into_group_session(
         mut self,
         group: &GroupId,
         user: &Account,
-        head: Option<Head>,
+        head: Option<GroupItem>,
     ) -> Option<RecentSession> {
         if let Some(head) = head.filter(|head| head.is_seen_by(group, user, &self)) {
             let newer = |head: &Register| self.register.as_ref().is_none_or(|own| head.supersedes(own));
@@ -104,20 +104,20 @@ mod tests {
         register(time, Some(LastMsg::Message(format!("at {time}").into())))
     }
 
-    fn member(time: u64, rank: Rank, since: Option<u64>) -> Row {
+    fn member(time: u64, rank: Rank, since: Option<u64>) -> SessionItem {
         let at = MemberAt { time: ms(time), rank };
-        Row { membership: Some(Membership { at, since: since.map(ms) }), ..Row::default() }
+        SessionItem { membership: Some(Membership { at, since: since.map(ms) }), ..SessionItem::default() }
     }
 
     #[test]
     fn a_head_is_seen_by_its_members_only() {
         let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
-        let unlisted = Head::default();
-        let without_her = Head { listed_at: Some(ms(5)), ..Head::default() };
+        let unlisted = GroupItem::default();
+        let without_her = GroupItem { listed_at: Some(ms(5)), ..GroupItem::default() };
         let hashes = BTreeSet::from([group.member_hash(&alice)]);
-        let with_her = Head { member_hashes: hashes, ..without_her.clone() };
+        let with_her = GroupItem { member_hashes: hashes, ..without_her.clone() };
         for (row, expected) in [
-            (Row::default(), [false; 3]),
+            (SessionItem::default(), [false; 3]),
             (member(9, Rank::Leave, None), [false; 3]),
             (member(4, Rank::Join, Some(4)), [true, false, true]),
             (member(5, Rank::Join, Some(5)), [true, false, true]),
@@ -132,14 +132,14 @@ mod tests {
     #[test]
     fn the_greater_of_own_register_and_head_shows() {
         let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
-        let head = |register| Some(Head { register, ..Head::default() });
-        let row = |register, placeholder: Option<u64>| Row {
+        let head = |register| Some(GroupItem { register, ..GroupItem::default() });
+        let row = |register, placeholder: Option<u64>| SessionItem {
             register,
             placeholder: placeholder.map(ms),
             ext: "mine".parse().unwrap(),
             ..member(1, Rank::Join, Some(1))
         };
-        let shown = |row: Row, head| {
+        let shown = |row: SessionItem, head| {
             let session = row.into_group_session(&group, &alice, head)?;
             assert_eq!(session.ext.as_deref(), Some("mine"));
             Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain().into_owned())))

@@ -2,17 +2,17 @@
 
 use crate::{
     Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, Position, RecentSession, Register, SessionId,
-    Timestamp, changes::shows_by_itself,
+    Timestamp, changes::is_in_window,
 };
 
-/// One user's row of one session. It shows as a session iff it has an [`update_time`](Row::update_time).
+/// One user's row of one session. It shows as a session iff it has an [`update_time`](SessionItem::update_time).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Row {
+pub struct SessionItem {
     /// What the feed said, merged; none while no message is known.
     pub register: Option<Register>,
     /// What is known of edits, beside the register. Read only where it is merged.
     pub edits: Edits,
-    /// The newest change that [`update_time`](Row::update_time) does not show.
+    /// The newest change that [`update_time`](SessionItem::update_time) does not show.
     pub change_time: Option<Timestamp>,
     /// When the user set an ext on a session that did not exist or was deleted: the time it shows without a message.
     pub placeholder: Option<Timestamp>,
@@ -22,14 +22,14 @@ pub struct Row {
     pub membership: Option<Membership>,
 }
 
-impl Row {
+impl SessionItem {
     /// Merges what a copy of the feed says, at `now`; answers whether that changed the row.
     pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if !self.edits.merge(&mut self.register, entry.clone().into()) {
             return self.edits.forget(entry);
         }
         self.placeholder = None;
-        if !shows_by_itself(entry.update_time(), now) {
+        if !is_in_window(entry.update_time(), now) {
             self.change_time = Some(now);
         }
         true
@@ -111,13 +111,13 @@ mod tests {
         Entry { last_msg, ..message(time) }
     }
 
-    fn shown(row: &Row) -> Option<u64> {
+    fn shown(row: &SessionItem) -> Option<u64> {
         row.update_time().map(Timestamp::as_millis)
     }
 
     #[test]
     fn only_what_is_newer_than_the_tombstone_revives_a_deleted_session() {
-        let mut row = Row::default();
+        let mut row = SessionItem::default();
         row.record(&message(10), NOW);
         row.delete(NOW);
         assert_eq!(shown(&row), None);
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_time_of_a_session_may_move_backwards() {
-        let mut row = Row::default();
+        let mut row = SessionItem::default();
         row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
         assert_eq!(shown(&row), Some(100));
         row.record(&message(10), NOW);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_ext_does_not_move_a_live_session_and_goes_with_a_deleted_one() {
-        let mut row = Row::default();
+        let mut row = SessionItem::default();
         row.record(&message(10), NOW);
         row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
         assert_eq!((shown(&row), row.ext.text()), (Some(10), Some("mine")));
@@ -160,8 +160,8 @@ mod tests {
     fn what_update_time_does_not_show_is_stamped() {
         const LATE: u64 = 4 * 60 * 1000;
         let at = Timestamp::from_millis;
-        let stamped = |change: &dyn Fn(&mut Row)| {
-            let mut row = Row::default();
+        let stamped = |change: &dyn Fn(&mut SessionItem)| {
+            let mut row = SessionItem::default();
             row.record(&message(10), NOW);
             assert_eq!(row.change_time, None, "a message on time shows by itself");
             change(&mut row);
@@ -179,14 +179,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_row_that_its_user_leaves_alone_is_its_register(history in prop::collection::vec(registers(), 0..8)) {
-            let mut row = Row::default();
+            let mut row = SessionItem::default();
             let mut merged = None;
             for register in history {
                 let Some(last_msg) = register.last_msg.clone() else { continue };
                 row.record(&Entry { position: register.position.clone(), last_msg }, NOW);
                 merged = Some(Register::merge(merged, register));
             }
-            prop_assert_eq!(row, Row { register: merged, ..Row::default() });
+            prop_assert_eq!(row, SessionItem { register: merged, ..SessionItem::default() });
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use session_model::{GroupId, Head};
+use session_model::{GroupId, GroupItem};
 
 use crate::{
     Store, StoreError,
@@ -18,7 +18,7 @@ pub(crate) const PER_REQUEST: usize = 100;
 const SHOWN: &str =
     "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt, changeTime";
 /// How many requests for heads run at once. Bounds the memory of a call.
-pub(crate) const HEADS_AT_ONCE: usize = 4;
+pub(crate) const CONCURRENT_REQUESTS: usize = 4;
 
 /// The key of a group's head.
 pub(crate) fn key(group: &GroupId) -> Item {
@@ -28,14 +28,18 @@ pub(crate) fn key(group: &GroupId) -> Item {
 impl Store {
     /// The head of a group; none before its first message or change of members. Read eventually, or strongly where a write
     /// depends on it.
-    pub(crate) async fn head(&self, group: &GroupId, strongly: bool) -> Result<Option<Head>, StoreError> {
+    pub(crate) async fn head(
+        &self,
+        group: &GroupId,
+        strongly: bool,
+    ) -> Result<Option<GroupItem>, StoreError> {
         let item = self.read(&self.groups_table, key(group), strongly, Some(SHOWN)).await?;
         item.map(|mut item| item::head(&mut item)).transpose()
     }
 
     /// The heads with up to [`PER_REQUEST`] keys, those that exist and can be read: without its head, a group shows its members
     /// their own rows. Read eventually: half a unit each.
-    pub(crate) async fn heads(&self, keys: Vec<Item>) -> Result<HashMap<GroupId, Head>, StoreError> {
+    pub(crate) async fn heads(&self, keys: Vec<Item>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
         let mut heads = HashMap::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
         let read = |mut item: RawItem<'_>| Ok((item::group_id(&item)?, item::head(&mut item)?));
