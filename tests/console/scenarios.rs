@@ -93,13 +93,13 @@ async fn a_group_is_made_and_changed_and_dismissed(t: Test) {
         page.fill("who", "bob").await;
         page.click("kick").await;
         page.until("side-2-list", |list| !list.contains("hello all")).await;
-        send(&page, 1, group, "he is gone").await;
-        page.shows("side-1-list", "he is gone").await;
+        send(&page, 1, group, "they are gone").await;
+        page.shows("side-1-list", "they are gone").await;
         page.click("members").await;
         page.shows("result", "are alice, bob").await;
-        page.shows("side-2-list", "he is gone").await;
+        page.shows("side-2-list", "they are gone").await;
         page.click("dismiss").await;
-        page.until("side-2-list", |list| !list.contains("he is gone")).await;
+        page.until("side-2-list", |list| !list.contains("they are gone")).await;
         page.fill("who", "bob,carol").await;
     }
     page.close().await;
@@ -120,7 +120,7 @@ async fn a_list_goes_on_by_its_cursor_and_a_month_passes(t: Test) {
     page.click("side-1-more").await;
     page.shows("side-1-state", "25 shown; hasMore: false").await;
 
-    // A sync token lasts 30 days; the page pulls the list anew.
+    // A sync token lasts 30 days; the page fetches the list again.
     page.click("month").await;
     page.shows("clock", "31.0 days ahead").await;
     page.shows("side-1-state", "10 shown; hasMore: true").await;
@@ -174,16 +174,18 @@ async fn a_request_is_found_and_repeated_and_copied(t: Test) {
     assert!(shown.contains("userId=bob sessionId=p2p|alice"), "{shown}");
     page.click("repeat").await;
     page.shows("result", r#"Repeated: 200 {"deleted":["p2p|alice"]"#).await;
-    // The second delete was refused by its condition.
-    page.shows("calls", "1 refused").await;
-    open_call(&page, "refused").await;
-    page.shows("call", "refused").await;
+    // The second delete failed its condition.
+    page.shows("calls", "1 condition failed").await;
+    open_call(&page, "condition failed").await;
+    page.shows("call", "condition failed").await;
 
     // What is copied runs in a shell, and holds no token.
     let calls: Vec<Value> =
         own.request(Method::GET, "/console/calls").send().await.unwrap().json().await.unwrap();
     let local = t.app.executable("local").display();
-    for (operation, printed) in [("deleteMySession", r#""deleted":["p2p|alice"]"#), ("recordMessage", "{}")] {
+    for (operation, printed) in
+        [("deleteMySession", r#""deleted":["p2p|alice"]"#), ("recordMessage", r#"{"result":"applied"}"#)]
+    {
         let call = calls.iter().find(|call| call["operation"] == operation).unwrap();
         let path = format!("/console/calls/{}", call["number"]);
         let call: Value = own.request(Method::GET, &path).send().await.unwrap().json().await.unwrap();
@@ -216,7 +218,7 @@ async fn any_copy_of_the_feed_is_posted(t: Test) {
     }
     page.fill("copies", r#"{"eventType": "1", "to": "bob"}"#).await;
     page.click("post").await;
-    page.shows("result", "kept, not shown: convType is missing").await;
+    page.shows("result", "dead-lettered: convType is missing").await;
     page.close().await;
 }
 

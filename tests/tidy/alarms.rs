@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, fs};
 use session_local::{executables::workspace, template::Template};
 use test_support::alarms::{patterns, resources};
 
-/// Each alarm of the template and the event that rings it, as docs/operations.md tells them.
+/// Each alarm of the template and the event that fires it, as docs/operations.md tells them.
 const ALARMS: [(&str, &str); 16] = [
-    ("KeptCopies", "a signed copy could not be taken"),
-    ("FeedRefusals", "a message copy was refused, and is **not** kept"),
+    ("DeadLetters", "a signed copy could not be applied"),
+    ("FeedRejections", "a message copy was rejected, and is **not** stored"),
     ("FeedSilence", "the messaging backend has posted nothing for `FeedSilenceMinutes`"),
     ("FeedErrors", "the feed's Function URL answered 5xx five times in five minutes"),
     ("FeedThrottles", "Lambda had no concurrency for a call of the feed"),
@@ -25,10 +25,10 @@ const ALARMS: [(&str, &str); 16] = [
         "DatabaseErrors",
         "DynamoDB failed or did not answer, five times in five minutes, also when asked again",
     ),
-    ("SessionsReadThrottles", "DynamoDB refused ten reads of the sessions table in five minutes for load"),
-    ("SessionsWriteThrottles", "DynamoDB refused ten writes of the sessions table in five minutes for load"),
-    ("GroupsReadThrottles", "DynamoDB refused ten reads of the groups table in five minutes for load"),
-    ("GroupsWriteThrottles", "DynamoDB refused ten writes of the groups table in five minutes for load"),
+    ("SessionsReadThrottles", "DynamoDB rejected ten reads of the sessions table in five minutes for load"),
+    ("SessionsWriteThrottles", "DynamoDB rejected ten writes of the sessions table in five minutes for load"),
+    ("GroupsReadThrottles", "DynamoDB rejected ten reads of the groups table in five minutes for load"),
+    ("GroupsWriteThrottles", "DynamoDB rejected ten writes of the groups table in five minutes for load"),
 ];
 
 #[test]
@@ -37,8 +37,8 @@ fn operations_tells_each_alarm_of_the_template() {
     let listed: BTreeSet<_> = ALARMS.iter().map(|(name, _)| format!("{name}Alarm")).collect();
     assert_eq!(made, listed);
     let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
-    for (name, rings) in ALARMS {
-        assert!(operations.contains(&format!("| {name} | {rings}")), "docs/operations.md on {name}");
+    for (name, fires) in ALARMS {
+        assert!(operations.contains(&format!("| {name} | {fires}")), "docs/operations.md on {name}");
     }
 }
 

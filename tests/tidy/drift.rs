@@ -45,7 +45,7 @@ fn the_template_s_tables_are_the_store_s() {
     }
     assert_eq!(sessions.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
     assert_eq!(keys(&tables["GroupsTable"].create), [(schema::GROUP_ID.to_owned(), "HASH".to_owned())]);
-    let kept = &tables["KeptCopiesTable"];
+    let kept = &tables["DeadLettersTable"];
     assert_eq!(keys(&kept.create), [(schema::COPY_ID.to_owned(), "HASH".to_owned())]);
     assert_eq!(kept.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
 }
@@ -87,15 +87,15 @@ fn the_backend_never_gets_a_500() {
 
 #[test]
 fn the_backend_has_limits_of_its_own() {
-    for (door, elsewhere) in [("HttpApi", None), ("FunctionUrl", Some("POST /v1/messages"))] {
+    for (endpoint, elsewhere) in [("HttpApi", None), ("FunctionUrl", Some("POST /v1/messages"))] {
         let mut parameters = Template::something_given();
-        parameters.insert("FeedDoor", door.to_owned());
+        parameters.insert("FeedEndpoint", endpoint.to_owned());
         let stages = Template::resources("AWS::ApiGatewayV2::Stage", &parameters).unwrap();
         let limited: BTreeSet<_> =
             stages["Stage"]["RouteSettings"].as_object().unwrap().keys().cloned().collect();
         let routes = template().routes.into_iter().filter(|route| !route.authorized);
         let expected = routes.map(|route| route.key()).filter(|key| Some(key.as_str()) != elsewhere);
-        assert_eq!(limited, expected.collect(), "{door}");
+        assert_eq!(limited, expected.collect(), "{endpoint}");
     }
 }
 
@@ -168,7 +168,7 @@ fn the_policies_are_the_same_for_tables_that_are_given() {
     for (name, table) in [
         ("SessionsTableName", "given-SessionsTable"),
         ("GroupsTableName", "given-GroupsTable"),
-        ("KeptCopiesTableName", "given-KeptCopiesTable"),
+        ("DeadLettersTableName", "given-DeadLettersTable"),
     ] {
         parameters.insert(name, table.to_owned());
     }

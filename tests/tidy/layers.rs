@@ -10,7 +10,7 @@ use test_support::repository::sources;
 
 #[test]
 fn layers_hold() {
-    // Each crate and what it must not depend on, beside what the compiler refuses already.
+    // Each crate and what it must not depend on, beside what the compiler rejects already.
     let aws = [
         "aws-sdk-dynamodb",
         "aws-config",

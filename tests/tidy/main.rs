@@ -7,3 +7,4 @@ mod contract;
 mod drift;
 mod layers;
 mod pages;
+mod words;

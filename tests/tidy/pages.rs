@@ -37,7 +37,7 @@ const KINDS: [&str; 21] = [
     "json vector",
     "json copy",
     "json ignored",
-    "json kept",
+    "json dead-lettered",
     "json members",
     "json erase",
     "json claims",

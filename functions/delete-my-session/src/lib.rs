@@ -110,7 +110,9 @@ mod tests {
 
     fn parsed(ids: &serde_json::Value) -> Result<usize, String> {
         let fields = Fields::parse(json!({"sessionIds": ids}).to_string().as_bytes()).unwrap();
-        batch(&fields, AccountCase::Lower).map(|(ids, _)| ids.len()).map_err(|refusal| refusal.to_string())
+        batch(&fields, AccountCase::Lower)
+            .map(|(ids, _)| ids.len())
+            .map_err(|rejection| rejection.to_string())
     }
 
     #[test]
@@ -118,7 +120,7 @@ mod tests {
         let up_to = |value: serde_json::Value| {
             let body = json!({"sessionIds": ["p2p|a"], "upTo": value}).to_string();
             let batch = batch(&Fields::parse(body.as_bytes()).unwrap(), AccountCase::Keep);
-            batch.map(|(_, up_to)| up_to.map(Timestamp::as_millis)).map_err(|refusal| refusal.to_string())
+            batch.map(|(_, up_to)| up_to.map(Timestamp::as_millis)).map_err(|rejection| rejection.to_string())
         };
         assert_eq!(
             (up_to(json!(null)), up_to(json!(7)), up_to(json!(7.0))),
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_id_refuses_them_all() {
+    fn one_bad_id_rejects_all() {
         let many = |count: usize| json!((0..count).map(|n| format!("p2p|{n}")).collect::<Vec<_>>());
         assert_eq!(parsed(&many(1)), Ok(1));
         assert_eq!(parsed(&many(100)), Ok(100));
@@ -144,8 +146,8 @@ mod tests {
             (json!(["p2p|a", "p2p|A"]), "must hold valid ids: number 2 is there twice"),
             (json!(["p2p|a", "b"]), "must hold valid ids: number 2 must be one of p2p|<accid>"),
         ] {
-            let refusal = parsed(&ids).unwrap_err();
-            assert!(refusal.starts_with(&format!("sessionIds {reason}")), "{ids}: {refusal}");
+            let rejection = parsed(&ids).unwrap_err();
+            assert!(rejection.starts_with(&format!("sessionIds {reason}")), "{ids}: {rejection}");
         }
     }
 

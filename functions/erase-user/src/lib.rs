@@ -2,7 +2,7 @@
 //! answers `{"erased", "remaining"}`. The backend repeats the call until `remaining` is false.
 //!
 //! It keeps no state and is harmless to repeat. What it does not reach: the heads of the user's groups, which belong to the groups,
-//! what he wrote to others, which lies in their rows, and kept copies, which go by themselves.
+//! what they wrote to others, which lies in their rows, and dead letters, which go by themselves.
 
 use std::time::Duration;
 
@@ -68,17 +68,17 @@ mod tests {
             let fields = Fields::parse(body.to_string().as_bytes()).unwrap();
             account(&fields, AccountCase::Lower)
                 .map(|account| account.to_string())
-                .map_err(|refusal| refusal.to_string())
+                .map_err(|rejection| rejection.to_string())
         };
         assert_eq!(parsed(&json!({"account": "Alice"})), Ok("alice".into()));
-        for (body, refusal) in [
+        for (body, rejection) in [
             (json!({}), "account is required"),
             (json!({"account": ""}), "account must not be empty"),
             (json!({"account": 7}), "account must be a string"),
             (json!({"account": "a/b"}), "account must not contain '/'"),
             (json!({"account": "a", "all": true}), "body must hold no other fields than account"),
         ] {
-            assert_eq!(parsed(&body), Err(refusal.to_owned()), "{body}");
+            assert_eq!(parsed(&body), Err(rejection.to_owned()), "{body}");
         }
     }
 }

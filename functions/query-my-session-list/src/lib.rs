@@ -34,7 +34,7 @@ fn query(call: &Call<'_>) -> Result<ListQuery, InvalidField> {
     let (min, max) = (call.query("minTimestamp")?, call.query("maxTimestamp")?);
     let need_last_msg = call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set();
     let limit = call.query("limit")?.unwrap_or(Limit::MAX);
-    // Without effect, as in Yunxin; a value that is no flag is refused all the same.
+    // Without effect, as in Yunxin; a value that is no flag is rejected all the same.
     call.query::<Flag>("hasMore")?;
     ListQuery::new(min, max, call.query("cursor")?, limit, need_last_msg)
 }

@@ -3,14 +3,16 @@
 //!
 //! What becomes of a copy with a good signature:
 //!
-//! - it is applied: 200 and `{}`, once every write is durable;
-//! - it says nothing of sessions: 200 and `{"ignored": "<why>"}`;
-//! - it cannot be taken, or not for all it is about: 200 and `{"kept": "<why>"}`. It lies in `KeptCopies`, and an alarm tells;
-//! - it comes from more than 5 minutes ahead: 503, and kept. It may come again, and a feed that gives up loses nothing;
-//! - the database is busy or silent: 503.
+//! - it is applied: 200 and `{"result": "applied"}`, once every write is durable;
+//! - it does not concern sessions: 200 and `{"result": "ignored", "reason": "…"}`;
+//! - it cannot be applied, or not fully: 200 and `{"result": "dead-lettered", "reason": "…"}`. It is stored in `DeadLetters`, and an alarm
+//!   fires;
+//! - its time is more than 5 minutes ahead: 503, and it is stored in `DeadLetters`, too. The feed may send it again, and a feed that gives
+//!   up loses nothing;
+//! - the database throttles or does not respond: 503.
 //!
-//! The feed takes 200 and 500 for delivered and repeats what is answered otherwise. So nothing is answered 200 and lost, and nothing
-//! that is wrong with a copy is answered 5xx: only what is wrong with the service, until that is mended.
+//! The feed counts 200 and 500 as delivered and repeats the copy after any other status. So a copy with a 200 is never lost, and a fault
+//! of a copy is never a 5xx: only a fault of the service is, until it is fixed.
 
 use std::borrow::Cow;
 
@@ -18,7 +20,7 @@ use futures_util::future;
 use serde_json::json;
 use session_api::{Call, Environment, Method, Note, Operation, Outcome, Problem, Reply, Signature};
 use session_model::{Account, Effect, MessageCopy, NotApplied, SessionId};
-use session_store::{KeepError, StoreError};
+use session_store::{DeadLetterError, StoreError};
 
 /// The longest copy, in bytes: 1 MB.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -26,7 +28,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 /// The operation.
 pub struct RecordMessage {
     signature: Signature,
-    kept_copies: String,
+    dead_letters: String,
 }
 
 impl Operation for RecordMessage {
@@ -37,7 +39,7 @@ impl Operation for RecordMessage {
     fn configure(environment: &mut Environment) -> Self {
         Self {
             signature: Signature::configure(environment),
-            kept_copies: environment.required("KEPT_COPIES_TABLE"),
+            dead_letters: environment.required("DEAD_LETTERS_TABLE"),
         }
     }
 
@@ -58,70 +60,56 @@ impl Operation for RecordMessage {
         let mut note = Note { msg_id, ..Note::default() };
         let event =
             copy.map_err(NotApplied::from).and_then(|copy| copy.event(call.now(), call.account_case()));
-        let fate = match event {
-            Ok(event) if event.latest.is_ahead(call.now()) => Fate::Early,
+        let mut is_early = false;
+        let (outcome, reason) = match event {
+            Ok(event) if event.latest.is_ahead(call.now()) => {
+                is_early = true;
+                (Outcome::DeadLettered, Some(EARLY.to_owned()))
+            }
             Ok(event) => {
                 note.unknown_notice = event.unknown_notice;
                 apply(call, &event.effect).await?
             }
-            Err(NotApplied::Ignored(why)) => Fate::Ignored(why),
-            Err(NotApplied::Unreadable(refusal)) => Fate::Kept(refusal.to_string()),
+            Err(NotApplied::Ignored(why)) => (Outcome::Ignored, Some(why.to_owned())),
+            Err(NotApplied::Unreadable(error)) => (Outcome::DeadLettered, Some(error.to_string())),
         };
-        (note.outcome, note.reason) = match &fate {
-            Fate::Applied => (None, None),
-            Fate::Ignored(why) => (Some(Outcome::Ignored), Some((*why).to_owned())),
-            Fate::Kept(why) => (Some(Outcome::Kept), Some(why.clone())),
-            Fate::Early => (Some(Outcome::Kept), Some(EARLY.to_owned())),
-        };
-        if let (Some(Outcome::Kept), Some(why)) = (note.outcome, &note.reason) {
-            let kept = call.store().kept_copies(&self.kept_copies).keep(body, why, call.now()).await;
-            if let Err(error) = kept {
-                return Err(not_kept(call, note, error));
+        note.outcome = Some(outcome).filter(|outcome| *outcome != Outcome::Applied);
+        note.reason.clone_from(&reason);
+        if let (Outcome::DeadLettered, Some(why)) = (outcome, &reason) {
+            let stored = call.store().dead_letters(&self.dead_letters).put(body, why, call.now()).await;
+            if let Err(error) = stored {
+                return Err(not_stored(call, note, error));
             }
         }
         call.note(note);
-        match fate {
-            Fate::Applied => Ok(Reply::default()),
-            Fate::Ignored(why) => Ok(Reply::json(&json!({ "ignored": why }))),
-            Fate::Kept(why) => Ok(Reply::json(&json!({ "kept": why }))),
-            Fate::Early => Err(Problem::unavailable(EARLY)),
+        match reason {
+            _ if is_early => Err(Problem::unavailable(EARLY)),
+            None => Ok(Reply::json(&json!({ "result": outcome }))),
+            Some(reason) => Ok(Reply::json(&json!({ "result": outcome, "reason": reason }))),
         }
     }
 }
 
-/// Why a copy that cannot be taken is not kept either.
-fn not_kept(call: &Call<'_>, note: Note, error: KeepError) -> Problem {
+/// Why a copy that cannot be applied is not stored as a dead letter either.
+fn not_stored(call: &Call<'_>, note: Note, error: DeadLetterError) -> Problem {
     match error {
-        KeepError::TooLong => {
-            let reason = note.reason.map(|why| format!("too long to be kept: {why}"));
-            call.note(Note { outcome: Some(Outcome::Refused), reason, ..note });
-            Problem::too_large_to_keep()
+        DeadLetterError::TooLong => {
+            let reason = note.reason.map(|why| format!("too long for a dead letter: {why}"));
+            call.note(Note { outcome: Some(Outcome::Rejected), reason, ..note });
+            Problem::too_large_to_store()
         }
-        KeepError::Store(error) => {
+        DeadLetterError::Store(error) => {
             call.note(Note { msg_id: note.msg_id, ..Note::default() });
             error.into()
         }
     }
 }
 
-/// What becomes of a signed copy.
-#[derive(Debug)]
-enum Fate {
-    /// It is applied, wholly.
-    Applied,
-    /// It says nothing of sessions, for this reason.
-    Ignored(&'static str),
-    /// It is kept, for this reason.
-    Kept(String),
-    /// It is kept, and may come again when its time has come.
-    Early,
-}
-
 const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to repeat";
 
 /// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
 /// hold up the others.
-async fn apply(call: &Call<'_>, effect: &Effect) -> Result<Fate, StoreError> {
+async fn apply(call: &Call<'_>, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
     // Of rows all also when one fails: what is written need not be written by the repeat.
     let results: Vec<Result<(), StoreError>> = match effect {
         Effect::P2p { rows, entry } => {
@@ -147,9 +135,10 @@ async fn apply(call: &Call<'_>, effect: &Effect) -> Result<Fate, StoreError> {
     match (passing.into_iter().next(), lasting.first()) {
         (Some(error), _) => Err(error),
         (None, Some(error)) => {
-            Ok(Fate::Kept(format!("items that cannot be written: {}; the first is {error}", lasting.len())))
+            let reason = format!("items that cannot be written: {}; the first is {error}", lasting.len());
+            Ok((Outcome::DeadLettered, Some(reason)))
         }
-        (None, None) => Ok(Fate::Applied),
+        (None, None) => Ok((Outcome::Applied, None)),
     }
 }
 

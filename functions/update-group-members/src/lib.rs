@@ -148,7 +148,7 @@ mod tests {
             now: Timestamp::from_millis(TIME),
             case: AccountCase::Keep,
         };
-        parse(&body).map(result).map_err(|refusal| refusal.to_string())
+        parse(&body).map(result).map_err(|rejection| rejection.to_string())
     }
 
     fn numbered(count: usize) -> Vec<String> {
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(change(json!(["a", "b"]), json!(["c"])), Ok((2, 1)));
         assert_eq!(change(Value::Null, json!(["c"])), Ok((0, 1)));
         assert_eq!(change(json!(numbered(1_000)), json!([])), Ok((1_000, 0)));
-        for (add, remove, refusal) in [
+        for (add, remove, rejection) in [
             (Value::Null, json!([]), "add must hold accounts, or remove must"),
             (
                 json!(numbered(999)),
@@ -176,9 +176,9 @@ mod tests {
             (json!([]), json!(["a", ""]), "remove must hold valid accounts: number 2 must not be empty"),
             (json!("a"), json!([]), "add must be an array of strings"),
         ] {
-            assert_eq!(change(add, remove), Err(refusal.to_owned()));
+            assert_eq!(change(add, remove), Err(rejection.to_owned()));
         }
-        for (body, refusal) in [
+        for (body, rejection) in [
             (json!({"time": TIME, "add": ["a"]}), "groupId is required"),
             (
                 json!({"groupId": "team|2", "time": TIME, "add": ["a"]}),
@@ -198,7 +198,7 @@ mod tests {
                 "body must hold no other fields than groupId",
             ),
         ] {
-            assert!(parsed(Body::changes, &body, |_| ()).unwrap_err().starts_with(refusal), "{body}");
+            assert!(parsed(Body::changes, &body, |_| ()).unwrap_err().starts_with(rejection), "{body}");
         }
     }
 

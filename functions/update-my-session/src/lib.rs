@@ -1,4 +1,4 @@
-//! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's private text of a session, or
+//! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's custom data of a session, or
 //! removes it with `""`; a session that is absent or deleted is made, without a last message. Answers the session.
 
 use session_api::{Call, Environment, Operation, Problem, Reply};
@@ -35,7 +35,7 @@ mod tests {
 
     fn parsed(body: &str) -> Result<Option<String>, String> {
         let ext = Fields::parse(body.as_bytes()).and_then(|fields| ext(&fields));
-        ext.map(|ext| ext.text().map(str::to_owned)).map_err(|refusal| refusal.to_string())
+        ext.map(|ext| ext.text().map(str::to_owned)).map_err(|rejection| rejection.to_string())
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub struct Sample {
     copies: Vec<Value>,
     /// What becomes of its last copy.
     pub becomes: Becomes,
-    /// What is seen afterwards: by an account and the id of his session, the fields of the last message that matter, or nothing where
+    /// What is seen afterwards: by an account and the id of their session, the fields of the last message that matter, or nothing where
     /// there is no such session.
     #[serde(default)]
     seen: BTreeMap<String, Value>,
@@ -93,25 +93,25 @@ pub struct Sample {
 
 /// What becomes of a copy.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Becomes {
-    /// Answered `{}`.
+    /// The response is `{"result": "applied"}`.
     Applied,
-    /// Answered `{"ignored": "<why>"}`.
+    /// The response is `{"result": "ignored", "reason": "…"}`.
     Ignored,
-    /// Answered `{"kept": "<why>"}`.
-    Kept,
-    /// Answered 503, and kept.
+    /// The response is `{"result": "dead-lettered", "reason": "…"}`.
+    DeadLettered,
+    /// The response is 503, and the copy is stored as a dead letter.
     Early,
 }
 
 impl Becomes {
-    /// What an answer says; none when the copy was refused.
+    /// What a response says; none when the copy was rejected.
     #[must_use]
     pub fn of(status: u16, answer: &Value) -> Option<Self> {
         match status {
-            200 if answer["kept"].is_string() => Some(Self::Kept),
-            200 if answer["ignored"].is_string() => Some(Self::Ignored),
+            200 if answer["result"] == "dead-lettered" => Some(Self::DeadLettered),
+            200 if answer["result"] == "ignored" => Some(Self::Ignored),
             200 => Some(Self::Applied),
             503 => Some(Self::Early),
             _ => None,
@@ -232,7 +232,7 @@ impl Sample {
         Ok(copies.into_iter().map(body).collect())
     }
 
-    /// What is seen afterwards: an account, the id of his session, and fields of its last message, or null where there is no such session.
+    /// What is seen afterwards: an account, the id of their session, and fields of its last message, or null where there is no such session.
     #[must_use]
     pub fn seen(&self, cast: &Cast) -> Vec<(String, String, Value)> {
         let seen = |(who, last_msg): (&String, &Value)| {

@@ -77,7 +77,7 @@ impl DynamoDb {
                 for item in page["Items"].as_array().into_iter().flatten() {
                     let mut delete = expired(table, attribute);
                     delete["Key"] = table.key_of(item);
-                    // It may have been written anew.
+                    // It may have been written again.
                     delete["ConditionExpression"] = "#ttl < :now".into();
                     match self.call("DeleteItem", &delete).await {
                         Err(error) if error.to_string().contains("ConditionalCheckFailed") => {}
@@ -119,7 +119,7 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// Refuses a table that an older version has made. Its local indexes cannot be added later.
+    /// Rejects a table that an older version has made. Its local indexes cannot be added later.
     async fn check_indexes(&self, table: &Table) -> Result<()> {
         let names = |of: &Value| -> BTreeSet<String> {
             let indexes = of["LocalSecondaryIndexes"].as_array().into_iter().flatten();

@@ -148,34 +148,34 @@ impl Feed {
 
     /// Posts a message copy, and repeats it as the feed does until the service has taken it, three times at most.
     pub async fn deliver(&self, copy: &Value) -> Result<()> {
-        self.until_taken(async || self.post(copy).await).await
+        self.until_applied(async || self.post(copy).await).await
     }
 
-    /// Adds members to a group at a time, likewise.
+    /// Adds members to a group at a time.
     pub async fn add_members(&self, group_id: &str, members: &[String], time_ms: u64) -> Result<()> {
         for add in members.chunks(1_000) {
             let body = json!({"groupId": group_id, "time": time_ms, "add": add});
-            self.until_taken(async || self.update_members(Method::PATCH, group_id, &body).await).await?;
+            self.until_applied(async || self.update_members(Method::PATCH, group_id, &body).await).await?;
         }
         Ok(())
     }
 
-    async fn until_taken(&self, send: impl AsyncFn() -> Result<Response>) -> Result<()> {
-        let mut refusal = String::new();
+    async fn until_applied(&self, send: impl AsyncFn() -> Result<Response>) -> Result<()> {
+        let mut last = String::new();
         for _ in 0..3 {
             let response = send().await?;
             let status = response.status();
             let text = response.text().await.unwrap_or_default();
-            // What was not applied, or not wholly, is answered 200 too, and says why.
-            if status.is_success() && text == "{}" {
+            // What was not applied, or not fully, has status 200, too, and the reason.
+            if status.is_success() && (text == "{}" || text == r#"{"result":"applied"}"#) {
                 return Ok(());
             }
-            refusal = format!("{status}: {text}");
+            last = format!("{status}: {text}");
             if !status.is_server_error() {
                 break;
             }
         }
-        bail!("the service did not take it: {refusal}")
+        bail!("the service did not apply it: {last}")
     }
 }
 

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn everything_else_is_rejected() {
         let (issuer, stranger) = (issuer(), self::issuer());
         let authorizer = authorizer(&issuer);
         let with = |name: &str, value: Value| {

@@ -87,7 +87,7 @@ impl<'a> Call<'a> {
         read(&self.event.path_parameter(name).unwrap_or_default()).map_err(|reason| reason.of(name))
     }
 
-    /// Refuses query parameters other than these: one that is misspelt would be as if it were not there.
+    /// Rejects query parameters other than these: one that is misspelt would be as if it were not there.
     pub fn knows(&self, parameters: &[&'static str]) -> Result<(), Problem> {
         let mut unknown = self.event.query_names().filter(|name| !parameters.contains(&&**name));
         let Some(first) = unknown.next() else { return Ok(()) };
@@ -218,7 +218,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_user_and_his_sessions_are_taken_in_the_case_of_accounts() {
+    fn the_user_and_their_sessions_are_taken_in_the_case_of_accounts() {
         let parts = json!({
             "authorizer": {"jwt": {"claims": {"sub": "Alice"}}}, "pathParameters": {"sessionId": "p2p|Bob", "groupId": "team|T"},
         });
@@ -249,7 +249,7 @@ pub(crate) mod tests {
             let parts = json!({"pathParameters": {"sessionId": parameter}});
             let id = with_call(&parts, |call| call.session_id().map(|id| id.to_string()));
             assert_eq!(id.as_deref().ok(), expected, "{parameter}");
-            assert!(id.is_ok() || id.is_err_and(|refusal| refusal.field == "sessionId"));
+            assert!(id.is_ok() || id.is_err_and(|rejection| rejection.field == "sessionId"));
         }
     }
 
@@ -281,7 +281,7 @@ pub(crate) mod tests {
     fn a_query_parameter_is_given_once_or_not_at_all() {
         let limit = |query: &str| {
             with_call(&json!({"rawQueryString": query}), |call| {
-                call.query::<Limit>("limit").map_err(|refusal| refusal.to_string())
+                call.query::<Limit>("limit").map_err(|rejection| rejection.to_string())
             })
         };
         assert_eq!(limit(""), Ok(None));

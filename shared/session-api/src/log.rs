@@ -27,16 +27,18 @@ pub struct Note {
     pub unknown_notice: bool,
 }
 
-/// What became of a message copy that was not applied. Alarms count these.
+/// What became of a message copy. Alarms count these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It says nothing of sessions.
+    /// It was applied. The log does not say so.
+    Applied,
+    /// It does not concern sessions.
     Ignored,
-    /// It could not be taken, and lies in `KeptCopies`.
-    Kept,
-    /// It was refused for its signature or its length.
-    Refused,
+    /// It could not be applied, or not fully, and is stored in `DeadLetters`.
+    DeadLettered,
+    /// It was rejected for its signature or its length.
+    Rejected,
 }
 
 /// What came of one invocation.
@@ -63,7 +65,7 @@ impl Serialize for Invocation<'_> {
         let nothing = Note::default();
         let note = self.note.unwrap_or(&nothing);
         let level = match (self.status, note.outcome) {
-            (500.., _) | (_, Some(Outcome::Kept)) | (413, Some(Outcome::Refused)) => "ERROR",
+            (500.., _) | (_, Some(Outcome::DeadLettered)) | (413, Some(Outcome::Rejected)) => "ERROR",
             (400.., _) => "WARN",
             _ if self.unreadable.is_some() => "WARN",
             _ => "INFO",
@@ -192,9 +194,9 @@ mod tests {
         };
         assert_eq!(level(200, None), "INFO");
         assert_eq!(level(200, Some(Outcome::Ignored)), "INFO");
-        assert_eq!(level(200, Some(Outcome::Kept)), "ERROR");
-        assert_eq!(level(403, Some(Outcome::Refused)), "WARN");
-        assert_eq!(level(413, Some(Outcome::Refused)), "ERROR");
+        assert_eq!(level(200, Some(Outcome::DeadLettered)), "ERROR");
+        assert_eq!(level(403, Some(Outcome::Rejected)), "WARN");
+        assert_eq!(level(413, Some(Outcome::Rejected)), "ERROR");
         assert_eq!(level(404, None), "WARN");
         let unreadable = Some(Unreadable { items: 2, attribute: "lastMsgType" });
         let line = json!(Invocation { unreadable, ..invocation(200) });
@@ -222,13 +224,13 @@ mod tests {
     #[test]
     fn a_note_tells_what_became_of_a_copy() {
         let note = Note {
-            outcome: Some(Outcome::Kept),
+            outcome: Some(Outcome::DeadLettered),
             reason: Some("to is missing".into()),
             msg_id: Some("17".into()),
             unknown_notice: true,
         };
         let line = json!(Invocation { note: Some(&note), ..invocation(200) });
-        assert_eq!((&line["outcome"], &line["cause"]), (&json!("kept"), &json!("to is missing")));
+        assert_eq!((&line["outcome"], &line["cause"]), (&json!("dead-lettered"), &json!("to is missing")));
         assert_eq!((&line["msgId"], &line["unknownNotice"]), (&json!("17"), &json!(true)));
     }
 }

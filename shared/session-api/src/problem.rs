@@ -98,7 +98,7 @@ impl Problem {
             parameter: Some("since".to_owned()),
             ..Self::new(
                 Kind::SyncTokenExpired,
-                "since is too old, or of another account or epoch: pull the list anew",
+                "since is too old, or of another account or epoch: fetch the list again",
             )
         }
     }
@@ -114,10 +114,10 @@ impl Problem {
         Self::new(Kind::TooLarge, format!("body must be at most {limit} bytes long"))
     }
 
-    /// 413: the body is too long to be kept for later.
+    /// 413: the body is too long for a dead letter.
     #[must_use]
-    pub fn too_large_to_keep() -> Self {
-        Self::new(Kind::TooLarge, "body cannot be taken, and is too long to be kept for later")
+    pub fn too_large_to_store() -> Self {
+        Self::new(Kind::TooLarge, "body cannot be applied, and is too long for a dead letter")
     }
 
     /// 503: not possible now; the same call may be repeated.
@@ -176,7 +176,7 @@ impl Problem {
         &self.detail
     }
 
-    /// Why, for the log: what the caller is not told, or what he is, which names fields and never holds what was in them.
+    /// Why, for the log: what the caller is not told, or what they are, which names fields and never holds what was in them.
     pub(crate) fn cause(&self) -> &str {
         self.cause.as_deref().unwrap_or(&self.detail)
     }
@@ -199,16 +199,16 @@ impl Problem {
     }
 }
 
-/// A refusal of the body as a whole has no parameter.
+/// A rejection of the body as a whole has no parameter.
 impl From<InvalidField> for Problem {
-    fn from(refusal: InvalidField) -> Self {
-        let kind = match refusal.place {
+    fn from(rejection: InvalidField) -> Self {
+        let kind = match rejection.place {
             Place::Parameter => Kind::InvalidParameter,
             Place::Body => Kind::InvalidBody,
             Place::AnotherPull => Kind::AnotherPull,
         };
-        let detail = refusal.to_string();
-        let parameter = Some(refusal.field.into_owned()).filter(|name| name != "body");
+        let detail = rejection.to_string();
+        let parameter = Some(rejection.field.into_owned()).filter(|name| name != "body");
         Self { parameter, ..Self::new(kind, detail) }
     }
 }

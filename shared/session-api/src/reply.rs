@@ -85,7 +85,7 @@ struct Head<'a> {
     status_code: u16,
     headers: BTreeMap<&'static str, &'static str>,
     is_base64_encoded: bool,
-    /// None; but `cargo lambda`'s gateway refuses an answer without the field.
+    /// None; but `cargo lambda`'s gateway rejects an answer without the field.
     cookies: [&'static str; 0],
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
@@ -182,9 +182,9 @@ mod tests {
         ] {
             assert!(accepts_gzip(accepted), "{accepted}");
         }
-        let refused_by_weight = ["gzip;q=0", "gzip;Q=0", "gzip;q=0, *", "*;q=0", "gzip;q=0.1, identity;q=1"];
-        for refused in ["", "br", "identity", "gzipped"].into_iter().chain(refused_by_weight) {
-            assert!(!accepts_gzip(refused), "{refused}");
+        let rejected_by_weight = ["gzip;q=0", "gzip;Q=0", "gzip;q=0, *", "*;q=0", "gzip;q=0.1, identity;q=1"];
+        for rejected in ["", "br", "identity", "gzipped"].into_iter().chain(rejected_by_weight) {
+            assert!(!accepts_gzip(rejected), "{rejected}");
         }
     }
 

@@ -206,7 +206,7 @@ impl<O: Operation> Ready<O> {
         result.map_err(|problem| {
             // Whoever finds the address may call it; only a call that is signed somehow tells that the feed has a problem.
             if [403, 413].contains(&problem.status()) && call.header("CheckSum").is_some() {
-                call.note(Note { outcome: Some(Outcome::Refused), ..Note::default() });
+                call.note(Note { outcome: Some(Outcome::Rejected), ..Note::default() });
             }
             problem.repeatable()
         })

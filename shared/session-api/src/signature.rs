@@ -35,7 +35,7 @@ impl Signature {
     /// that MD5 and `CurTime`. Compared in constant time, without telling which secret fitted. The secret proves the sender;
     /// `AppKey` is compared where it is there.
     ///
-    /// What was signed long ago is refused: a copy from an archive must not bring back what was removed since.
+    /// What was signed long ago is rejected: a copy from an archive must not bring back what was removed since.
     pub fn verify(&self, call: &Call<'_>, body: &[u8]) -> Result<(), Problem> {
         let cur_time = self.verify_sums(call, body)?;
         self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
@@ -139,8 +139,8 @@ mod tests {
     fn both_secrets_are_accepted_during_a_rotation() {
         let with = |secret| verified(&[("checksum", Some(&*check_sum(secret, "1")))]);
         assert_eq!((with("new"), with("old")), (Ok(()), Ok(())));
-        let refused = Err("403 CheckSum does not fit AppSecret, MD5 and CurTime".to_owned());
-        assert_eq!((with("older"), with("")), (refused.clone(), refused));
+        let rejected = Err("403 CheckSum does not fit AppSecret, MD5 and CurTime".to_owned());
+        assert_eq!((with("older"), with("")), (rejected.clone(), rejected));
     }
 
     #[test]
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_does_not_fit_is_refused_by_its_name() {
+    fn whatever_does_not_fit_is_rejected_by_its_name() {
         let other_md5 = md5("{}");
         for (header, value, named) in [
             ("appkey", Some("other"), "403 AppKey is not known"),
@@ -167,15 +167,15 @@ mod tests {
             assert_eq!(verified(&[(header, value)]), Err(named.to_owned()), "{header}: {value:?}");
         }
         let soon = check_sum("new", "soon");
-        let refused = verified(&[("curtime", Some("soon")), ("checksum", Some(&soon))]);
-        assert_eq!(refused, Err("403 CurTime must be a time in milliseconds".into()));
+        let rejected = verified(&[("curtime", Some("soon")), ("checksum", Some(&soon))]);
+        assert_eq!(rejected, Err("403 CurTime must be a time in milliseconds".into()));
         let ahead = "100000";
-        let refused = verified(&[("curtime", Some(ahead)), ("checksum", Some(&check_sum("new", ahead)))]);
-        assert_eq!(refused, Err("403 CurTime must not be more than a day ahead".into()));
+        let rejected = verified(&[("curtime", Some(ahead)), ("checksum", Some(&check_sum("new", ahead)))]);
+        assert_eq!(rejected, Err("403 CurTime must not be more than a day ahead".into()));
     }
 
     #[test]
-    fn what_was_signed_long_ago_or_ahead_is_refused() {
+    fn what_was_signed_long_ago_or_ahead_is_rejected() {
         let now = 1_700_000_000_000;
         let checked = |days: u64, cur_time: u64| {
             signature(days).check_age(&cur_time.to_string(), Timestamp::from_millis(now)).is_ok()

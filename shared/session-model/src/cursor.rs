@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{InvalidValue, SessionId, SessionType, Timestamp, Window};
 
 /// The end of a page: the time T of its last element, and the last own row and the last group taken at T. At one T a
-/// user's own rows come first, in the index's order, then his groups by id, so paging goes on exactly there even when
+/// user's own rows come first, in the index's order, then their groups by id, so paging goes on exactly there even when
 /// hundreds of sessions share one millisecond. It also carries the bounds of its pull, so that a page is asked for by it alone.
 ///
 /// Opaque to callers. It carries positions only, never whose list it is: the partition always comes from the token, so
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_page_gave_is_refused() {
+    fn what_no_page_gave_is_rejected() {
         let encoded = |plain: &str| URL_SAFE_NO_PAD.encode_to_string(plain.replace(' ', "\0"));
         let texts = [
             String::new(),

@@ -1,4 +1,4 @@
-//! Reading the fields of a JSON object, so that each refusal names the field.
+//! Reading the fields of a JSON object, so that each rejection names the field.
 
 use std::{borrow::Cow, collections::HashSet, hash::Hash, str::FromStr};
 
@@ -11,7 +11,7 @@ use crate::{Ahead, InvalidField, InvalidValue, Timestamp};
 pub struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Parses a body, which a refusal names `body`.
+    /// Parses a body, which a rejection names `body`.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidField> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
@@ -30,7 +30,7 @@ impl Fields {
         self.0.is_empty()
     }
 
-    /// Refuses fields other than these.
+    /// Rejects fields other than these.
     pub fn only(&self, known: &[&'static str]) -> Result<(), InvalidField> {
         if self.0.keys().all(|name| known.contains(&name.as_str())) {
             return Ok(());
@@ -69,7 +69,7 @@ impl Fields {
         text.parse().map(Some).map_err(|reason: InvalidValue| reason.in_body(name))
     }
 
-    /// A required time, likewise: not before 2000, and not more than 5 minutes after `now`.
+    /// A required time: not before 2000, and not more than 5 minutes after `now`.
     pub fn time(&self, name: &'static str, now: Timestamp) -> Result<Timestamp, InvalidField> {
         let time = self.optional_time(name)?.ok_or_else(|| InvalidValue::new("is required").in_body(name))?;
         time.check_plausible(now, Ahead::FiveMinutes).map_err(|reason| reason.in_body(name))
@@ -91,17 +91,17 @@ impl Fields {
 
     /// A required list of texts.
     pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, InvalidField> {
-        let refusal = || InvalidValue::new("must be an array of strings").in_body(name);
+        let rejection = || InvalidValue::new("must be an array of strings").in_body(name);
         match self.value(name) {
             None => Err(InvalidValue::new("is required").in_body(name)),
             Some(Value::Array(values)) => {
-                values.iter().map(|value| value.as_str().ok_or_else(refusal)).collect()
+                values.iter().map(|value| value.as_str().ok_or_else(rejection)).collect()
             }
-            Some(_) => Err(refusal()),
+            Some(_) => Err(rejection()),
         }
     }
 
-    /// A required list of texts, each read so, of which no two may be the same. A refusal calls them `what` and tells which it is.
+    /// A required list of texts, each read so, of which no two may be the same. A rejection calls them `what` and tells which it is.
     pub fn distinct<T: Clone + Eq + Hash>(
         &self,
         name: &'static str,
@@ -111,12 +111,12 @@ impl Fields {
         let mut seen = HashSet::new();
         let texts = self.texts(name)?.into_iter().enumerate();
         let values = texts.map(|(index, text)| {
-            let refusal = |reason: &str| {
+            let rejection = |reason: &str| {
                 InvalidValue::new(format!("must hold valid {what}: number {} {reason}", index + 1))
                     .in_body(name)
             };
-            let value = read(text).map_err(|reason| refusal(&reason.to_string()))?;
-            if seen.insert(value.clone()) { Ok(value) } else { Err(refusal("is there twice")) }
+            let value = read(text).map_err(|reason| rejection(&reason.to_string()))?;
+            if seen.insert(value.clone()) { Ok(value) } else { Err(rejection("is there twice")) }
         });
         values.collect()
     }
@@ -133,15 +133,15 @@ mod tests {
     use super::*;
     use crate::Place;
 
-    fn refusal<T>(result: Result<T, InvalidField>) -> String {
+    fn rejection<T>(result: Result<T, InvalidField>) -> String {
         result.err().unwrap().to_string()
     }
 
     #[test]
     fn a_body_must_be_an_object() {
-        assert_eq!(refusal(Fields::parse(b"[]")), "body must be a JSON object");
-        assert_eq!(refusal(Fields::parse(b"{\n  x")), "body must be JSON: malformed at line 2, column 3");
-        assert_eq!(refusal(Fields::parse(b"\xff")), "body must be JSON: malformed at line 1, column 1");
+        assert_eq!(rejection(Fields::parse(b"[]")), "body must be a JSON object");
+        assert_eq!(rejection(Fields::parse(b"{\n  x")), "body must be JSON: malformed at line 2, column 3");
+        assert_eq!(rejection(Fields::parse(b"\xff")), "body must be JSON: malformed at line 1, column 1");
     }
 
     #[test]
@@ -160,20 +160,20 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_its_field() {
+    fn a_rejection_names_its_field() {
         let fields = Fields::parse(br#"{"text": "", "number": 5, "none": null, "mixed": ["a", 1]}"#).unwrap();
         assert_eq!(fields.text("text"), Ok(""));
         assert_eq!(fields.optional_text("none"), Ok(None));
-        assert_eq!(refusal(fields.text("absent")), "absent is required");
-        assert_eq!(refusal(fields.text("number")), "number must be a string");
+        assert_eq!(rejection(fields.text("absent")), "absent is required");
+        assert_eq!(rejection(fields.text("number")), "number must be a string");
         for name in ["text", "number", "mixed"] {
-            let reason = refusal(fields.time(name, Timestamp::default()));
+            let reason = rejection(fields.time(name, Timestamp::default()));
             assert!(reason.starts_with(&format!("{name} must be a time in milliseconds")), "{reason}");
         }
-        assert_eq!(refusal(fields.texts("none")), "none is required");
+        assert_eq!(rejection(fields.texts("none")), "none is required");
         assert_eq!(fields.texts("mixed").err().unwrap().place, Place::Body);
-        assert_eq!(refusal(fields.texts("number")), "number must be an array of strings");
-        assert_eq!(refusal(fields.texts("mixed")), "mixed must be an array of strings");
-        assert_eq!(refusal(fields.only(&["text"])), "body must hold no other fields than text");
+        assert_eq!(rejection(fields.texts("number")), "number must be an array of strings");
+        assert_eq!(rejection(fields.texts("mixed")), "mixed must be an array of strings");
+        assert_eq!(rejection(fields.only(&["text"])), "body must hold no other fields than text");
     }
 }

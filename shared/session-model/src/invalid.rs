@@ -1,4 +1,4 @@
-//! Why a value was refused.
+//! Why a value was rejected.
 
 use std::borrow::Cow;
 
@@ -8,25 +8,25 @@ use std::borrow::Cow;
 pub struct InvalidValue(Cow<'static, str>);
 
 impl InvalidValue {
-    /// A refusal for this reason, a clause that goes on from the field's name: `must be …`.
+    /// A rejection for this reason, a clause that goes on from the field's name: `must be …`.
     pub fn new(reason: impl Into<Cow<'static, str>>) -> Self {
         Self(reason.into())
     }
 
-    /// The same refusal with the name of the parameter, of path or query, that held the value.
+    /// The same rejection with the name of the parameter, of path or query, that held the value.
     #[must_use]
     pub fn of(self, field: impl Into<Cow<'static, str>>) -> InvalidField {
         InvalidField { field: field.into(), reason: self, place: Place::Parameter }
     }
 
-    /// The same refusal with the name of the field of the body that held the value, or `body`.
+    /// The same rejection with the name of the field of the body that held the value, or `body`.
     #[must_use]
     pub fn in_body(self, field: &'static str) -> InvalidField {
         InvalidField { place: Place::Body, ..self.of(field) }
     }
 }
 
-/// A refused parameter or field, and why.
+/// A rejected parameter or field, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {reason}")]
 pub struct InvalidField {
@@ -38,7 +38,7 @@ pub struct InvalidField {
     pub place: Place,
 }
 
-/// Where a refused value stood, as far as a program may do something about it.
+/// Where a rejected value stood, as far as a program may do something about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// In the path or the query.

@@ -1,4 +1,4 @@
-//! What a caller asks of his list.
+//! What a caller asks of their list.
 
 use std::str::FromStr;
 
@@ -115,7 +115,7 @@ pub struct ListQuery {
 
 impl ListQuery {
     /// The page after the cursor, in the bounds of its pull; without a cursor the first page in these bounds, of which absent ones are
-    /// none. Refuses other bounds beside a cursor: it belongs to another pull.
+    /// none. Rejects other bounds beside a cursor: it belongs to another pull.
     pub fn new(
         min: Option<Timestamp>,
         max: Option<Timestamp>,
@@ -129,8 +129,8 @@ impl ListQuery {
         if given.is_some_and(|given| window != Ok(given)) {
             let reason =
                 "belongs to a pull with other bounds: give it alone, or with the bounds of its first page";
-            let refusal = InvalidValue::new(reason).of("cursor");
-            return Err(InvalidField { place: Place::AnotherPull, ..refusal });
+            let rejection = InvalidValue::new(reason).of("cursor");
+            return Err(InvalidField { place: Place::AnotherPull, ..rejection });
         }
         Ok(Self { window: window?, cursor, limit, need_last_msg })
     }
@@ -250,7 +250,9 @@ mod tests {
                     assert!(fits, "{min:?} {max:?}");
                     assert_eq!((query.range().min(), query.range().max()), (cursor.window().min(), ms(6)));
                 }
-                Err(refusal) => assert_eq!((fits, refusal.place), (false, Place::AnotherPull), "{refusal}"),
+                Err(rejection) => {
+                    assert_eq!((fits, rejection.place), (false, Place::AnotherPull), "{rejection}")
+                }
             }
         }
     }

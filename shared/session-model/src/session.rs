@@ -54,7 +54,7 @@ pub struct RecentSession {
     pub session_id: SessionId,
     /// When it last changed; lists are sorted by it, newest first.
     pub update_time: Timestamp,
-    /// The user's private text; absent when there is none.
+    /// The user's custom data; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext: Option<String>,
     /// The newest message or a recall notice, itself JSON text; absent when there is none or it was not asked for.

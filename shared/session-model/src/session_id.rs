@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_the_three_forms() {
+    fn a_rejection_shows_the_three_forms() {
         for text in
             ["", "alice", "p2p", "p2p|", "P2P|a", "chat|a", "|a", "team|a|b", "p2p|a/b", "super_team|a\tb"]
         {
@@ -126,7 +126,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_refused_or_kept_as_it_is(text in ".{0,40}") {
+        fn any_text_is_rejected_or_kept_as_it_is(text in ".{0,40}") {
             if let Ok(id) = text.parse::<SessionId>() {
                 prop_assert_eq!(id.to_string(), text);
             }

@@ -1,4 +1,4 @@
-//! The whole row a user keeps for a session: its register, and what he did to it himself.
+//! The whole row a user keeps for a session: its register, and what they did to it themselves.
 
 use crate::{
     Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, Position, RecentSession, Register, SessionId,
@@ -16,9 +16,9 @@ pub struct SessionItem {
     pub change_time: Option<Timestamp>,
     /// When the user set an ext on a session that did not exist or was deleted: the time it shows without a message.
     pub placeholder: Option<Timestamp>,
-    /// His private text.
+    /// Their custom data.
     pub ext: Ext,
-    /// In a group: what is known of his membership.
+    /// In a group: what is known of their membership.
     pub membership: Option<Membership>,
 }
 
@@ -58,7 +58,7 @@ impl SessionItem {
         self.change_time = Some(now);
     }
 
-    /// The user sets his text at `now`; an absent or deleted session shows from then on, without a message.
+    /// The user sets their text at `now`; an absent or deleted session shows from then on, without a message.
     pub fn set_ext(&mut self, ext: Ext, now: Timestamp) {
         if self.update_time().is_none() {
             self.placeholder = Some(now);

@@ -47,7 +47,7 @@ impl Timestamp {
         self.is_later(now, Ahead::FiveMinutes)
     }
 
-    /// Refuses what no clock of a feed says at `now`: before 2000, or too far ahead. Such a time would stay the newest for
+    /// Rejects what no clock of a feed says at `now`: before 2000, or too far ahead. Such a time would stay the newest for
     /// ever, or sort below everything.
     pub fn check_plausible(self, now: Self, ahead: Ahead) -> Result<Self, InvalidValue> {
         if self < Self::FEED_MIN {

@@ -70,7 +70,7 @@ impl ChangeReads for Sessions<'_> {
                 .query(BY_CHANGE_TIME)
                 .key_condition_expression("userId = :user AND changeTime BETWEEN :from AND :to")
                 .expression_attribute_values(":from", n(from))
-                // Not to start from a key that lies on the bound itself, which DynamoDB may refuse.
+                // Not to start from a key that lies on the bound itself, which DynamoDB may reject.
                 .expression_attribute_values(":to", n(to.later_by(1)))
                 .limit(i32::try_from(limit).unwrap_or(i32::MAX));
             let output = request.set_exclusive_start_key(start).send().await?;

@@ -1,4 +1,4 @@
-//! Erasing a user: every row of his partition, whatever it holds.
+//! Erasing a user: every row of their partition, whatever it holds.
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 /// nor the SDK's own text, so it may be logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB refused for load, also after the SDK's retries. Safe to repeat.
+    /// DynamoDB rejected for load, also after the SDK's retries. Safe to repeat.
     #[error("throttled: {0}")]
     Throttled(String),
     /// No answer, or an internal failure of DynamoDB, also after the SDK's retries. Safe to repeat.
@@ -21,12 +21,12 @@ pub enum StoreError {
     /// DynamoDB does not write this one item, however often it is asked: its partition is full, or it would be too large.
     #[error("rejected: {0}")]
     Rejected(String),
-    /// A request that DynamoDB refuses however often it is repeated: a missing table or permission, an invalid request.
+    /// A request that DynamoDB rejects however often it is repeated: a missing table or permission, an invalid request.
     #[error("failed: {0}")]
     Failed(String),
 }
 
-const REFUSED: [&str; 2] = ["ItemCollectionSizeLimitExceededException", "ValidationException"];
+const REJECTED: [&str; 2] = ["ItemCollectionSizeLimitExceededException", "ValidationException"];
 
 const THROTTLED: [&str; 4] = [
     "ProvisionedThroughputExceededException",
@@ -58,7 +58,7 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
                 let code = failure.err().code().map_or_else(|| format!("status {status}"), str::to_owned);
                 if THROTTLED.contains(&code.as_str()) || status == 429 {
                     Self::Throttled(code)
-                } else if REFUSED.contains(&code.as_str()) {
+                } else if REJECTED.contains(&code.as_str()) {
                     Self::Rejected(code)
                 } else if status >= 500 {
                     Self::Unavailable(code)
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_has_its_class_and_none_shows_internal_text() {
+    fn each_rejection_has_its_class_and_none_shows_internal_text() {
         for (status, code, expected) in [
             (
                 400,

@@ -138,7 +138,7 @@ pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
 }
 
-/// The head an item holds, but for its edits, likewise.
+/// The head an item holds, but for its edits.
 pub(crate) fn head(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_written_is_refused_by_the_name_of_its_attribute() {
+    fn what_is_never_written_is_rejected_by_the_name_of_its_attribute() {
         let with = |name: &'static str, value: AttributeValue| {
             let mut item = item(&message());
             item.insert(name.to_owned(), value);

@@ -7,6 +7,7 @@
 mod changes;
 mod clock_check;
 mod connect;
+mod dead_letters;
 mod dns;
 mod erase;
 mod error;
@@ -15,7 +16,6 @@ pub mod fuzz;
 mod group;
 mod group_items;
 mod item;
-mod kept_copies;
 mod list;
 mod optimistic;
 mod prewarm;
@@ -35,10 +35,10 @@ use session_model::{Account, GroupId, Timestamp};
 
 pub use clock_check::ClockCheck;
 pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
+pub use dead_letters::{DeadLetterError, DeadLetters};
 pub use erase::Erased;
 pub use error::StoreError;
 pub use group::{Group, LeftOut};
-pub use kept_copies::{KeepError, KeptCopies};
 pub use sessions::{Deleted, Sessions};
 pub use units::{Units, Unreadable};
 
@@ -66,7 +66,7 @@ impl Store {
         self.meter.read()
     }
 
-    /// The items that were left out so far, likewise.
+    /// The items that were left out so far.
     #[must_use]
     pub fn unreadable(&self) -> Option<Unreadable> {
         self.meter.unreadable()
@@ -83,7 +83,7 @@ impl Store {
         }
     }
 
-    /// The sessions of one user; nothing reached through them leaves his partition.
+    /// The sessions of one user; nothing reached through them leaves their partition.
     #[must_use]
     pub fn sessions_of<'a>(&'a self, user: &'a Account) -> Sessions<'a> {
         Sessions { store: self, user }
@@ -97,7 +97,7 @@ impl Store {
 
     /// The table of copies that could not be taken.
     #[must_use]
-    pub fn kept_copies<'a>(&'a self, table: &'a str) -> KeptCopies<'a> {
-        KeptCopies { store: self, table }
+    pub fn dead_letters<'a>(&'a self, table: &'a str) -> DeadLetters<'a> {
+        DeadLetters { store: self, table }
     }
 }

@@ -54,8 +54,8 @@ impl OwnRows {
 }
 
 impl Sessions<'_> {
-    /// One page, newest first, as it stands at `now`. The user's own rows and his memberships are read in parallel, both
-    /// strongly, then the heads of his groups; all are merged by time. `hasMore` is exact.
+    /// One page, newest first, as it stands at `now`. The user's own rows and their memberships are read in parallel, both
+    /// strongly, then the heads of their groups; all are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
         let mut own = OwnRows { next: Next::Start, ..OwnRows::default() };
         let ((), mut memberships) = tokio::try_join!(self.read_own(query, &mut own), self.memberships())?;
@@ -67,7 +67,7 @@ impl Sessions<'_> {
         let mut groups = self.groups(query, memberships).await?.into_iter().peekable();
         let mut page = Page::new(query);
         for (own, _) in own.kept {
-            // At one time a user's own rows come before his groups.
+            // At one time a user's own rows come before their groups.
             while let Some(group) = groups.next_if(|group| group.update_time > own.update_time) {
                 if page.push_group(group).is_break() {
                     return Ok(page.finish(query.watermark(now)));
@@ -288,8 +288,8 @@ mod tests {
     #[test]
     fn a_session_that_both_queries_saw_counts_once_by_the_newer_event() {
         let kept = |time| OwnRows { kept: vec![left(time)], ..OwnRows::default() };
-        assert_eq!(reconciled(kept(5), Some(4)), (1, None), "he has left since");
-        assert_eq!(reconciled(kept(5), Some(6)), (0, Some(at(6))), "he is back");
+        assert_eq!(reconciled(kept(5), Some(4)), (1, None), "they have left since");
+        assert_eq!(reconciled(kept(5), Some(6)), (0, Some(at(6))), "they are back");
         assert_eq!(reconciled(kept(5), None), (1, None));
         let passed =
             |time| OwnRows { members: vec![("team|1".parse().unwrap(), member(time))], ..OwnRows::default() };

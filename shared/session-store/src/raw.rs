@@ -36,7 +36,7 @@ use crate::{
     raw_item::{RawItem, RawKey},
 };
 
-/// Keeps the bytes of one request's answer, of which the SDK then sees nothing. Its refusals stay the operation's own errors
+/// Keeps the bytes of one request's answer, of which the SDK then sees nothing. Its rejections stay the operation's own errors
 /// with their codes, which the SDK's retries go by.
 #[derive(Clone, Debug)]
 pub(crate) struct CaptureResponse {
@@ -75,7 +75,7 @@ impl Of {
         }
     }
 
-    fn refusal(self, metadata: ErrorMetadata) -> context::Error {
+    fn rejection(self, metadata: ErrorMetadata) -> context::Error {
         match self {
             Self::Query => context::Error::erase(QueryError::generic(metadata)),
             Self::BatchGetItem => context::Error::erase(BatchGetItemError::generic(metadata)),
@@ -111,19 +111,19 @@ impl DeserializeResponse for CaptureResponse {
             return Ok(self.of.nothing());
         }
         let metadata = metadata(response.body().bytes().unwrap_or_default());
-        Err(OrchestratorError::operation(self.of.refusal(metadata)))
+        Err(OrchestratorError::operation(self.of.rejection(metadata)))
     }
 }
 
-/// The code of a refusal: `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", …}`.
+/// The code of a rejection: `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", …}`.
 pub(crate) fn metadata(body: &[u8]) -> ErrorMetadata {
     #[derive(Deserialize)]
-    struct Refusal {
+    struct Rejection {
         #[serde(rename = "__type")]
         kind: String,
     }
-    let refusal = serde_json::from_slice::<Refusal>(body);
-    let code = refusal.ok().and_then(|refusal| refusal.kind.rsplit('#').next().map(str::to_owned));
+    let rejection = serde_json::from_slice::<Rejection>(body);
+    let code = rejection.ok().and_then(|rejection| rejection.kind.rsplit('#').next().map(str::to_owned));
     code.map_or_else(ErrorMetadata::builder, |code| ErrorMetadata::builder().code(code)).build()
 }
 
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_keeps_its_code() {
+    fn a_rejection_keeps_its_code() {
         let body = br#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"secret"}"#;
         assert_eq!(metadata(body).code(), Some("ThrottlingException"));
         assert_eq!(metadata(b"<html>").code(), None);

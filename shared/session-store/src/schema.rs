@@ -1,6 +1,6 @@
 //! The tables: keys, indexes and attributes. The template declares the same, and a test holds the two together.
 //!
-//! `Sessions` holds a row per user and session, `Groups` one item per group, its head, `KeptCopies` the signed copies that could
+//! `Sessions` holds a row per user and session, `Groups` one item per group, its head, `DeadLetters` the signed copies that could
 //! not be taken.
 
 use session_model::{SyncToken, Timestamp};
@@ -36,7 +36,7 @@ pub const LAST_MSG_TYPE: &str = "lastMsgType";
 pub const MEMBER_AT: &str = "memberAt";
 /// N: its rank: 0 joined, 1 left, 2 named by a whole list.
 pub const MEMBER_RANK: &str = "memberRank";
-/// S: the user's private text.
+/// S: the user's custom data.
 pub const EXT: &str = "ext";
 /// S: what is known of edits, as JSON text. Only on rows of p2p sessions and on heads, and only while there are any.
 pub const EDITS: &str = "edits";
@@ -57,7 +57,7 @@ pub const LIST_KEY: &str = "listKey";
 /// N: counts the changes of `memberHashes`.
 pub const MEMBERS_VERSION: &str = "membersVersion";
 
-/// Partition key of `KeptCopies`, S: the SHA-256 of the body, in hexadecimal digits.
+/// Partition key of `DeadLetters`, S: the SHA-256 of the body, in hexadecimal digits.
 pub const COPY_ID: &str = "copyId";
 /// B: the body as it came, gzipped.
 pub const BODY: &str = "body";
@@ -71,7 +71,7 @@ pub(crate) const TOMBSTONE_DAYS: u64 = 31;
 /// A sync token never meets a tombstone that is gone.
 const _: () = assert!(TOMBSTONE_DAYS > SyncToken::MAX_AGE_DAYS);
 /// How long a copy is kept.
-pub(crate) const KEPT_DAYS: u64 = 30;
+pub(crate) const DEAD_LETTER_DAYS: u64 = 30;
 
 /// The [`EXPIRES_AT`] of what is kept for so many days from `now` on.
 pub(crate) fn expires_at(now: Timestamp, days: u64) -> u64 {

@@ -13,7 +13,7 @@ use crate::{
     update::{ReturnValues, Update, Updated},
 };
 
-/// How often a delete begins anew when the row changes under it.
+/// How often a delete starts again when the row changes under it.
 const MAX_TRIES: usize = 5;
 /// What a delete takes from what a session shows.
 const SHOWN: &str = "updateTime, lastMsg, lastMsgType, ext";
@@ -141,8 +141,8 @@ impl Sessions<'_> {
         Ok(session_model::edit(&item, |held| held.value.edit(edit, now)).await?)
     }
 
-    /// The tombstone stands at what the user sees: the head's position, unless he does not see the head or his own is
-    /// greater. It expires only when nothing is known of his membership: what it hides from a member does not, and a late copy must
+    /// The tombstone stands at what the user sees: the head's position, unless they do not see the head or their own is
+    /// greater. It expires only when nothing is known of their membership: what it hides from a member does not, and a late copy must
     /// not make a member of who has left.
     async fn delete_group(
         &self,

@@ -143,7 +143,7 @@ impl Store {
         let expression = update.expression();
         let values: HashMap<_, _> =
             update.values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        // DynamoDB refuses an empty map.
+        // DynamoDB rejects an empty map.
         let values = Some(values).filter(|values| !values.is_empty());
         let mut request = self
             .client
@@ -167,9 +167,9 @@ impl Store {
                 Ok(Updated::Done(output.attributes.unwrap_or_default()))
             }
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                Some(UpdateItemError::ConditionalCheckFailedException(rejection)) => {
                     self.meter.add_failed_condition();
-                    Ok(Updated::ConditionFailed(refusal.item().cloned().unwrap_or_default()))
+                    Ok(Updated::ConditionFailed(rejection.item().cloned().unwrap_or_default()))
                 }
                 _ => Err(error.into()),
             },

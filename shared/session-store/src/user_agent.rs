@@ -1,6 +1,6 @@
 //! What a request says of its sender.
 //!
-//! The SDK would write four headers about itself into every request, made anew each time and signed in part: a tenth of the
+//! The SDK would write four headers about itself into every request, built each time and signed in part: a tenth of the
 //! work of a small read. DynamoDB acts on none of them. One that never changes is enough, and tells who reads CloudTrail
 //! which operation of which service called.
 

@@ -199,7 +199,7 @@ async fn run(options: &Options) -> Result<()> {
     }
     println!("| devices that show what a fresh list shows | {} of {} sessions |", done.len() * 2, sessions);
     println!("| resident, before and after the quiet third | {:.0}, {:.0} MiB |", before.0, after.0);
-    println!("| open files, likewise | {}, {} |", before.1, after.1);
+    println!("| open files | {}, {} |", before.1, after.1);
     println!(
         "| functions and services, and functions started in that third | {}, {started_meanwhile} |",
         processes.len()

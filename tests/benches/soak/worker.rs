@@ -1,4 +1,4 @@
-//! One user under load: what the feed says of him, what he does, what his devices show, and what all of it must come to.
+//! One user under load: what the feed says of them, what they do, what their devices show, and what all of it must come to.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -78,7 +78,7 @@ struct Device {
     token: Option<String>,
 }
 
-/// A user, and the pure rules' opinion of his sessions.
+/// A user, and the pure rules' opinion of their sessions.
 pub(crate) struct Worker {
     number: u64,
     dice: Dice,
@@ -172,10 +172,10 @@ impl Worker {
     /// Has the feed post a copy until it is taken; then the rules know it, too.
     async fn say(&mut self, copy: Value) -> Result<()> {
         let answer = self.until_taken(async |local| local.feed().post(&copy).await).await?;
-        ensure!(answer == json!({}), "{copy} is answered by {answer}");
+        ensure!(answer["result"] == "applied", "{copy} is answered by {answer}");
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
         let (now, text) = (Timestamp::from_millis(clock::now_ms()), copy.to_string());
-        let read = MessageCopy::parse(&text).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        let read = MessageCopy::parse(&text).map_err(|rejection| anyhow::anyhow!("{rejection}"))?;
         let event = read.event(now, AccountCase::Keep).map_err(|why| anyhow::anyhow!("{copy}: {why:?}"))?;
         let user = self.user();
         match event.effect {

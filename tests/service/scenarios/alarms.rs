@@ -15,7 +15,7 @@ use test_support::{
 scenarios![what_the_alarms_count_is_in_the_log, no_line_is_lost_where_only_warnings_are_wanted,];
 scenarios![DEPLOYED: alarms_ring];
 
-/// Whether a line matches a pattern such as `{ $.outcome = "kept" }`; a `*` at its end stands for any text, alone for any value.
+/// Whether a line matches a pattern such as `{ $.outcome = "dead-lettered" }`; a `*` at its end stands for any text, alone for any value.
 fn matches(pattern: &str, line: &Value) -> bool {
     let inner = pattern
         .strip_prefix("{ $.")
@@ -40,8 +40,8 @@ async fn provoked(t: &Test) -> Vec<(&'static str, &'static str, Answer)> {
     let forged = t.post_by(&t.app.feed.signed_by(LOCAL_APP_KEY, "other"), copy.to_string()).await;
     t.damage_row(&bob, &alice.session_id(), "lastMsgType", json!({"N": "2"})).await;
     vec![
-        ("KeptCopies", "RecordMessageLogGroup", kept),
-        ("FeedRefusals", "RecordMessageLogGroup", forged),
+        ("DeadLetters", "RecordMessageLogGroup", kept),
+        ("FeedRejections", "RecordMessageLogGroup", forged),
         ("UnreadableItems", "QueryMySessionListLogGroup", bob.try_list("").await),
     ]
 }
@@ -91,7 +91,7 @@ async fn alarms_ring(t: Test) {
 /// Lambda's filter goes by `level`, in a line that has a `timestamp`: at WARN, all of these must pass it.
 async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
     let bob = t.user("bob");
-    let refused = [
+    let rejected = [
         ("WARN", bob.try_get("p2p|nobody").await),
         ("WARN", bob.try_list("limit=0").await),
         ("WARN", t.send(t.feed_request(reqwest::Method::POST).body("unsigned")).await),
@@ -99,8 +99,8 @@ async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
     let alarming = provoked(&t)
         .await
         .into_iter()
-        .map(|(metric, _, answer)| (if metric == "KeptCopies" { "ERROR" } else { "WARN" }, answer));
-    for (level, answer) in refused.into_iter().chain(alarming) {
+        .map(|(metric, _, answer)| (if metric == "DeadLetters" { "ERROR" } else { "WARN" }, answer));
+    for (level, answer) in rejected.into_iter().chain(alarming) {
         let line = t.app.logs.of(&answer.request_id).await;
         assert_eq!(line["level"], level, "{line}");
         let timestamp = line["timestamp"].as_str().unwrap();

@@ -12,7 +12,7 @@ use test_support::{
 scenarios![ON_ONE_MACHINE:
     a_bad_row_costs_a_list_that_one_session,
     a_bad_row_is_passed_over_by_a_device,
-    a_bad_row_of_a_member_costs_him_that_group,
+    a_bad_row_of_a_member_costs_them_that_group,
     a_bad_head_shows_members_their_own_rows,
     a_text_longer_than_the_limit_is_shown,
 ];
@@ -72,7 +72,7 @@ async fn a_bad_row_is_passed_over_by_a_device(t: Test) {
     }
 }
 
-async fn a_bad_row_of_a_member_costs_him_that_group(t: Test) {
+async fn a_bad_row_of_a_member_costs_them_that_group(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let (good, bad) = (team(), team());
     for group in [&good, &bad] {

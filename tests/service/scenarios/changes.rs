@@ -18,7 +18,7 @@ scenarios![
     late_and_reordered_copies_reach_a_device,
     pages_of_any_size_tell_the_same,
     tokens_and_pages_may_be_used_again,
-    a_pass_that_is_left_off_is_taken_up_or_begun_anew,
+    a_pass_that_is_left_off_is_taken_up_or_started_again,
     a_token_goes_on_for_its_user_alone,
     bad_changes_parameters,
     sessions_may_come_without_their_messages,
@@ -69,34 +69,34 @@ async fn a_device_learns_what_happens_in_groups(t: Test) {
     let (one, other) = (team(), super_team());
     let mut device = Device::new(&bob, 7).await;
     t.deliver([&listing(group_message(&alice, &one, 1), &[&alice, &bob])]).await;
-    device.is_right("a message made him a member").await;
+    device.is_right("a message made them a member").await;
     t.deliver([&group_message(&alice, &other, 1)]).await;
     t.patch_members(&other, 1, &[&bob], &[]).await;
-    device.is_right("he joined a group that goes on for long").await;
+    device.is_right("they joined a group that goes on for long").await;
     t.deliver([&group_edit(&alice, &other, 1, 5, "better"), &on_time(group_message(&alice, &one, 2))]).await;
     device.is_right("an edit, and a message on time").await;
     t.deliver([&group_recall(&alice, &other, 1, 6)]).await;
     device.is_right("a recall").await;
     bob.try_delete(&one).await.ok();
-    device.is_right("he deleted the session").await;
+    device.is_right("they deleted the session").await;
     t.deliver([&on_time(group_message(&alice, &one, 3))]).await;
     bob.patch(&one, &json!({"ext": "x"})).await.ok();
     device.is_right("it is back, with a text").await;
     t.deliver([&on_time(listing(group_message(&alice, &one, 4), &[&alice, &carol]))]).await;
-    device.is_right("he was dropped without notice").await;
+    device.is_right("they were dropped without notice").await;
     t.put_members(&other, 7, &[&alice, &bob]).await;
     t.deliver([&notification(&alice, &other, 8, 402, &[&bob])]).await;
-    device.is_right("he was kicked").await;
+    device.is_right("they were kicked").await;
     t.patch_members(&other, 9, &[&bob], &[]).await;
-    device.is_right("he is back").await;
+    device.is_right("they are back").await;
     t.patch_members(&other, 10, &[], &[&bob]).await;
-    device.is_right("he was removed").await;
+    device.is_right("they were removed").await;
     let dismissed = team();
     t.deliver([&listing(group_message(&alice, &dismissed, 1), &[&alice, &bob])]).await;
     t.deliver([&listing(notification(&alice, &dismissed, 2, 4, &[]), &[&alice, &bob])]).await;
     device.is_right("a group was dismissed").await;
     t.put_members(&one, 20, &[&bob]).await;
-    device.is_right("a list of the backend names him").await;
+    device.is_right("a list of the backend names them").await;
 }
 
 /// What a device that pulls by time would miss for ever: it pulled in between.
@@ -152,7 +152,7 @@ async fn tokens_and_pages_may_be_used_again(t: Test) {
     device.is_right("the first token once more").await;
 }
 
-async fn a_pass_that_is_left_off_is_taken_up_or_begun_anew(t: Test) {
+async fn a_pass_that_is_left_off_is_taken_up_or_started_again(t: Test) {
     let bob = t.user("bob");
     let mut device = Device::new(&bob, 1).await;
     let before = device.token.clone();
@@ -168,7 +168,7 @@ async fn a_pass_that_is_left_off_is_taken_up_or_begun_anew(t: Test) {
     device.pull().await;
     device.is_right("the pass was taken up, and the next one told the rest").await;
     device.apply(&device.page(&before).await);
-    device.is_right("a pass begun anew with the old token, and left off").await;
+    device.is_right("a pass started again with the old token, and left off").await;
 }
 
 async fn a_token_goes_on_for_its_user_alone(t: Test) {
@@ -176,7 +176,7 @@ async fn a_token_goes_on_for_its_user_alone(t: Test) {
     t.deliver([&message(&alice, &bob, 1)]).await;
     let device = Device::new(&bob, 100).await;
     let foreign = alice.try_changes(&format!("since={}", device.token)).await;
-    foreign.is_problem(410, "since is too old, or of another account or epoch: pull the list anew");
+    foreign.is_problem(410, "since is too old, or of another account or epoch: fetch the list again");
     assert_eq!(foreign.body["code"], 410);
     assert_eq!(foreign.body["type"], "urn:session-service:sync-token-expired");
     assert!(!foreign.body.to_string().contains(&bob.account));

@@ -18,7 +18,7 @@ use test_support::{
 scenarios![random_histories_reach_devices];
 scenarios![ON_ONE_MACHINE: the_bounds_of_a_pass_are_inclusive, a_page_ends_though_it_only_passes_over_rows];
 
-/// Something that happens to Bob's list, or a pull of one of his devices.
+/// Something that happens to Bob's list, or a pull of one of their devices.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Message { friend: usize, at: u64, on_time: bool },

@@ -20,7 +20,7 @@ scenarios![
     every_command_explains_itself,
     a_command_without_a_service_says_so,
     data_is_kept_in_a_folder_until_it_expires,
-    a_folder_of_another_version_is_refused,
+    a_folder_of_another_version_is_rejected,
 ];
 
 async fn list(t: &Test, url: &str, user: &str) -> Value {
@@ -55,10 +55,10 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     printed(&t, &["seed", "--users", "2", "--sessions", "30", "--url", url]).await;
     assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 35);
 
-    let mut refused = local(&t, &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url]);
-    let refused = refused.env("MESSAGE_COPY_APP_SECRET", "wrong").output().await.unwrap();
-    assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("CheckSum"));
+    let mut rejected = local(&t, &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url]);
+    let rejected = rejected.env("MESSAGE_COPY_APP_SECRET", "wrong").output().await.unwrap();
+    assert!(!rejected.status.success());
+    assert!(String::from_utf8_lossy(&rejected.stderr).contains("CheckSum"));
 
     stop(service).await;
     assert!(t.app.http.get(url).send().await.is_err(), "nothing listens any more");
@@ -96,7 +96,7 @@ async fn a_message_is_told_and_taken_back(t: Test) {
     let curl = send(&["--to", "bob", "--text", "it's old", "--time", "1700000000000", "--curl"]).await;
     assert!(curl.contains("CheckSum: ") && !curl.contains("local-app-secret"), "{curl}");
     let output = Command::new("bash").args(["-c", &curl]).stdin(Stdio::null()).output().await.unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), "{}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), r#"{"result":"applied"}"#);
     assert_eq!(
         bob.try_get("p2p|alice").await.ok()["lastMsgType"],
         1,
@@ -164,7 +164,7 @@ async fn data_is_kept_in_a_folder_until_it_expires(t: Test) {
 }
 
 /// A local index cannot be added to a table, and without it changes would be told wrongly.
-async fn a_folder_of_another_version_is_refused(t: Test) {
+async fn a_folder_of_another_version_is_rejected(t: Test) {
     let folder = Folder::new();
     let mut tables = template().tables;
     for table in &mut tables {

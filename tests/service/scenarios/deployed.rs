@@ -14,7 +14,7 @@ use test_support::{
 
 scenarios![
     both_secrets_are_taken_while_they_rotate,
-    the_feed_has_a_door_of_its_own,
+    the_feed_has_an_endpoint_of_its_own,
     a_second_stack_adopts_the_tables_of_the_first,
     tables_are_restored_as_the_runbook_says,
     the_linters_find_nothing_in_the_template,
@@ -29,7 +29,7 @@ async fn both_secrets_are_taken_while_they_rotate(t: Test) {
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2");
 }
 
-async fn the_feed_has_a_door_of_its_own(t: Test) {
+async fn the_feed_has_an_endpoint_of_its_own(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let stack = &t.app.deployment().stack;
     assert!(stack.feed_url.contains(".lambda-url."), "{}", stack.feed_url);
@@ -43,7 +43,7 @@ async fn the_feed_has_a_door_of_its_own(t: Test) {
         let allowed = answer.headers()["allow"].to_str().unwrap();
         assert_eq!((answer.status().as_u16(), allowed), (405, "POST"));
     }
-    // The API has no such door.
+    // The API has no such route.
     let answer = t.request(Method::POST, "/v1/messages").body("{}").send().await.unwrap();
     assert_eq!(answer.status(), 404);
 }
@@ -66,12 +66,12 @@ async fn a_second_stack_adopts_the_tables_of_the_first(t: Test) {
     let adopted = [
         ("SessionsTableName", &*sessions),
         ("GroupsTableName", &*groups),
-        ("FeedDoor", "HttpApi"),
+        ("FeedEndpoint", "HttpApi"),
         ("FeedSilenceMinutes", "60"),
     ];
     let second = cloud.deploy("second", &adopted).await.unwrap();
     assert_eq!((second.table("SessionsTable"), second.table("GroupsTable")), (&*sessions, &*groups));
-    assert_eq!(second.feed_url, format!("{}/v1/messages", second.url), "the other door");
+    assert_eq!(second.feed_url, format!("{}/v1/messages", second.url), "the other endpoint");
     second.feed(LOCAL_APP_SECRET).deliver(&message(&t.user("carol"), &bob, 2)).await.unwrap();
     let request = second.http.get(format!("{}/v1/sessions", second.url)).bearer_auth(&bob.token);
     let list: Value = request.send().await.unwrap().json().await.unwrap();
@@ -114,7 +114,7 @@ async fn tables_are_restored_as_the_runbook_says(t: Test) {
     let list: Value = get("/v1/sessions").await.json().await.unwrap();
     assert_eq!(ids(&list), [alice.session_id()], "what was there is there");
     let changes = get(&format!("/v1/sessions/changes?since={token}")).await;
-    assert_eq!(changes.status(), 410, "devices pull their lists anew");
+    assert_eq!(changes.status(), 410, "devices fetch their lists again");
     cloud.delete("restored").await.unwrap();
 }
 

@@ -136,7 +136,7 @@ async fn each_field_is_edited_by_itself(t: Test) {
                           "editTime": T0 + 9});
     assert_eq!(bob.last_msg(&alice).await, expected);
     let nothing = with(edit(&alice, &bob, 1, 10, ""), "text", Value::Null);
-    assert!(t.post(&nothing).await.ok()["ignored"].is_string());
+    assert!(t.post(&nothing).await.ok()["result"] == "ignored");
 }
 
 async fn eight_messages_wait_for_their_edits_and_the_ninth_does_not(t: Test) {
@@ -215,17 +215,17 @@ async fn what_edits_cost(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let units = async |copy: Value| {
         let answer: Answer = t.post(&on_time(copy.clone())).await;
-        assert_eq!(answer.body, json!({}), "{copy}");
+        assert_eq!(answer.body, json!({"result": "applied"}), "{copy}");
         super::capacity::units(&t, &answer).await
     };
     // Both sides each time. A read of what is not there costs as much as any.
     let both = |read: f64, write: f64| (2.0 * read, 2.0 * write);
     assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, both(1.0, 1.0), "pending, on a new row");
     let first = units(message(&alice, &bob, 1)).await;
-    assert_eq!(first, both(0.0, 1.0 + 2.0), "refused, and the merged write of a row that shows nothing yet");
+    assert_eq!(first, both(0.0, 1.0 + 2.0), "rejected, and the merged write of a row that shows nothing yet");
     let pending = units(edit(&alice, &bob, 3, 6, "x")).await;
     assert_eq!(pending, both(1.0, 2.0), "pending, on a row that shows something");
-    assert_eq!(units(message(&alice, &bob, 2)).await, both(0.0, 1.0 + 3.0), "refused, and the merged write");
+    assert_eq!(units(message(&alice, &bob, 2)).await, both(0.0, 1.0 + 3.0), "rejected, and the merged write");
     assert_eq!(
         units(edit(&alice, &bob, 2, 7, "y")).await,
         both(1.0, 3.0),

@@ -1,4 +1,4 @@
-//! Erasing a user: everything in his partition, in as many calls as it takes, and nothing of anybody else's.
+//! Erasing a user: everything in their partition, in as many calls as it takes, and nothing of anybody else's.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -43,10 +43,10 @@ async fn everything_of_a_user_goes_and_nothing_else(t: Test) {
     bob.delete(&alice).await;
     let unreadable =
         json!({"eventType": "1", "fromAccount": bob.account, "msgidServer": Uuid::new_v4().to_string()});
-    assert!(t.post(&unreadable).await.ok()["kept"].is_string());
+    assert!(t.post(&unreadable).await.ok()["result"] == "dead-lettered");
     t.patch_members(&group, 5, &[], &[&bob]).await;
 
-    // The deleted session, the one with himself, the note, and the group that he was removed from.
+    // The deleted session, the one with themselves, the note, and the group that they were removed from.
     assert_eq!(erase(&t, &bob).await, (4, false));
     assert_eq!(bob.list("").await["sessionList"], json!([]));
     for id in [alice.session_id(), bob.session_id(), "p2p|nobody".to_owned(), group.clone()] {
@@ -56,7 +56,10 @@ async fn everything_of_a_user_goes_and_nothing_else(t: Test) {
     assert_eq!(alice.last_msg(&bob).await["body"], "text 1", "what was said to others is theirs");
     assert_eq!(beside.last_msg(&alice).await["body"], "text 3");
     assert_eq!(alice.last_msg_of(&group).await["body"], "text 4");
-    assert!(t.kept(unreadable.to_string().as_bytes()).await.is_some(), "kept copies go by themselves");
+    assert!(
+        t.dead_letter(unreadable.to_string().as_bytes()).await.is_some(),
+        "dead letters go by themselves"
+    );
     // The account may be used again.
     t.deliver([&message(&alice, &bob, 9)]).await;
     assert_eq!(bob.last_msg(&alice).await["body"], "text 9");
@@ -77,7 +80,7 @@ async fn what_is_no_call_of_the_backend_erases_nobody(t: Test) {
             .body(body.clone())
     };
     let minutes = |minutes: u64| minutes * 60_000;
-    for (request, refusal) in [
+    for (request, rejection) in [
         (signed("another", clock::now_ms()), "CheckSum does not fit"),
         (signed(LOCAL_APP_SECRET, clock::now_ms() - minutes(16)), "CurTime must be of the last 15 minutes"),
         (signed(LOCAL_APP_SECRET, clock::now_ms() + minutes(16)), "CurTime must be of the last 15 minutes"),
@@ -86,7 +89,7 @@ async fn what_is_no_call_of_the_backend_erases_nobody(t: Test) {
             "MD5 is missing",
         ),
     ] {
-        t.send(request).await.is_problem(403, refusal);
+        t.send(request).await.is_problem(403, rejection);
     }
     assert!(bob.has(&alice).await);
     t.send(signed(LOCAL_APP_SECRET, clock::now_ms() - minutes(14))).await.ok();
@@ -144,19 +147,35 @@ async fn fill(t: &Test, user: &User, rows: usize) {
 async fn what_is_left_unprocessed_is_sent_again(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
-    let bob = behind.user("bob");
-    fill(&t, &bob, 60).await;
-    proxy.set(Fault::HalfUnprocessed);
-    let mut erased = 0;
-    loop {
-        let (rows, remaining) = erase(&behind, &bob).await;
-        erased += rows;
-        if !remaining {
-            break;
+    // A busy machine may time out one of many requests; then another user is erased.
+    for _ in 0..3 {
+        let bob = behind.user("bob");
+        proxy.set(Fault::None);
+        fill(&t, &bob, 60).await;
+        proxy.set(Fault::HalfUnprocessed);
+        if let Some(erased) = erase_all(&behind, &bob).await {
+            assert_eq!(erased, 60, "each row is counted once");
+            assert_eq!(erase(&t, &bob).await, (0, false));
+            return;
         }
     }
-    assert_eq!(erased, 60, "each row is counted once");
-    assert_eq!(erase(&t, &bob).await, (0, false));
+    panic!("timed out three times");
+}
+
+/// How many items went in all requests together; none if a request timed out.
+async fn erase_all(t: &Test, user: &User) -> Option<u64> {
+    let mut erased = 0;
+    loop {
+        let answer = t.try_erase(&json!({"account": user.account})).await;
+        if answer.status == 503 {
+            return None;
+        }
+        let outcome = answer.ok();
+        erased += outcome["erased"].as_u64().unwrap();
+        if outcome["remaining"] == false {
+            return Some(erased);
+        }
+    }
 }
 
 async fn five_thousand_rows_go_in_several_calls(t: Test) {

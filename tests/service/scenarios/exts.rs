@@ -1,4 +1,4 @@
-//! The user's private text.
+//! The user's custom data.
 
 use serde_json::Value;
 

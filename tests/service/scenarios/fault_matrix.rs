@@ -27,7 +27,7 @@ scenarios![every_operation_under_every_fault_at_every_request];
 const AT_ONCE: usize = 24;
 /// No copy and no change of members is of a later time; what is, is of the time of a call.
 const LAST: u64 = T0 + 10;
-/// Where the matrix is kept. With `UPDATE_FAULTS=1` it is written anew.
+/// Where the matrix is kept. With `UPDATE_FAULTS=1` it is written again.
 const DOCUMENT: &str = "tests/faults.md";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -334,7 +334,7 @@ async fn every_operation_under_every_fault_at_every_request(t: Test) {
         fs::write(&path, &document).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == document, "{DOCUMENT} says otherwise; UPDATE_FAULTS=1 writes it anew:\n{document}");
+    assert!(written == document, "{DOCUMENT} says otherwise; UPDATE_FAULTS=1 writes it again:\n{document}");
 }
 
 /// The matrix as a page. Both figures of a field: what the call answered when one request met the fault, and when all from there on did.

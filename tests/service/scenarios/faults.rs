@@ -182,7 +182,7 @@ async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
         (
             "record-message",
             "recordMessage",
-            "; MESSAGE_COPY_APP_KEY is not set; MESSAGE_COPY_APP_SECRET is not set; KEPT_COPIES_TABLE is not set",
+            "; MESSAGE_COPY_APP_KEY is not set; MESSAGE_COPY_APP_SECRET is not set; DEAD_LETTERS_TABLE is not set",
         ),
     ] {
         let mut function = Command::new(t.app.executable(executable));

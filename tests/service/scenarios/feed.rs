@@ -22,22 +22,22 @@ scenarios![
     ids_and_accounts_may_be_numbers,
     the_secret_alone_proves_the_sender,
     a_copy_from_ahead_is_kept_and_may_come_again,
-    what_was_signed_long_ago_is_refused,
+    what_was_signed_long_ago_is_rejected,
 ];
 scenarios![ON_ONE_MACHINE:
     a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read,
-    what_is_too_long_to_be_kept_is_refused,
+    what_is_too_long_to_be_kept_is_rejected,
     a_function_url_takes_any_path_and_post_alone,
     the_log_tells_what_became_of_a_copy,
 ];
 
 /// Asserts that the body is kept for a reason that begins so.
-async fn is_kept(t: &Test, body: impl Into<Vec<u8>>, reason: &str) {
+async fn is_dead_lettered(t: &Test, body: impl Into<Vec<u8>>, reason: &str) {
     let body = body.into();
     let answer = t.post_bytes(body.clone()).await.ok();
-    let told = answer["kept"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let told = answer["reason"].as_str().unwrap_or_else(|| panic!("{answer}"));
     assert!(told.starts_with(reason), "{told:?} does not begin with {reason:?}");
-    assert_eq!(t.kept(&body).await, Some((told.to_owned(), body)));
+    assert_eq!(t.dead_letter(&body).await, Some((told.to_owned(), body)));
 }
 
 async fn what_cannot_be_read_is_kept_and_changes_nothing(t: Test) {
@@ -47,9 +47,13 @@ async fn what_cannot_be_read_is_kept_and_changes_nothing(t: Test) {
     let tomorrow = clock::now_ms() + 25 * 60 * 60 * 1000;
     let copy = message(&alice, &bob, 9);
     for field in ["eventType", "convType", "fromAccount", "to", "msgTimestamp", "msgType", "msgidServer"] {
-        is_kept(&t, without(copy.clone(), field).to_string(), &format!("{field} is missing")).await;
-        is_kept(&t, with(copy.clone(), field, json!([])).to_string(), &format!("{field} must be a string"))
-            .await;
+        is_dead_lettered(&t, without(copy.clone(), field).to_string(), &format!("{field} is missing")).await;
+        is_dead_lettered(
+            &t,
+            with(copy.clone(), field, json!([])).to_string(),
+            &format!("{field} must be a string"),
+        )
+        .await;
     }
     let in_team = with(copy.clone(), "convType", "TEAM");
     for (copy, reason) in [
@@ -67,10 +71,10 @@ async fn what_cannot_be_read_is_kept_and_changes_nothing(t: Test) {
         (with(without(recall(&alice, &bob, 1, 9), "clientId"), "msgId", "0"), "msgId must not be 0"),
         (notification(&alice, &team(), 9, 1, &[]), "attach must name accounts in data.ids"),
     ] {
-        is_kept(&t, copy.to_string(), reason).await;
+        is_dead_lettered(&t, copy.to_string(), reason).await;
     }
     for body in ["[]", "null", "hello", "{\"eventType\": \"1\"", "\u{feff}"] {
-        is_kept(&t, body, "body must be a JSON object").await;
+        is_dead_lettered(&t, body, "body must be a JSON object").await;
     }
     assert_eq!(t.item(&bob, &alice.session_id()).await, before);
     assert_eq!(bob.listed().await, [alice.session_id()], "and nothing new");
@@ -85,7 +89,7 @@ async fn what_says_nothing_of_sessions_is_ignored(t: Test) {
     );
     others.extend(["2", "3", "4", "5", "6", "9", "14"].map(|name| with(copy.clone(), "eventType", name)));
     for copy in others {
-        assert!(t.post(&copy).await.ok()["ignored"].is_string(), "{copy}");
+        assert!(t.post(&copy).await.ok()["result"] == "ignored", "{copy}");
     }
     assert!(alice.listed().await.is_empty() && bob.listed().await.is_empty());
 }
@@ -111,7 +115,7 @@ async fn a_group_learns_its_members_from_an_intercepted_message(t: Test) {
     let intercepted = listing(notification(&alice, &team, 2, 1, &[&bob]), &[&alice, &bob, &carol]);
     t.deliver([&with(intercepted, "antispam", "1")]).await;
     assert_eq!((seen(&alice, &team).await, seen(&carol, &team).await), (Some(1), Some(1)), "no message");
-    assert_eq!(seen(&bob, &team).await, Some(2), "an empty session, dated by his leaving");
+    assert_eq!(seen(&bob, &team).await, Some(2), "an empty session, dated by their leaving");
     assert_eq!(bob.try_get(&team).await.ok()["lastMsg"], Value::Null);
     let super_team = super_team();
     t.patch_members(&super_team, 1, &[&alice, &bob], &[]).await;
@@ -164,7 +168,7 @@ async fn a_kick_with_half_an_emoji_counts(t: Test) {
         let kick = listing(notification(&alice, &team, at, 1, &[]), &[&alice, &bob]);
         let text = with(kick, "attach", "ATTACH").to_string();
         let text = text.replace("ATTACH", &attach.replace("BOB", &bob.account));
-        assert_eq!(t.post_bytes(text).await.ok(), json!({}));
+        assert_eq!(t.post_bytes(text).await.ok(), json!({"result": "applied"}));
         t.deliver([&group_message(&alice, &team, at + 1)]).await;
         assert_eq!((seen(&bob, &team).await, seen(&alice, &team).await), (Some(at), Some(at + 1)));
     }
@@ -181,7 +185,7 @@ async fn a_list_that_is_nearly_json_leaves_the_team_as_it_is(t: Test) {
         format!("{{{}, {}}}", names[0], names[1]),
     ] {
         let copy = with(group_message(&alice, &team, 2), "tMembers", list);
-        is_kept(&t, copy.to_string(), "tMembers").await;
+        is_dead_lettered(&t, copy.to_string(), "tMembers").await;
         assert_eq!((seen(&alice, &team).await, seen(&bob, &team).await), (Some(1), Some(1)));
     }
     t.deliver([&with(group_message(&alice, &team, 3), "tMembers", json!(names))]).await;
@@ -196,7 +200,7 @@ async fn a_notification_that_breaks_off_counts_as_far_as_it_goes(t: Test) {
         listing(with(notification(&alice, &team, at, 1, &[]), "attach", attach), &[&alice, &bob])
     };
     let unreadable = kick(2, format!(r#"{{"id": 1, "data": {{"ids": ["{}""#, bob.account));
-    is_kept(&t, unreadable.to_string(), "attach must name accounts in data.ids").await;
+    is_dead_lettered(&t, unreadable.to_string(), "attach must name accounts in data.ids").await;
     assert_eq!(seen(&bob, &team).await, Some(1));
     t.deliver([&kick(3, format!(r#"{{"id": 1, "data": {{"ids": ["{}"], "uinfos": [{{"1": "#, bob.account))])
         .await;
@@ -236,7 +240,7 @@ async fn the_secret_alone_proves_the_sender(t: Test) {
     // Neither AppKey nor content type, and a query that nobody asked for; `CurTime` in seconds.
     let request = t.feed_request(reqwest::Method::POST).query(&[("from", "console")]);
     let request = with_signature(request, &body, clock::now_ms() / 1_000);
-    assert_eq!(t.send(request).await.ok(), json!({}));
+    assert_eq!(t.send(request).await.ok(), json!({"result": "applied"}));
     assert!(bob.has(&alice).await);
 }
 
@@ -252,14 +256,14 @@ async fn a_copy_from_ahead_is_kept_and_may_come_again(t: Test) {
     ] {
         t.post(&copy).await.is_problem(503, "a time of the copy is more than 5 minutes ahead");
         let body = copy.to_string().into_bytes();
-        assert_eq!(t.kept(&body).await.map(|(_, body)| body), Some(body));
+        assert_eq!(t.dead_letter(&body).await.map(|(_, body)| body), Some(body));
         assert_eq!(bob.last_msg(&alice).await["body"], "text 1");
     }
     t.deliver([&with(message(&alice, &bob, 2), "msgTimestamp", minutes_ahead(3))]).await;
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2", "clocks differ by minutes");
 }
 
-async fn what_was_signed_long_ago_is_refused(t: Test) {
+async fn what_was_signed_long_ago_is_rejected(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let body = message(&alice, &bob, 1).to_string();
     let days_ago = clock::now_ms() - 8 * 24 * 60 * 60 * 1000;
@@ -275,13 +279,13 @@ async fn a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read(t: Test) {
         let (before, after) = text.split_once("NICK").unwrap();
         [b"\xef\xbb\xbf", before.as_bytes(), b"Al\xff", after.as_bytes()].concat()
     };
-    assert_eq!(t.post_bytes(bytes(&text)).await.ok(), json!({}));
+    assert_eq!(t.post_bytes(bytes(&text)).await.ok(), json!({"result": "applied"}));
     assert_eq!(bob.last_msg(&alice).await["fromNick"], "Al\u{fffd}");
     let account = with(message(&alice, &bob, 2), "to", "NICK").to_string();
-    is_kept(&t, bytes(&account), "to must not hold a part of a character").await;
+    is_dead_lettered(&t, bytes(&account), "to must not hold a part of a character").await;
 }
 
-async fn what_is_too_long_to_be_kept_is_refused(t: Test) {
+async fn what_is_too_long_to_be_kept_is_rejected(t: Test) {
     let mut state = 1_u32;
     let noise = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -290,9 +294,9 @@ async fn what_is_too_long_to_be_kept_is_refused(t: Test) {
     let body: Vec<u8> = noise.take(800_000).collect();
     t.post_bytes(&body[..400_000]).await.ok();
     let answer = t.post_bytes(body).await;
-    answer.is_problem(413, "body cannot be taken, and is too long to be kept");
+    answer.is_problem(413, "body cannot be applied, and is too long for a dead letter");
     let line = t.app.logs.of(&answer.request_id).await;
-    assert_eq!((&line["level"], &line["outcome"]), (&json!("ERROR"), &json!("refused")));
+    assert_eq!((&line["level"], &line["outcome"]), (&json!("ERROR"), &json!("rejected")));
 }
 
 async fn the_log_tells_what_became_of_a_copy(t: Test) {
@@ -302,7 +306,7 @@ async fn the_log_tells_what_became_of_a_copy(t: Test) {
         t.app.logs.of(&answer.request_id).await
     };
     let kept = line(without(message(&alice, &bob, 1), "to")).await;
-    let expected = (json!("ERROR"), json!("kept"), json!("to is missing"), json!("m1"));
+    let expected = (json!("ERROR"), json!("dead-lettered"), json!("to is missing"), json!("m1"));
     let told = |line: &Value| {
         (line["level"].clone(), line["outcome"].clone(), line["cause"].clone(), line["msgId"].clone())
     };
@@ -318,9 +322,9 @@ async fn the_log_tells_what_became_of_a_copy(t: Test) {
     let forged = t.app.feed.signed_by(session_local::feed::LOCAL_APP_KEY, "other");
     let forged = forged.post(&message(&alice, &bob, 2)).await.unwrap();
     let id = forged.headers()["apigw-requestid"].to_str().unwrap().to_owned();
-    let refused = t.app.logs.of(&id).await;
+    let rejected = t.app.logs.of(&id).await;
     let why = json!("CheckSum does not fit AppSecret, MD5 and CurTime");
-    assert_eq!(told(&refused), (json!("WARN"), json!("refused"), why, Value::Null));
+    assert_eq!(told(&rejected), (json!("WARN"), json!("rejected"), why, Value::Null));
     let unsigned = t.feed_request(reqwest::Method::POST).body("unsigned");
     let line = t.app.logs.of(&t.send(unsigned).await.request_id).await;
     assert_eq!((line.get("outcome"), &line["cause"]), (None, &json!("MD5 is missing")), "nobody's alarm");

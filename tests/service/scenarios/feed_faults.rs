@@ -21,15 +21,15 @@ scenarios![ON_ONE_MACHINE:
     a_full_partition_does_not_hold_up_the_others,
     a_damaged_item_does_not_hold_up_the_others,
     a_copy_that_cannot_be_kept_may_come_again,
-    a_thousand_mutated_copies_are_applied_or_kept_or_ignored,
+    a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored,
 ];
 scenarios![a_backend_function_with_a_bad_configuration_answers, accounts_may_be_taken_in_lower_case,];
 
 /// Asserts that a copy is kept for an item that cannot be written.
-async fn is_kept(t: &Test, copy: &Value, error: &str) {
-    let kept = t.post(copy).await.ok()["kept"].as_str().expect("it is kept").to_owned();
+async fn is_dead_lettered(t: &Test, copy: &Value, error: &str) {
+    let kept = t.post(copy).await.ok()["reason"].as_str().expect("a reason").to_owned();
     assert!(kept.ends_with(error), "{kept}");
-    assert_eq!(t.kept(copy.to_string().as_bytes()).await.map(|(reason, _)| reason), Some(kept));
+    assert_eq!(t.dead_letter(copy.to_string().as_bytes()).await.map(|(reason, _)| reason), Some(kept));
 }
 
 async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
@@ -38,14 +38,14 @@ async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
     for code in ["ItemCollectionSizeLimitExceededException", "ValidationException"] {
         let (alice, bob) = t.alice_and_bob();
         let carol = t.user("carol");
-        proxy.refuse(&bob.account, code);
-        is_kept(&behind, &message(&alice, &bob, 1), code).await;
-        is_kept(&behind, &edit(&alice, &bob, 1, 2, "better"), code).await;
+        proxy.reject(&bob.account, code);
+        is_dead_lettered(&behind, &message(&alice, &bob, 1), code).await;
+        is_dead_lettered(&behind, &edit(&alice, &bob, 1, 2, "better"), code).await;
         assert!(!bob.has(&alice).await);
         assert_eq!(alice.last_msg(&bob).await["body"], "better", "her side is written");
         let team = team();
         let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
-        is_kept(&behind, &joins, code).await;
+        is_dead_lettered(&behind, &joins, code).await;
         assert_eq!((carol.time_of(&team).await, bob.time_of(&team).await), (Some(T0 + 1), None));
         let group = super_team();
         let change = json!({"groupId": group, "time": T0, "add": [alice.account, bob.account]});
@@ -70,12 +70,12 @@ async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
                      "memberAt": {"N": (T0 + 9).to_string()}, "memberRank": {"S": "left"}});
     put("SessionsTable", row).await;
     let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
-    is_kept(&t, &joins, "malformed item: attribute memberRank").await;
+    is_dead_lettered(&t, &joins, "malformed item: attribute memberRank").await;
     assert_eq!(carol.time_of(&team).await, Some(T0 + 1));
     let row = json!({"userId": {"S": bob.account}, "sessionId": {"S": alice.session_id()}, "edits": {"S": "no edits"}});
     put("SessionsTable", row).await;
     for copy in [message(&alice, &bob, 1), edit(&alice, &bob, 1, 2, "better")] {
-        is_kept(&t, &copy, "malformed item: attribute edits").await;
+        is_dead_lettered(&t, &copy, "malformed item: attribute edits").await;
     }
     assert_eq!(alice.last_msg(&bob).await["body"], "better");
     let damaged = super_team();
@@ -85,12 +85,12 @@ async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
     )
     .await;
     let copy = listing(group_message(&alice, &damaged, 1), &[&alice]);
-    is_kept(&t, &copy, "malformed item: attribute listKey").await;
+    is_dead_lettered(&t, &copy, "malformed item: attribute listKey").await;
     // Who is kicked is one no more, whatever the group's own item says.
     t.patch_members(&team, 20, &[&carol], &[]).await;
     put("GroupsTable", json!({"groupId": {"S": team}, "listedAt": {"S": "no time"}})).await;
     let kick = notification(&alice, &team, 30, 1, &[&carol]);
-    assert!(t.post(&kick).await.ok()["kept"].is_string());
+    assert_eq!(t.post(&kick).await.ok()["result"], "dead-lettered");
     assert_eq!(t.item(&carol, &team).await.unwrap().get("memberSince"), None);
     let change = json!({"groupId": team, "time": T0 + 40, "remove": [bob.account]});
     let outcome = t.try_update_members(reqwest::Method::PATCH, &team, &change).await.ok();
@@ -107,7 +107,10 @@ async fn a_copy_that_cannot_be_kept_may_come_again(t: Test) {
         behind.post(&copy).await.is_problem(503, "the database");
     }
     proxy.set(Fault::None);
-    assert_eq!(behind.post(&copy).await.ok(), json!({"kept": "convType is missing"}));
+    assert_eq!(
+        behind.post(&copy).await.ok(),
+        json!({"result": "dead-lettered", "reason": "convType is missing"})
+    );
 }
 
 async fn a_backend_function_with_a_bad_configuration_answers(t: Test) {
@@ -206,7 +209,7 @@ impl Dice {
     }
 }
 
-async fn a_thousand_mutated_copies_are_applied_or_kept_or_ignored(t: Test) {
+async fn a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let (team, group) = (team(), super_team());
     let copies = |at: u64| {
@@ -254,24 +257,32 @@ async fn fate(t: &Test, body: &[u8], answer: &Answer) -> usize {
     let line = t.app.logs.of(&answer.request_id).await;
     match read {
         Ok(event) if event.latest.is_ahead(now) => {
-            assert_eq!((answer.status, &line["outcome"]), (503, &json!("kept")), "{shown}");
-            assert_eq!(t.kept(body).await.map(|(_, kept)| kept), Some(body.to_vec()));
+            assert_eq!((answer.status, &line["outcome"]), (503, &json!("dead-lettered")), "{shown}");
+            assert_eq!(t.dead_letter(body).await.map(|(_, kept)| kept), Some(body.to_vec()));
             1
         }
         Ok(event) => {
-            assert_eq!((answer.status, &answer.body), (200, &json!({})), "{shown}");
+            assert_eq!((answer.status, &answer.body), (200, &json!({"result": "applied"})), "{shown}");
             is_applied(t, &event.effect).await;
             0
         }
         Err(NotApplied::Unreadable(why)) => {
             let why = why.to_string();
-            assert_eq!((answer.status, &answer.body), (200, &json!({ "kept": why })), "{shown}");
-            assert_eq!((&line["outcome"], &line["cause"]), (&json!("kept"), &json!(why)));
-            assert_eq!(t.kept(body).await, Some((why, body.to_vec())));
+            assert_eq!(
+                (answer.status, &answer.body),
+                (200, &json!({ "result": "dead-lettered", "reason": why })),
+                "{shown}"
+            );
+            assert_eq!((&line["outcome"], &line["cause"]), (&json!("dead-lettered"), &json!(why)));
+            assert_eq!(t.dead_letter(body).await, Some((why, body.to_vec())));
             1
         }
         Err(NotApplied::Ignored(why)) => {
-            assert_eq!((answer.status, &answer.body), (200, &json!({ "ignored": why })), "{shown}");
+            assert_eq!(
+                (answer.status, &answer.body),
+                (200, &json!({ "result": "ignored", "reason": why })),
+                "{shown}"
+            );
             assert_eq!((&line["outcome"], &line["cause"]), (&json!("ignored"), &json!(why)));
             2
         }

@@ -65,16 +65,16 @@ async fn changes_of_members(t: Test) {
     assert_eq!(
         written(&t, &joins).await,
         1.0 + 3.0 + 1.0 + 1.0,
-        "refused, Bob's new row, the list, the message"
+        "rejected, Bob's new row, the list, the message"
     );
     let leaves = listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob]);
     let list = 1.0 + 1.0 + 1.0;
-    // Each write of his row moves its stamp.
+    // Each write of their row moves its stamp.
     let row = 3.0 + 3.0;
     assert_eq!(
         written(&t, &leaves).await,
         list + row + 1.0,
-        "the list, Bob's membership and notice, his hash"
+        "the list, Bob's membership and notice, their hash"
     );
 
     let super_team = super_team();

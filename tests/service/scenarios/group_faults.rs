@@ -49,7 +49,8 @@ async fn at_every_step(
             return steps;
         }
         answer.is_problem(503, "the database");
-        assert_eq!(call(&behind, &group).await.ok(), json!({}));
+        let repeated = call(&behind, &group).await.ok();
+        assert!(repeated == json!({}) || repeated["result"] == "applied", "{repeated}");
         check(&group).await;
     }
     panic!("it never ends");

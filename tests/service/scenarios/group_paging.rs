@@ -52,7 +52,7 @@ fn assert_newest_first(pages: &[Value]) {
 
 async fn a_long_list_with_groups_pages_through_exactly_once(t: Test) {
     let (bob, expected) = bob_with(&t, 1_000, 150, |number| number / 3).await;
-    // Meanwhile, groups he is not in get messages.
+    // Meanwhile, groups they are not in get messages.
     let strangers = async {
         let carol = t.user("carol");
         for at in 0..20 {

@@ -103,7 +103,7 @@ async fn a_deleted_group_session_stays_deleted_until_something_newer(t: Test) {
     assert_eq!(seen(&bob, &team).await, None);
 }
 
-/// His row still says that he is a member; the newest list does not name him. Had the lists come in the other order, he
+/// Their row still says that they are a member; the newest list does not name them. Had the lists come in the other order, they
 /// would have no row.
 async fn who_sees_nothing_of_a_group_deletes_nothing(t: Test) {
     let (alice, bob) = t.alice_and_bob();
@@ -187,7 +187,7 @@ async fn fifty_messages_at_once_end_with_the_newest(t: Test) {
     let copies: Vec<_> =
         (2..52).map(|at| listing(group_message(&alice, &team, at), &[&alice, &bob])).collect();
     let answers = futures_util::future::join_all(copies.iter().map(|copy| t.post(copy))).await;
-    assert!(answers.iter().all(|answer| answer.status == 200), "none is refused");
+    assert!(answers.iter().all(|answer| answer.status == 200), "none is rejected");
     assert_eq!(seen(&bob, &team).await, Some(message(51)));
 }
 

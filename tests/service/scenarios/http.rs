@@ -19,10 +19,10 @@ scenarios![
 ];
 scenarios![ON_ONE_MACHINE:
     web_apps_of_other_origins_may_call,
-    a_refusal_tells_in_headers_what_to_do,
+    a_rejection_tells_in_headers_what_to_do,
     paths_are_decoded_exactly_once,
     an_id_with_a_slash_matches_no_route,
-    requests_with_too_long_headers_are_refused,
+    requests_with_too_long_headers_are_rejected,
     a_claim_that_is_no_text_names_nobody,
     the_gateway_maps_statuses_as_the_template_says,
 ];
@@ -113,7 +113,7 @@ async fn web_apps_of_other_origins_may_call(t: Test) {
     for name in ["authorization", "content-type", "traceparent"] {
         assert!(header("access-control-allow-headers").contains(name), "{name}");
     }
-    // An answer, a problem, and the gateway's own refusals.
+    // An answer, a problem, and the gateway's own rejections.
     for (path, token, status) in [
         ("/v1/sessions", &*bob.token, 200),
         ("/v1/sessions?limit=0", &*bob.token, 400),
@@ -145,7 +145,7 @@ async fn web_apps_of_other_origins_may_call(t: Test) {
     assert_eq!(issuer.headers().get("access-control-allow-origin"), None, "tokens are not for every page");
 }
 
-async fn a_refusal_tells_in_headers_what_to_do(t: Test) {
+async fn a_rejection_tells_in_headers_what_to_do(t: Test) {
     let answer = t.request(Method::GET, "/v1/sessions").send().await.unwrap();
     assert_eq!(
         (answer.status().as_u16(), &answer.headers()["www-authenticate"].to_str().unwrap()),
@@ -185,7 +185,7 @@ async fn an_id_with_a_slash_matches_no_route(t: Test) {
     }
 }
 
-async fn requests_with_too_long_headers_are_refused(t: Test) {
+async fn requests_with_too_long_headers_are_rejected(t: Test) {
     let bob = t.user("bob");
     let with = async |bytes: usize| {
         let request = bob.request(Method::GET, "/v1/sessions").header("x-long", "x".repeat(bytes));

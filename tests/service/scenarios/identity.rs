@@ -16,7 +16,7 @@ use test_support::{
 
 scenarios![
     every_app_route_wants_a_valid_token,
-    a_user_reaches_only_his_own_list,
+    a_user_reaches_only_their_own_list,
     only_the_backend_posts_messages,
 ];
 scenarios![ON_ONE_MACHINE: nothing_private_is_logged];
@@ -72,7 +72,7 @@ async fn every_app_route_wants_a_valid_token(t: Test) {
     assert_eq!(answer.body["code"], 302);
 }
 
-async fn a_user_reaches_only_his_own_list(t: Test) {
+async fn a_user_reaches_only_their_own_list(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let mallory = t.user("mallory");
     t.deliver([&message(&alice, &bob, 1), &message(&bob, &alice, 2)]).await;
@@ -84,26 +84,29 @@ async fn a_user_reaches_only_his_own_list(t: Test) {
         mallory.patch(&id, &json!({"ext": "mine"})).await.ok();
     }
     for smuggled in ["userId", "user", "sub"] {
-        let refused = mallory.try_list(&format!("{smuggled}={}", alice.account)).await;
-        refused.is_problem(400, &format!("{smuggled} is not known"));
+        let rejected = mallory.try_list(&format!("{smuggled}={}", alice.account)).await;
+        rejected.is_problem(400, &format!("{smuggled} is not known"));
     }
-    assert_eq!(mallory.listed().await.len(), 2, "the two he made himself by setting an ext");
+    assert_eq!(mallory.listed().await.len(), 2, "the two they made themselves by setting an ext");
     assert_eq!((t.item(&alice, &bob.session_id()).await, t.item(&bob, &alice.session_id()).await), before);
 }
 
 async fn only_the_backend_posts_messages(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
-    let refused = async |feed: Feed, detail: &str| {
+    let rejected = async |feed: Feed, detail: &str| {
         let answer = feed.post(&copy).await.unwrap();
         let status = answer.status().as_u16();
         let problem: Value = answer.json().await.unwrap();
         assert_eq!((status, &problem["code"], &problem["detail"]), (403, &json!(403), &json!(detail)));
     };
-    refused(t.app.feed.signed_by("other", LOCAL_APP_SECRET), "AppKey is not known").await;
-    refused(t.app.feed.signed_by(LOCAL_APP_KEY, "other"), "CheckSum does not fit AppSecret, MD5 and CurTime")
-        .await;
-    refused(t.app.feed.signed_by(LOCAL_APP_KEY, ""), "CheckSum does not fit AppSecret, MD5 and CurTime")
+    rejected(t.app.feed.signed_by("other", LOCAL_APP_SECRET), "AppKey is not known").await;
+    rejected(
+        t.app.feed.signed_by(LOCAL_APP_KEY, "other"),
+        "CheckSum does not fit AppSecret, MD5 and CurTime",
+    )
+    .await;
+    rejected(t.app.feed.signed_by(LOCAL_APP_KEY, ""), "CheckSum does not fit AppSecret, MD5 and CurTime")
         .await;
     let body = copy.to_string();
     let (md5, check_sum) = sign(LOCAL_APP_SECRET, "another body", "1");

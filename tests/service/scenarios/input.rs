@@ -277,9 +277,9 @@ async fn a_cursor_of_another_window_or_list(t: Test) {
     t.deliver([&message(&t.user("carol"), &bob, 5)]).await;
     let cursor = bob.list("limit=1").await["nextCursor"].as_str().unwrap().to_owned();
     for window in [format!("minTimestamp={}", T0 + 1), format!("maxTimestamp={}", T0 + 9)] {
-        let refused = bob.try_list(&format!("{window}&cursor={cursor}")).await;
-        refused.is_problem(400, "cursor belongs to a pull with other bounds");
-        assert_eq!(refused.body["type"], "urn:session-service:cursor-outside-window");
+        let rejected = bob.try_list(&format!("{window}&cursor={cursor}")).await;
+        rejected.is_problem(400, "cursor belongs to a pull with other bounds");
+        assert_eq!(rejected.body["type"], "urn:session-service:cursor-outside-window");
     }
     let bounded = format!("minTimestamp={}&maxTimestamp={}", T0 + 1, T0 + 5);
     let cursor_of_it =

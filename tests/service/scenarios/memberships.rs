@@ -1,4 +1,4 @@
-//! Who is a member of a group, and what he keeps who is one no more.
+//! Who is a member of a group, and what they keep who is one no more.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ scenarios![
     a_whole_list_from_the_backend_counts,
 ];
 
-/// When the session last changed for a user, in ms after `T0`, or that he has none.
+/// When the session last changed for a user, in ms after `T0`, or that they have none.
 async fn seen(user: &User, group: &str) -> Option<u64> {
     user.time_of(group).await.map(|time| time - T0)
 }
@@ -75,7 +75,7 @@ async fn who_is_dropped_from_a_list_stops_seeing_the_group_at_once(t: Test) {
     t.deliver([&listing(group_message(&alice, &team, 2), &[&alice])]).await;
     assert_eq!((seen(&bob, &team).await, seen(&alice, &team).await), (None, Some(2)));
     t.deliver([&listing(group_message(&alice, &team, 3), &[&alice, &bob])]).await;
-    assert_eq!(seen(&bob, &team).await, Some(3), "and sees it again when he is back");
+    assert_eq!(seen(&bob, &team).await, Some(3), "and sees it again when they are back");
 }
 
 async fn who_leaves_keeps_the_notice_and_sees_nothing_newer(t: Test) {
@@ -108,7 +108,7 @@ async fn who_is_removed_by_the_backend_keeps_an_empty_session(t: Test) {
     assert_eq!(seen(&bob, &group).await, None);
     t.patch_members(&group, 3, &[], &[&bob]).await;
     assert_eq!(seen(&bob, &group).await, None, "the repeat of the call does not revive it");
-    assert_eq!(t.item(&bob, &group).await.unwrap()["expiresAt"], Value::Null, "it knows that he has left");
+    assert_eq!(t.item(&bob, &group).await.unwrap()["expiresAt"], Value::Null, "it knows that they have left");
     t.patch_members(&group, 5, &[], &[&bob]).await;
     assert_eq!(seen(&bob, &group).await, Some(5), "a newer removal does, as an empty session");
 }
@@ -138,9 +138,9 @@ async fn who_rejoins_after_a_delete_sees_what_is_newer(t: Test) {
     t.deliver([&listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob])]).await;
     bob.try_delete(&team).await.ok();
     t.deliver([&listing(notification(&alice, &team, 4, 0, &[&bob]), &[&alice])]).await;
-    assert_eq!(seen(&bob, &team).await, Some(4), "the notice of his return is newer than his tombstone");
+    assert_eq!(seen(&bob, &team).await, Some(4), "the notice of their return is newer than their tombstone");
 
-    // Deleted after leaving, without any newer message since: what he deleted stays.
+    // Deleted after leaving, without any newer message since: what they deleted stays.
     let group = super_team();
     t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
     t.deliver([&group_message(&alice, &group, 2), &notification(&bob, &group, 3, 403, &[])]).await;
@@ -187,10 +187,10 @@ async fn late_and_repeated_changes_are_harmless(t: Test) {
     t.patch_members(&group, 5, &[&alice, &bob], &[]).await;
     t.deliver([&group_message(&alice, &group, 6)]).await;
     t.patch_members(&group, 4, &[], &[&bob]).await;
-    assert_eq!(seen(&bob, &group).await, Some(6), "removed before he joined");
+    assert_eq!(seen(&bob, &group).await, Some(6), "removed before they joined");
     t.patch_members(&group, 7, &[], &[&bob]).await;
     t.patch_members(&group, 5, &[&alice, &bob], &[]).await;
-    assert_eq!(seen(&bob, &group).await, Some(7), "joined before he was removed");
+    assert_eq!(seen(&bob, &group).await, Some(7), "joined before they were removed");
     let row = async || without(t.item(&bob, &group).await.unwrap(), "changeTime");
     let before = row().await;
     t.patch_members(&group, 7, &[], &[&bob]).await;

@@ -41,7 +41,7 @@ scenarios![
     it_goes_on_where_it_was_stopped,
     a_busy_service_is_asked_again,
     a_wrong_secret_or_address_stops_it_at_once,
-    kept_copies_are_replayed_as_a_scan_prints_them,
+    dead_letters_are_replayed_as_a_scan_prints_them,
     a_deployed_service_is_reached_over_tls,
     a_user_is_erased_by_a_command,
 ];
@@ -61,7 +61,7 @@ async fn replay(t: &Test, url: &str, file: &Path, more: &[&str]) -> (i32, String
     (output.status.code().unwrap(), String::from_utf8(told).unwrap())
 }
 
-/// The rows of a user as the engine holds them. A change of members that is told again stamps the row of a member anew.
+/// The rows of a user as the engine holds them. A change of members that is told again stamps the row of a member again.
 async fn rows(t: &Test, user: &User) -> Value {
     let input = json!({
         "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u",
@@ -84,10 +84,10 @@ async fn a_file_is_replayed_and_again_changes_nothing(t: Test) {
     values.push(json!({"eventType": "2", "accid": "alice"}));
     let folder = Folder::new();
     let file = folder.file("copies.jsonl", &lines(&values));
-    let (status, told) = replay(&t, own.app.url(), &file, &["--at-once", "8"]).await;
+    let (status, told) = replay(&t, own.app.url(), &file, &["--concurrency", "8"]).await;
     assert_eq!(status, 0, "{told}");
     assert!(
-        told.contains("53 lines in ") && told.contains("52 taken, 1 ignored, 0 kept, 0 refused"),
+        told.contains("53 lines in ") && told.contains("52 applied, 1 ignored, 0 dead-lettered, 0 rejected"),
         "{told}"
     );
     assert_eq!(bob.list("limit=100").await["sessionList"].as_array().unwrap().len(), 51);
@@ -106,7 +106,7 @@ async fn a_file_is_replayed_and_again_changes_nothing(t: Test) {
         })
         .collect();
     assert!(units.len() > 50 && units.iter().all(|units| *units <= 2.0), "a unit a side: {units:?}");
-    assert!(!folder.path.join("copies.jsonl.refused").exists());
+    assert!(!folder.path.join("copies.jsonl.rejected").exists());
 }
 
 async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
@@ -119,13 +119,13 @@ async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
     ];
     let folder = Folder::new();
     let file = folder.file("copies.jsonl", &format!("{}\nno object\n", lines(&values)));
-    let refused = folder.path.join("refused.jsonl");
-    let arguments = ["--refused", refused.to_str().unwrap()];
+    let rejected = folder.path.join("rejected.jsonl");
+    let arguments = ["--rejected", rejected.to_str().unwrap()];
     let (status, told) = replay(&t, own.app.url(), &file, &arguments).await;
     assert_eq!(status, 2, "{told}");
-    assert!(told.contains("1 taken, 0 ignored, 1 kept, 2 refused"), "{told}");
-    assert!(told.contains("refused.jsonl, with the reasons"), "{told}");
-    let mut told: Vec<Value> = fs::read_to_string(&refused)
+    assert!(told.contains("1 applied, 0 ignored, 1 dead-lettered, 2 rejected"), "{told}");
+    assert!(told.contains("rejected.jsonl, with the reasons"), "{told}");
+    let mut told: Vec<Value> = fs::read_to_string(&rejected)
         .unwrap()
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -133,18 +133,18 @@ async fn what_is_not_taken_is_told_and_may_be_replayed(t: Test) {
     told.sort_by_key(|line| line["line"].as_u64());
     let about: Vec<_> =
         told.iter().map(|line| (line["line"].as_u64().unwrap(), line["became"].as_str().unwrap())).collect();
-    assert_eq!(about, [(2, "kept"), (3, "refused"), (5, "refused")]);
+    assert_eq!(about, [(2, "dead-lettered"), (3, "rejected"), (5, "rejected")]);
     assert_eq!(told[0]["reason"], "fromAccount is missing");
     assert!(told[1]["reason"].as_str().unwrap().starts_with("400 time must be a time"), "{}", told[1]);
     assert_eq!((&told[2]["reason"], &told[2]["copy"]), (&json!("it is no JSON object"), &json!("no object")));
-    // Once they are mended, that file is itself replayed; from standard input, too.
-    let mended = told[1]["copy"].as_str().unwrap().replace(":5}", &format!(":{T0}}}"));
-    let again = folder.file("again.jsonl", &lines([&json!({"line": 3, "reason": "x", "copy": mended})]));
+    // Once they are fixed, that file is itself replayed; from standard input, too.
+    let fixed = told[1]["copy"].as_str().unwrap().replace(":5}", &format!(":{T0}}}"));
+    let again = folder.file("again.jsonl", &lines([&json!({"line": 3, "reason": "x", "copy": fixed})]));
     let mut from_input = local(&t, &["replay", "-", "--url", own.app.url()]);
     let output =
         from_input.current_dir(&folder.path).stdin(fs::File::open(again).unwrap()).output().await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("1 lines in ") && told.contains("1 taken"), "{told}");
+    assert!(told.contains("1 lines in ") && told.contains("1 applied"), "{told}");
 }
 
 async fn it_goes_on_where_it_was_stopped(t: Test) {
@@ -155,7 +155,7 @@ async fn it_goes_on_where_it_was_stopped(t: Test) {
     let folder = Folder::new();
     let file = folder.file("copies.jsonl", &lines(&values));
     let arguments =
-        ["replay", file.to_str().unwrap(), "--url", own.app.url(), "--rate", "300", "--at-once", "4"];
+        ["replay", file.to_str().unwrap(), "--url", own.app.url(), "--rate", "300", "--concurrency", "4"];
     let command = local(&t, &arguments).stdout(Stdio::piped()).spawn().unwrap();
     let process = command.id().unwrap().to_string();
     // Once some are there, and long before all are.
@@ -175,7 +175,7 @@ async fn it_goes_on_where_it_was_stopped(t: Test) {
     assert!((2..600).contains(&number), "{told}");
     let (status, told) = replay(&t, own.app.url(), &file, &["--from", &from]).await;
     assert_eq!(status, 0, "{told}");
-    assert!(told.contains(&format!("{} taken", 601 - number)), "{told}");
+    assert!(told.contains(&format!("{} applied", 601 - number)), "{told}");
     assert_eq!(rows(&own, &bob).await.as_array().unwrap().len(), 600, "none is left out");
 }
 
@@ -198,7 +198,7 @@ async fn a_busy_service_is_asked_again(t: Test) {
     let started = tokio::time::Instant::now();
     let (status, told) = replay(&t, &url, &file, &[]).await;
     assert_eq!(status, 0, "{told}");
-    assert!(told.contains("1 taken"), "{told}");
+    assert!(told.contains("1 applied"), "{told}");
     assert_eq!(calls.load(Ordering::SeqCst), 5, "the address is tried, then three times in vain");
     assert!(started.elapsed() > Duration::from_millis(1_500), "it waits as it is told");
 }
@@ -226,7 +226,7 @@ async fn a_wrong_secret_or_address_stops_it_at_once(t: Test) {
     assert!(status == 1 && told.contains("cannot read /no/such/file"), "{told}");
 }
 
-async fn kept_copies_are_replayed_as_a_scan_prints_them(t: Test) {
+async fn dead_letters_are_replayed_as_a_scan_prints_them(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
     let in_an_hour = session_local::clock::now_ms() + 3_600_000;
@@ -235,7 +235,7 @@ async fn kept_copies_are_replayed_as_a_scan_prints_them(t: Test) {
     assert!(own.app.service().clock().advance(Duration::from_hours(1)));
     let bob = own.known_user(&bob.account);
     assert!(!bob.has(&alice).await);
-    let scan = own.app.dynamodb().call("Scan", &json!({"TableName": "KeptCopiesTable"})).await.unwrap();
+    let scan = own.app.dynamodb().call("Scan", &json!({"TableName": "DeadLettersTable"})).await.unwrap();
     let scan = json!({"Items": scan["Items"], "Count": 1, "ScannedCount": 1, "ConsumedCapacity": null});
     let folder = Folder::new();
     let file =
@@ -280,10 +280,10 @@ async fn a_deployed_service_is_reached_over_tls(t: Test) {
     let output =
         command.env("SSL_CERT_FILE", &roots).env("MESSAGE_COPY_APP_SECRET", "secret").output().await.unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
-    assert!(told.contains("2 taken"), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("2 applied"), "{told}{}", String::from_utf8_lossy(&output.stderr));
     let mut untrusting = local(&t, &arguments);
     let output = untrusting.env("MESSAGE_COPY_APP_SECRET", "secret").output().await.unwrap();
-    assert!(!output.status.success(), "a certificate of nobody's is refused");
+    assert!(!output.status.success(), "a certificate of nobody's is rejected");
     // Without a secret, and without a terminal to ask at.
     let mut asks = Command::new("setsid");
     let asks = asks.arg(t.app.executable("local")).args(arguments).env_remove("MESSAGE_COPY_APP_SECRET");

@@ -32,8 +32,8 @@ async fn holds(t: &Test, sample: &Sample) {
     let became = Becomes::of(answer.status, &answer.body);
     let became = became.unwrap_or_else(|| panic!("{}: {} {}", sample.name, answer.status, answer.body));
     assert_eq!(became, sample.becomes, "{}: {}", sample.name, answer.body);
-    let is_kept = t.kept(body.as_bytes()).await.is_some();
-    assert_eq!(is_kept, matches!(became, Becomes::Kept | Becomes::Early), "{}", sample.name);
+    let is_dead_lettered = t.dead_letter(body.as_bytes()).await.is_some();
+    assert_eq!(is_dead_lettered, matches!(became, Becomes::DeadLettered | Becomes::Early), "{}", sample.name);
     for (account, session, expected) in sample.seen(&cast) {
         let user = t.known_user(&account);
         let found = user.try_get(&session).await;

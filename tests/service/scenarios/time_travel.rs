@@ -87,7 +87,7 @@ async fn tokens_and_functions_go_by_the_clock(t: Test) {
 
 async fn the_clock_moves_ahead_alone(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
-    for (body, refusal) in [
+    for (body, rejection) in [
         (json!({"advance": "-1d"}), "advance must be a time such as 31d"),
         (json!({"advance": "1 day"}), "advance must be a time such as 31d"),
         (json!({"advance": "9999d"}), "advance must be a time such as 31d"),
@@ -95,7 +95,7 @@ async fn the_clock_moves_ahead_alone(t: Test) {
         let answer = own.request(Method::POST, "/local-clock").json(&body).send().await.unwrap();
         assert_eq!(answer.status(), 400, "{body}");
         let told: Value = answer.json().await.unwrap();
-        assert!(told["message"].as_str().unwrap().starts_with(refusal), "{told}");
+        assert!(told["message"].as_str().unwrap().starts_with(rejection), "{told}");
     }
     advance(&own, "3600d").await;
     let answer =

@@ -154,5 +154,5 @@ async fn a_call_is_repeated_with_a_signature_of_now(t: Test) {
     let first = &asked(&own, "/console/calls/3").await["requests"];
     let outcomes: Vec<_> =
         first.as_array().unwrap().iter().map(|request| request["outcome"].clone()).collect();
-    assert!(outcomes.contains(&json!("refused")), "the copy says nothing new: {outcomes:?}");
+    assert!(outcomes.contains(&json!("condition failed")), "the copy says nothing new: {outcomes:?}");
 }

@@ -185,7 +185,8 @@ impl Operation {
         }
         // Of a copy only what was applied; its content type is not looked at.
         let is_copy = self.id == "recordMessage";
-        if self.requests.is_empty() || (is_copy && (*answer != json!({}) || request.body.is_empty())) {
+        if self.requests.is_empty() || (is_copy && (answer["result"] != "applied" || request.body.is_empty()))
+        {
             return;
         }
         let kind = if is_copy {

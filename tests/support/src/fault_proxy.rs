@@ -23,9 +23,9 @@ use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 pub enum Fault {
     /// Passed on.
     None,
-    /// Refused for load.
+    /// Rejected for load.
     Throttle,
-    /// Refused with an internal error.
+    /// Rejected with an internal error.
     InternalError,
     /// Never answered.
     Hang,
@@ -63,8 +63,8 @@ struct Proxied {
     http: reqwest::Client,
     /// Each request's user agent, action and input.
     requests: Mutex<Vec<(String, String, Value)>>,
-    /// Requests for these keys are refused with a code of DynamoDB's.
-    refused: Mutex<Vec<(Value, &'static str)>>,
+    /// Requests for these keys are rejected with a code of DynamoDB's.
+    rejected: Mutex<Vec<(Value, &'static str)>>,
     /// What becomes of requests in which a name occurs, and how many there were. All of them have the empty name.
     aimed: Mutex<HashMap<String, (Option<Aim>, usize)>>,
 }
@@ -78,7 +78,7 @@ impl FaultProxy {
             engine: engine.to_owned(),
             http,
             requests: Mutex::default(),
-            refused: Mutex::default(),
+            rejected: Mutex::default(),
             aimed: Mutex::default(),
         });
         let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
@@ -101,10 +101,10 @@ impl FaultProxy {
         self.aim_at("", Some(Aim { fault, after: passing, lasts: true }));
     }
 
-    /// Refuses writes of a user's rows from now on.
-    pub fn refuse(&self, account: &str, code: &'static str) {
-        let refusal = (serde_json::json!({ "S": account }), code);
-        self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).push(refusal);
+    /// Rejects writes of a user's rows from now on.
+    pub fn reject(&self, account: &str, code: &'static str) {
+        let rejection = (serde_json::json!({ "S": account }), code);
+        self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).push(rejection);
     }
 
     /// What becomes from now on of the requests in which this name occurs; answers how many there were since the last call.
@@ -127,14 +127,14 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
         (text("user-agent"), action, serde_json::from_slice(&body).unwrap_or_default());
     let user = request.2["Key"]["userId"].clone();
     state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-    let refused = state.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((_, code)) = refused.iter().find(|(refused, _)| *refused == user) {
-        return refusal(StatusCode::BAD_REQUEST, code);
+    let rejected = state.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((_, code)) = rejected.iter().find(|(rejected, _)| *rejected == user) {
+        return rejection(StatusCode::BAD_REQUEST, code);
     }
     match state.aimed(&body) {
         Fault::None => forward(&state, headers, body).await,
-        Fault::Throttle => refusal(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
-        Fault::InternalError => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
+        Fault::Throttle => rejection(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
+        Fault::InternalError => rejection(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         Fault::Hang => std::future::pending().await,
         Fault::LoseAnswer => {
             forward(&state, headers, body).await;
@@ -216,7 +216,7 @@ async fn half(state: &Proxied, mut headers: HeaderMap, body: &Bytes) -> Response
     (parts.status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
 }
 
-fn refusal(status: StatusCode, code: &str) -> Response {
+fn rejection(status: StatusCode, code: &str) -> Response {
     let body =
         format!(r#"{{"__type": "com.amazonaws.dynamodb.v20120810#{code}", "message": "internal text"}}"#);
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()

@@ -41,7 +41,7 @@ impl Scenario {
     }
 }
 
-/// Lists a module's scenarios; one that is not listed is dead code, which the lints refuse. A second list, by another name,
+/// Lists a module's scenarios; one that is not listed is dead code, which the lints reject. A second list, by another name,
 /// holds those that do not run everywhere.
 #[macro_export]
 macro_rules! scenarios {
@@ -135,10 +135,10 @@ impl Test {
         Answer::of(&sent, response, &self.app).await
     }
 
-    /// Posts signed message copies, each of which must be taken.
+    /// Posts signed message copies, each of which must be applied.
     pub async fn deliver<'a>(&self, copies: impl IntoIterator<Item = &'a Value>) {
         for copy in copies {
-            assert_eq!(self.post(copy).await.ok(), json!({}));
+            assert_eq!(self.post(copy).await.ok(), json!({"result": "applied"}));
         }
     }
 
@@ -185,18 +185,18 @@ impl Test {
         self.stored("GroupsTable", json!({"groupId": {"S": group}})).await
     }
 
-    /// Why a body was kept, and the body, if it was.
-    pub async fn kept(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
+    /// The reason and the body of a dead letter, if the body is one.
+    pub async fn dead_letter(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
         let id = hex::encode(Sha256::digest(body));
-        let item = self.stored("KeptCopiesTable", json!({"copyId": {"S": id}})).await?;
+        let item = self.stored("DeadLettersTable", json!({"copyId": {"S": id}})).await?;
         let text = |name: &str, kind: &str| item[name][kind].as_str().expect("a value").to_owned();
         let expires_in: u64 = text("expiresAt", "N").parse().expect("a number");
         let received: u64 = text("receivedAt", "N").parse().expect("a number");
         assert_eq!(expires_in - received / 1_000, 30 * 24 * 60 * 60);
         let gzipped = base64_simd::STANDARD.decode_to_vec(text("body", "B")).expect("base64");
-        let mut kept = Vec::new();
-        GzDecoder::new(&*gzipped).read_to_end(&mut kept).expect("gzip");
-        Some((text("reason", "S"), kept))
+        let mut body = Vec::new();
+        GzDecoder::new(&*gzipped).read_to_end(&mut body).expect("gzip");
+        Some((text("reason", "S"), body))
     }
 
     /// Sets an attribute of a user's row by hand.
@@ -231,7 +231,7 @@ pub fn super_team() -> String {
     format!("super_team|{}", Uuid::new_v4().simple())
 }
 
-/// A user and his token.
+/// A user and their token.
 #[derive(Clone)]
 pub struct User {
     pub test: Test,
@@ -240,7 +240,7 @@ pub struct User {
 }
 
 impl User {
-    /// The id under which another user keeps his conversation with this one.
+    /// The id under which another user keeps their conversation with this one.
     pub fn session_id(&self) -> String {
         format!("p2p|{}", self.account)
     }
@@ -298,7 +298,7 @@ impl User {
         self.last_msg_of(&other.session_id()).await
     }
 
-    /// The last message of any session of his, itself parsed.
+    /// The last message of any session of their, itself parsed.
     pub async fn last_msg_of(&self, session_id: &str) -> Value {
         let session = self.try_get(session_id).await.ok();
         serde_json::from_str(session["lastMsg"].as_str().expect("a last message")).expect("lastMsg is JSON")
@@ -366,7 +366,7 @@ pub fn path_of(session_id: &str) -> String {
     format!("/v1/sessions/{encoded}")
 }
 
-/// The path of a group's members, likewise.
+/// The path of a group's members.
 pub fn members_of(group: &str) -> String {
     path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members"
 }

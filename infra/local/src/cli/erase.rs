@@ -48,7 +48,7 @@ impl Account {
 
     async fn once(&self, feed: &Feed) -> Result<Value> {
         let mut pause = Duration::from_millis(500);
-        let mut refusal = String::new();
+        let mut rejection = String::new();
         for _ in 0..MAX_TRIES {
             let answer = feed.erase(&json!({"account": self.account})).await?;
             let status = answer.status();
@@ -56,14 +56,14 @@ impl Account {
             if status.is_success() {
                 return Ok(serde_json::from_str(&text)?);
             }
-            refusal = format!("{status}: {text}");
+            rejection = format!("{status}: {text}");
             if !is_passing(status) {
                 break;
             }
             sleep(pause).await;
             pause *= 2;
         }
-        bail!("the service did not erase: {refusal}")
+        bail!("the service did not erase: {rejection}")
     }
 
     fn ask(&self) -> Result<()> {

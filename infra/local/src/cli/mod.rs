@@ -67,7 +67,7 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Post what a file holds to a service, here or deployed: a first import, what a feed lost, kept copies
+    /// Post what a file holds to a service, here or deployed: a first import, what a feed lost, dead letters
     #[command(
         after_help = "Examples:\n  cargo local replay copies.jsonl\n  cargo local replay copies.jsonl --url \"$ApiUrl\" --feed-url \"$FeedUrl\" --app-key \"$APP_KEY\" --rate 500\n\nExit status: 0 when all was taken, 1 when it could not go on, 2 when some lines were not taken, 130 after Ctrl-C."
     )]
@@ -77,7 +77,7 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Erase a user: delete everything in his partition, by as many calls as it takes
+    /// Erase a user: delete everything in their partition, by as many calls as it takes
     #[command(
         after_help = "Examples:\n  cargo local erase bob\n  cargo local erase bob --url \"$ApiUrl\" --app-key \"$APP_KEY\""
     )]

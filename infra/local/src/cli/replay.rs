@@ -15,13 +15,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use session_local::{
     feed::Feed,
-    replay::{Line, Outcome, Replay, Report, lines},
+    replay::{Line, PostResult, Replay, Report, lines},
 };
 use tokio::io::{AsyncBufRead, BufReader};
 
 use super::stop;
 
-/// The exit status when some lines were not taken.
+/// The exit status when some lines were not applied.
 const NOT_ALL: u8 = 2;
 /// The exit status after Ctrl-C, as shells have it.
 const INTERRUPTED: u8 = 130;
@@ -29,21 +29,21 @@ const INTERRUPTED: u8 = 130;
 #[derive(Args)]
 pub(crate) struct Plan {
     /// Message copies and changes of members ({"groupId", "time", "add", "remove"} or {"groupId", "time", "members"}), one JSON object a
-    /// line; or what aws dynamodb scan prints of the table of kept copies. - is standard input
+    /// line; or what aws dynamodb scan prints of the table of dead letters. - is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// How many lines are under way at once
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_000))]
-    at_once: u16,
+    concurrency: u16,
     /// How many lines are begun a second at most; without it, as many as the service takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
     /// Begin with this line, as told when a replay was stopped
     #[arg(long, value_name = "LINE", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from: u64,
-    /// Write lines that were refused or kept, with the reasons, to this file, which can itself be replayed; without it, FILE.refused
+    /// Write lines that were rejected or dead-lettered, with the reasons, to this file, which can itself be replayed; without it, FILE.rejected
     #[arg(long, value_name = "FILE")]
-    refused: Option<PathBuf>,
+    rejected: Option<PathBuf>,
 }
 
 impl Plan {
@@ -51,17 +51,17 @@ impl Plan {
         let (input, size) = self.open().await?;
         feed.try_address().await?;
         let progress = Progress::new(size)?;
-        let mut refusals = Refusals { path: self.refused_to(), file: None };
-        let replay = Replay { feed, at_once: self.at_once.into(), rate: self.rate, from: self.from };
+        let mut rejections = Rejections { path: self.rejected_to(), file: None };
+        let replay = Replay { feed, concurrency: self.concurrency.into(), rate: self.rate, from: self.from };
         let lines = lines(input).await?.boxed();
         let report = replay
             .run(lines, stop::requested, |line, outcome| {
                 progress.tell(line, outcome);
-                refusals.tell(line, outcome)
+                rejections.tell(line, outcome)
             })
             .await?;
         progress.finish();
-        Ok(tell(&report, &refusals, progress.since))
+        Ok(tell(&report, &rejections, progress.since))
     }
 
     fn is_standard_input(&self) -> bool {
@@ -78,13 +78,13 @@ impl Plan {
         Ok((Box::new(BufReader::with_capacity(1 << 16, file)), Some(size)))
     }
 
-    fn refused_to(&self) -> PathBuf {
-        match &self.refused {
+    fn rejected_to(&self) -> PathBuf {
+        match &self.rejected {
             Some(path) => path.clone(),
-            None if self.is_standard_input() => "replay.refused".into(),
+            None if self.is_standard_input() => "replay.rejected".into(),
             None => {
                 let mut name = self.file.clone().into_os_string();
-                name.push(".refused");
+                name.push(".rejected");
                 name.into()
             }
         }
@@ -93,16 +93,19 @@ impl Plan {
 
 /// Tells people how it ended, and scripts by the exit status.
 #[expect(clippy::cast_precision_loss, reason = "lines, for people")]
-fn tell(report: &Report, refusals: &Refusals, since: Instant) -> ExitCode {
-    let Report { taken, ignored, kept, refused, .. } = report;
-    let all = taken + ignored + kept + refused;
+fn tell(report: &Report, rejections: &Rejections, since: Instant) -> ExitCode {
+    let Report { applied, ignored, dead_lettered, rejected, .. } = report;
+    let all = applied + ignored + dead_lettered + rejected;
     let seconds = since.elapsed().as_secs_f64();
     println!(
-        "{all} lines in {seconds:.1} s, {:.0} a second: {taken} taken, {ignored} ignored, {kept} kept, {refused} refused",
+        "{all} lines in {seconds:.1} s, {:.0} a second: {applied} applied, {ignored} ignored, {dead_lettered} dead-lettered, {rejected} rejected",
         all as f64 / seconds.max(0.001)
     );
-    if refusals.file.is_some() {
-        println!("lines that were kept or refused are in {}, with the reasons", refusals.path.display());
+    if rejections.file.is_some() {
+        println!(
+            "lines that were dead-lettered or rejected are in {}, with the reasons",
+            rejections.path.display()
+        );
     }
     if let Some(line) = report.go_on_with {
         println!("stopped: go on with --from {line}");
@@ -113,7 +116,7 @@ fn tell(report: &Report, refusals: &Refusals, since: Instant) -> ExitCode {
             ExitCode::FAILURE
         }
         (None, Some(_)) => INTERRUPTED.into(),
-        (None, None) if kept + refused > 0 => NOT_ALL.into(),
+        (None, None) if dead_lettered + rejected > 0 => NOT_ALL.into(),
         (None, None) => ExitCode::SUCCESS,
     }
 }
@@ -137,14 +140,14 @@ impl Progress {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "lines, for people")]
-    fn tell(&self, line: &Line, outcome: &Outcome) {
-        let (mut done, mut not_taken) = self.counts.get();
+    fn tell(&self, line: &Line, outcome: &PostResult) {
+        let (mut done, mut not_applied) = self.counts.get();
         done += 1;
-        not_taken += u64::from(matches!(outcome, Outcome::Kept(_) | Outcome::Refused(_)));
-        self.counts.set((done, not_taken));
+        not_applied += u64::from(matches!(outcome, PostResult::DeadLettered(_) | PostResult::Rejected(_)));
+        self.counts.set((done, not_applied));
         self.bar.set_position(self.bar.position().max(line.read_bytes));
         let rate = done as f64 / self.since.elapsed().as_secs_f64().max(0.001);
-        self.bar.set_message(format!("{done} lines, {rate:.0} a second, {not_taken} not taken"));
+        self.bar.set_message(format!("{done} lines, {rate:.0} a second, {not_applied} not applied"));
     }
 
     fn finish(&self) {
@@ -152,18 +155,18 @@ impl Progress {
     }
 }
 
-/// The file of lines that were not taken, made when the first is met. A replay that goes on adds to it.
-struct Refusals {
+/// The file of lines that were not applied, made when the first is met. A replay that goes on adds to it.
+struct Rejections {
     path: PathBuf,
     file: Option<File>,
 }
 
-impl Refusals {
-    fn tell(&mut self, line: &Line, outcome: &Outcome) -> Result<()> {
+impl Rejections {
+    fn tell(&mut self, line: &Line, outcome: &PostResult) -> Result<()> {
         let (became, reason) = match outcome {
-            Outcome::Taken | Outcome::Ignored => return Ok(()),
-            Outcome::Kept(reason) => ("kept", reason),
-            Outcome::Refused(reason) => ("refused", reason),
+            PostResult::Applied | PostResult::Ignored => return Ok(()),
+            PostResult::DeadLettered(reason) => ("dead-lettered", reason),
+            PostResult::Rejected(reason) => ("rejected", reason),
         };
         let cannot = || format!("cannot write to {}", self.path.display());
         let file = match &mut self.file {

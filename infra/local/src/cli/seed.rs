@@ -1,4 +1,4 @@
-//! `cargo local seed`: realistic sessions, through the service's own front door.
+//! `cargo local seed`: realistic sessions, through the service's own API.
 
 use anyhow::Result;
 use clap::Args;

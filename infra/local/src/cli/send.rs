@@ -131,7 +131,7 @@ impl Message {
     }
 }
 
-/// A session of a user, as the service shows it to him.
+/// A session of a user, as the service shows it to them.
 async fn session_of(user: &str, id: &str, url: &str) -> Result<Option<Value>> {
     let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
     let request = http::client().get(format!("{}/v1/sessions/{id}", url.trim_end_matches('/')));

@@ -62,7 +62,7 @@ pub struct Call {
     pub write_units: f64,
     /// The answer with its headers, compressed, in bytes; rounded up to hundreds.
     pub answer_bytes: u64,
-    /// The function's log line in bytes, likewise.
+    /// The function's log line in bytes.
     pub logged_bytes: u64,
     /// The function's memory.
     pub memory_mb: u64,

@@ -76,7 +76,7 @@ impl Use {
         })
     }
 
-    /// What a month of 30 days costs, part by part, in US dollars. Each user pulls his whole list once.
+    /// What a month of 30 days costs, part by part, in US dollars. Each user pulls their whole list once.
     pub fn month(
         &self,
         calls: &[Call],

@@ -50,7 +50,7 @@ pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
         .route_layer(middleware::from_fn_with_state(hosts, of_this_machine))
 }
 
-/// Refuses what another page may have had a browser send.
+/// Rejects what another page may have had a browser send.
 async fn of_this_machine(State(hosts): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     if is_of_this_machine(&hosts, request.headers()) {
         next.run(request).await
@@ -100,7 +100,7 @@ struct Move {
     advance: String,
 }
 
-/// Moves the clock ahead. Functions start anew, tokens end in their time, and what has expired goes.
+/// Moves the clock ahead. Functions start again, tokens end in their time, and what has expired goes.
 async fn move_clock(State(gateway): State<Arc<Gateway>>, Json(by): Json<Move>) -> Response {
     let by = match parse_duration(&by.advance) {
         Ok(by) => by,
@@ -187,7 +187,7 @@ struct OfUser {
     user: String,
 }
 
-/// A user's rows as the database holds them, and the heads of his groups.
+/// A user's rows as the database holds them, and the heads of their groups.
 async fn rows(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) -> Response {
     let found = async {
         let rows = json!({

@@ -184,9 +184,9 @@ impl Gateway {
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let claims = if found.route.authorized {
             let Some(claims) = self.authorizer.claims(authorization) else {
-                let mut refusal = message(StatusCode::UNAUTHORIZED, "Unauthorized");
-                refusal.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                return refusal;
+                let mut rejection = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+                rejection.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                return rejection;
             };
             Some(claims)
         } else {

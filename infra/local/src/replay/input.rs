@@ -1,4 +1,4 @@
-//! What is replayed: a line of a file each, or an item of the table of kept copies.
+//! What is replayed: a line of a file each, or an item of the table of dead letters.
 
 use std::io::Read;
 
@@ -15,7 +15,7 @@ use super::unreadable;
 /// A line that is to be posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its number, from 1; of kept copies, which item it is.
+    /// Its number, from 1; of dead letters, which item it is.
     pub number: u64,
     /// How many bytes of the input end with it.
     pub read_bytes: u64,
@@ -60,7 +60,7 @@ struct Shape<'a> {
     copy: Option<String>,
 }
 
-/// What a line holds. A line of the file of refused lines holds the line that was refused.
+/// What a line holds. A line of the file of rejected lines holds the line that was rejected.
 fn read(line: &[u8]) -> What {
     let shape = serde_json::from_slice::<Shape<'_>>(line);
     match shape {
@@ -77,7 +77,7 @@ fn read(line: &[u8]) -> What {
     }
 }
 
-/// The lines of an input: JSON objects, one a line, or what `aws dynamodb scan` prints of the table of kept copies. Empty lines count, and are
+/// The lines of an input: JSON objects, one a line, or what `aws dynamodb scan` prints of the table of dead letters. Empty lines count, and are
 /// passed over.
 pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<Item = Result<Line>>> {
     let mut first = Vec::new();
@@ -86,7 +86,7 @@ pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<I
     if begins == b"{" || begins.starts_with(b"{\"Items\"") {
         let mut whole = first;
         input.read_to_end(&mut whole).await.context("cannot read")?;
-        let items: Vec<Result<Line>> = kept_copies(&whole)?.into_iter().map(Ok).collect();
+        let items: Vec<Result<Line>> = dead_letters(&whole)?.into_iter().map(Ok).collect();
         return Ok(stream::iter(items).left_stream());
     }
     let state = (input, Some(first), 0, 0);
@@ -114,11 +114,11 @@ pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<I
 #[derive(Deserialize)]
 struct Scan {
     #[serde(rename = "Items")]
-    items: Vec<KeptCopy>,
+    items: Vec<DeadLetter>,
 }
 
 #[derive(Deserialize)]
-struct KeptCopy {
+struct DeadLetter {
     body: Binary,
 }
 
@@ -128,11 +128,11 @@ struct Binary {
     base64: String,
 }
 
-fn kept_copies(document: &[u8]) -> Result<Vec<Line>> {
+fn dead_letters(document: &[u8]) -> Result<Vec<Line>> {
     let scan: Scan = serde_json::from_slice(document).context(
-        "this is neither lines of JSON nor what aws dynamodb scan prints of the table of kept copies, whole",
+        "this is neither lines of JSON nor what aws dynamodb scan prints of the table of dead letters, whole",
     )?;
-    let line = |(number, item): (u64, KeptCopy)| {
+    let line = |(number, item): (u64, DeadLetter)| {
         let gzipped = base64_simd::STANDARD.decode_to_vec(item.body.base64);
         let gzipped = gzipped.map_err(|_| unreadable(number, "body is no base64"))?;
         let mut body = Vec::new();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn kept_copies_are_read_as_a_scan_prints_them() {
+    async fn dead_letters_are_read_as_a_scan_prints_them() {
         let mut zip = GzEncoder::new(Vec::new(), Compression::default());
         zip.write_all(b"{\"eventType\":\"1\"}").unwrap();
         let body = base64_simd::STANDARD.encode_to_string(zip.finish().unwrap());
@@ -204,8 +204,8 @@ mod tests {
             assert_eq!(numbers, [1, 2]);
             assert_eq!(lines[1].what, copy("{\"eventType\":\"1\"}"));
         }
-        let refused = read_all("{\n  \"Count\": 0\n}").await.unwrap_err();
-        assert!(refused.to_string().contains("aws dynamodb scan"), "{refused}");
+        let rejected = read_all("{\n  \"Count\": 0\n}").await.unwrap_err();
+        assert!(rejected.to_string().contains("aws dynamodb scan"), "{rejected}");
         assert!(read_all("{\"Items\": [{\"body\": {\"B\": \"x\"}}]}").await.is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Posting what was sent before: a first import, what a feed lost, kept copies. Order does not matter, and a repeat changes nothing.
+//! Posting what was sent before: a first import, what a feed lost, dead letters. Order does not matter, and a repeat changes nothing.
 
 mod input;
 mod post;
@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use input::{Line, lines};
-pub use post::{Outcome, Stopped};
+pub use post::{PostResult, Stopped};
 
 use crate::feed::Feed;
 
@@ -19,7 +19,7 @@ pub struct Replay {
     /// Where to post, signed with what.
     pub feed: Feed,
     /// How many lines are under way at once.
-    pub at_once: usize,
+    pub concurrency: usize,
     /// How many lines are begun a second at most.
     pub rate: Option<u32>,
     /// The first line that is posted.
@@ -29,14 +29,14 @@ pub struct Replay {
 /// How far a replay came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Lines that were taken.
-    pub taken: u64,
+    /// Lines that were applied.
+    pub applied: u64,
     /// Lines that say nothing of sessions.
     pub ignored: u64,
     /// Lines that the service keeps, since it cannot take them.
-    pub kept: u64,
-    /// Lines that were refused.
-    pub refused: u64,
+    pub dead_lettered: u64,
+    /// Lines that were rejected.
+    pub rejected: u64,
     /// The line to go on with, when it did not come to the end.
     pub go_on_with: Option<u64>,
     /// What ended it early, if it was not asked to stop.
@@ -44,12 +44,12 @@ pub struct Report {
 }
 
 impl Report {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &PostResult) {
         match outcome {
-            Outcome::Taken => self.taken += 1,
-            Outcome::Ignored => self.ignored += 1,
-            Outcome::Kept(_) => self.kept += 1,
-            Outcome::Refused(_) => self.refused += 1,
+            PostResult::Applied => self.applied += 1,
+            PostResult::Ignored => self.ignored += 1,
+            PostResult::DeadLettered(_) => self.dead_lettered += 1,
+            PostResult::Rejected(_) => self.rejected += 1,
         }
     }
 }
@@ -61,7 +61,7 @@ impl Replay {
         &self,
         lines: impl Stream<Item = Result<Line>>,
         stop: impl Fn() -> S,
-        mut on_line: impl FnMut(&Line, &Outcome) -> Result<()>,
+        mut on_line: impl FnMut(&Line, &PostResult) -> Result<()>,
     ) -> Result<Report> {
         let mut pace = self.rate.map(|rate| {
             let mut pace = interval(Duration::from_secs(1) / rate);
@@ -77,7 +77,7 @@ impl Replay {
         let mut asked = std::pin::pin!(stop());
         let mut stopping = false;
         loop {
-            let begins = more && !stopping && running.len() < self.at_once;
+            let begins = more && !stopping && running.len() < self.concurrency;
             if !begins && running.is_empty() {
                 break;
             }

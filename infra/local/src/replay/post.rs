@@ -16,15 +16,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// What became of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was taken.
-    Taken,
-    /// It says nothing of sessions.
+pub enum PostResult {
+    /// It was applied.
+    Applied,
+    /// It does not concern sessions.
     Ignored,
-    /// The service keeps it, since it cannot take it, or not wholly; why.
-    Kept(String),
-    /// It was refused; why.
-    Refused(String),
+    /// The service could not apply it, or not fully, and stored it as a dead letter; why.
+    DeadLettered(String),
+    /// It was rejected; why.
+    Rejected(String),
 }
 
 /// Why nothing more can be posted.
@@ -32,7 +32,7 @@ pub enum Outcome {
 pub struct Stopped(pub(super) String);
 
 /// Posts a line. Where the service is busy or cannot be reached, it is posted again, later and later.
-pub(super) async fn post(feed: &Feed, line: &Line) -> Result<Outcome, Stopped> {
+pub(super) async fn post(feed: &Feed, line: &Line) -> Result<PostResult, Stopped> {
     let mut pause = FIRST_PAUSE;
     let mut last = String::new();
     let mut reached = true;
@@ -42,7 +42,7 @@ pub(super) async fn post(feed: &Feed, line: &Line) -> Result<Outcome, Stopped> {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let sent = match &line.what {
-            What::Nothing(_) => return Ok(Outcome::Refused("it is no JSON object".to_owned())),
+            What::Nothing(_) => return Ok(PostResult::Rejected("it is no JSON object".to_owned())),
             What::Copy(body) => feed.post_bytes(body.clone()).await,
             What::Members { method, group_id, body } => {
                 feed.update_members_bytes(method.clone(), group_id, body.clone()).await
@@ -66,7 +66,7 @@ pub(super) async fn post(feed: &Feed, line: &Line) -> Result<Outcome, Stopped> {
         (last, reached) = (told(status, &text), true);
         pause = pause.max(after);
     }
-    if reached { Ok(Outcome::Refused(format!("{last}, {MAX_TRIES} times"))) } else { Err(Stopped(last)) }
+    if reached { Ok(PostResult::Rejected(format!("{last}, {MAX_TRIES} times"))) } else { Err(Stopped(last)) }
 }
 
 fn retry_after(answer: &Response) -> Duration {
@@ -74,23 +74,23 @@ fn retry_after(answer: &Response) -> Duration {
     Duration::from_secs(seconds.unwrap_or_default()).min(LONGEST_PAUSE)
 }
 
-fn outcome(status: StatusCode, text: &str) -> Result<Outcome, Stopped> {
+fn outcome(status: StatusCode, text: &str) -> Result<PostResult, Stopped> {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     if status == StatusCode::FORBIDDEN {
         // What is wrong with one signature is wrong with all.
         return Err(Stopped(told(status, text)));
     }
     if status != StatusCode::OK {
-        return Ok(Outcome::Refused(told(status, text)));
+        return Ok(PostResult::Rejected(told(status, text)));
     }
-    Ok(if let Some(why) = body["kept"].as_str() {
-        Outcome::Kept(why.to_owned())
-    } else if body["ignored"].is_string() {
-        Outcome::Ignored
+    Ok(if body["result"] == "dead-lettered" {
+        PostResult::DeadLettered(body["reason"].as_str().unwrap_or_default().to_owned())
+    } else if body["result"] == "ignored" {
+        PostResult::Ignored
     } else if body["failed"].is_array() {
-        Outcome::Refused(format!("not for all: {}", body["failed"]))
+        PostResult::Rejected(format!("not for all: {}", body["failed"]))
     } else {
-        Outcome::Taken
+        PostResult::Applied
     })
 }
 
@@ -110,16 +110,20 @@ mod tests {
         let of = |status: u16, text: &str| {
             outcome(StatusCode::from_u16(status).unwrap(), text).map_err(|Stopped(reason)| reason)
         };
-        assert_eq!(of(200, "{}"), Ok(Outcome::Taken));
-        assert_eq!(of(200, r#"{"ignored":"x"}"#), Ok(Outcome::Ignored));
-        assert_eq!(of(200, r#"{"kept":"to is missing"}"#), Ok(Outcome::Kept("to is missing".into())));
+        assert_eq!(of(200, "{}"), Ok(PostResult::Applied));
+        assert_eq!(of(200, r#"{"result":"applied"}"#), Ok(PostResult::Applied));
+        assert_eq!(of(200, r#"{"result":"ignored","reason":"x"}"#), Ok(PostResult::Ignored));
+        assert_eq!(
+            of(200, r#"{"result":"dead-lettered","reason":"to is missing"}"#),
+            Ok(PostResult::DeadLettered("to is missing".into()))
+        );
         let part = r#"{"failed":[{"account":"bob"}]}"#;
-        assert_eq!(of(200, part), Ok(Outcome::Refused(r#"not for all: [{"account":"bob"}]"#.into())));
+        assert_eq!(of(200, part), Ok(PostResult::Rejected(r#"not for all: [{"account":"bob"}]"#.into())));
         assert_eq!(
             of(400, r#"{"detail":"time is required"}"#),
-            Ok(Outcome::Refused("400 time is required".into()))
+            Ok(PostResult::Rejected("400 time is required".into()))
         );
-        assert_eq!(of(404, r#"{"message":"Not Found"}"#), Ok(Outcome::Refused("404 Not Found".into())));
+        assert_eq!(of(404, r#"{"message":"Not Found"}"#), Ok(PostResult::Rejected("404 Not Found".into())));
         assert_eq!(of(403, r#"{"detail":"CheckSum does not fit"}"#), Err("403 CheckSum does not fit".into()));
         assert!(is_passing(StatusCode::TOO_MANY_REQUESTS) && is_passing(StatusCode::BAD_GATEWAY));
         assert!(!is_passing(StatusCode::OK) && !is_passing(StatusCode::FORBIDDEN));

@@ -1,6 +1,6 @@
 //! What the template declares: routes, functions with their environment, tables, the authorizer.
 //!
-//! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub`, `!GetAtt` and conditions, and refuses what it does not
+//! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub`, `!GetAtt` and conditions, and rejects what it does not
 //! understand, so that the service here never silently differs from the deployed one.
 
 mod api;
@@ -103,7 +103,7 @@ impl Template {
     /// other.
     pub fn on_one_address(parameters: &HashMap<&str, String>) -> Result<Self> {
         let mut parameters = parameters.clone();
-        parameters.insert("FeedDoor", "HttpApi".to_owned());
+        parameters.insert("FeedEndpoint", "HttpApi".to_owned());
         Self::parse(&text_of_template()?, &parameters).context("in infra/template.yaml")
     }
 
@@ -371,7 +371,7 @@ Resources:
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn what_is_not_understood_is_rejected() {
         assert!(Template::parse(TEMPLATE, &HashMap::new()).is_err(), "a parameter is missing");
         for (from, to) in [
             ("!Ref Table", "!Ref Nothing"),

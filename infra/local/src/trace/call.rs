@@ -99,7 +99,7 @@ pub struct Summary {
     status: Option<u16>,
     duration_ms: Option<f64>,
     requests: usize,
-    refused: usize,
+    conditions_failed: usize,
     read_units: f64,
     write_units: f64,
 }
@@ -186,7 +186,7 @@ impl Call {
         self.headers.get(name).and_then(Value::as_str)
     }
 
-    /// Who called, where a token named him.
+    /// Who called, where a token named them.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
@@ -226,7 +226,7 @@ impl Call {
             status: self.status,
             duration_ms: self.duration_ms,
             requests: self.requests.len(),
-            refused: self.requests.iter().filter(|request| request.is_refused()).count(),
+            conditions_failed: self.requests.iter().filter(|request| request.is_condition_failed()).count(),
             read_units: self.requests.iter().map(DbRequest::read_units).sum(),
             write_units: self.requests.iter().map(DbRequest::write_units).sum(),
         }

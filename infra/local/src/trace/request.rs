@@ -20,7 +20,7 @@ pub struct DbRequest {
     pub table: String,
     /// Which item or items.
     pub key: String,
-    /// `done`, `refused` by its condition, or the name of an error.
+    /// `done`, `condition failed`, or the name of an error.
     pub outcome: String,
     read_units: f64,
     write_units: f64,
@@ -46,8 +46,8 @@ impl DbRequest {
 
     /// Whether a condition did not hold.
     #[must_use]
-    pub fn is_refused(&self) -> bool {
-        self.outcome == REFUSED
+    pub fn is_condition_failed(&self) -> bool {
+        self.outcome == CONDITION_FAILED
     }
 
     /// The read units that DynamoDB told.
@@ -56,14 +56,14 @@ impl DbRequest {
         self.read_units
     }
 
-    /// The write units that DynamoDB told. A refused write is billed, and does not tell.
+    /// The write units that DynamoDB told. A write whose condition fails is billed, and DynamoDB does not report it.
     #[must_use]
     pub fn write_units(&self) -> f64 {
         self.write_units
     }
 }
 
-const REFUSED: &str = "refused";
+const CONDITION_FAILED: &str = "condition failed";
 
 fn outcome(status: u16, output: &Value) -> String {
     if status == 200 {
@@ -71,7 +71,7 @@ fn outcome(status: u16, output: &Value) -> String {
     }
     let code = output["__type"].as_str().unwrap_or_default().rsplit('#').next().unwrap_or_default();
     match code {
-        "ConditionalCheckFailedException" => REFUSED.to_owned(),
+        "ConditionalCheckFailedException" => CONDITION_FAILED.to_owned(),
         "" => format!("status {status}"),
         code => code.to_owned(),
     }
@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn a_write_tells_its_item_and_whether_it_was_refused() {
+    fn a_write_tells_its_item_and_whether_its_condition_failed() {
         let input =
             json!({"TableName": "T", "Key": {"userId": {"S": "bob"}, "sessionId": {"S": "p2p|alice"}}});
         let done = request("UpdateItem", &input, 200, &json!({"ConsumedCapacity": {"CapacityUnits": 3.0}}));
         assert_eq!((&*done.outcome, done.read_units, done.write_units), ("done", 0.0, 3.0));
         assert_eq!(done.key, "userId=bob sessionId=p2p|alice");
         let code = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-        assert!(request("UpdateItem", &input, 400, &json!({ "__type": code })).is_refused());
+        assert!(request("UpdateItem", &input, 400, &json!({ "__type": code })).is_condition_failed());
         let throttled = request("UpdateItem", &input, 400, &json!({"__type": "x#ThrottlingException"}));
         assert_eq!(throttled.outcome, "ThrottlingException");
         assert_eq!(request("UpdateItem", &input, 500, &Value::Null).outcome, "status 500");

@@ -34,7 +34,7 @@ pub use token::{SyncToken, TokenRejection, UnverifiedToken};
 /// How much later than it says a message or recall may be recorded and still be found by its `updateTime`: 4 minutes.
 pub const LATE_MS: u64 = 4 * 60 * 1000;
 /// How long two clocks, the way of a write, and the lag of a head's read take together at most: 6 minutes. A request that was frozen
-/// with its function leaves when it thaws, and DynamoDB refuses it only when it was signed more than 5 minutes ago; a minute is for
+/// with its function leaves when it thaws, and DynamoDB rejects it only when it was signed more than 5 minutes ago; a minute is for
 /// the rest.
 pub const WINDOW_MS: u64 = 6 * 60 * 1000;
 

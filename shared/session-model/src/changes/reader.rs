@@ -16,7 +16,7 @@ const MAX_REQUESTS: usize = 20;
 /// How many heads are read at once.
 const HEADS_AT_ONCE: usize = 400;
 
-/// The groups a user is a member of, with his row of each.
+/// The groups a user is a member of, with their row of each.
 pub type Memberships = BTreeMap<GroupId, SessionItem>;
 
 /// Places of stamped rows, in the order of their stamps.
@@ -203,7 +203,7 @@ impl<R: ChangeReads> Reader<'_, R> {
         Ok(Some(Phase::Changed(after)))
     }
 
-    /// Tells the rows that their `updateTime` shows, likewise.
+    /// Tells the rows that their `updateTime` shows.
     async fn updated(
         &self,
         mut after: Option<ChangeKey>,
@@ -235,7 +235,7 @@ impl<R: ChangeReads> Reader<'_, R> {
         Ok(Some(Phase::Updated(after)))
     }
 
-    /// Tells the groups, likewise.
+    /// Tells the groups.
     async fn groups(
         &self,
         mut after: Option<GroupId>,

@@ -23,7 +23,7 @@ pub struct SyncToken {
 /// Why a token does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRejection {
-    /// It reaches back too far, or is of another account or epoch: the list is to be pulled anew.
+    /// It reaches back too far, or is of another account or epoch: the list must be fetched again.
     Expired,
 }
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_given_is_refused() {
+    fn what_was_never_given_is_rejected() {
         let encoded = |parts: &[&str]| {
             URL_SAFE_NO_PAD.encode_to_string([b"8 bytes ", parts.join("\0").as_bytes()].concat())
         };
@@ -216,7 +216,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_refused_or_a_token(text in "[A-Za-z0-9_-]{0,60}") {
+        fn any_text_is_rejected_or_a_token(text in "[A-Za-z0-9_-]{0,60}") {
             if let Ok(token) = text.parse::<UnverifiedToken>() {
                 let again: Result<UnverifiedToken, _> = token.0.to_string().parse();
                 prop_assert_eq!(again, Ok(token));

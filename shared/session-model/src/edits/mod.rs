@@ -11,7 +11,7 @@
 //!
 //! - An edit belongs to one message. It never moves a session, revives one, or shows on a recalled message.
 //! - Each field shows the greatest edit of it by (time, text). An edit from before its own message does nothing.
-//! - When another message takes the place of the held one, its pending edits are applied to it; *held* begins anew. A recall
+//! - When another message takes the place of the held one, its pending edits are applied to it; *held* starts again. A recall
 //!   drops the edits of its message. A delete leaves all of them alone.
 //! - What waits for a message older than the held one is dropped. Of the rest the 8 messages edited last stay, as far as they
 //!   fit in 64 KB; the one edited last always stays.

@@ -6,7 +6,7 @@
 
 use crate::{Interrupted, Written};
 
-/// How often a write that others overtook begins anew.
+/// How often a write that others overtook starts again.
 const MAX_TRIES: usize = 5;
 
 /// An item that holds messages: a user's row of a p2p session, or the head of a group.
@@ -27,7 +27,7 @@ pub trait AmendableItem: Sync {
     ) -> impl Future<Output = Result<Written<Self::Snapshot>, Self::Error>> + Send;
 }
 
-/// Goes on after a blind write, whose condition also asks that no edits are known. When it was refused for the edits alone, so that
+/// Goes on after a blind write, whose condition also asks that no edits are known. When it was rejected for the edits alone, so that
 /// `change` still changes what came back, the merged write follows.
 pub async fn record<I: AmendableItem>(
     item: &I,

@@ -26,7 +26,7 @@ enum Told {
         at: u64,
     },
     Edit(Edit),
-    /// Its user deletes the session as of this message: what he sees is this one or older.
+    /// Its user deletes the session as of this message: what they see is this one or older.
     Delete(u64),
 }
 
@@ -205,7 +205,7 @@ fn what_waits_fits_in_64_kb_but_the_one_edited_last_always_stays() {
 }
 
 #[test]
-fn what_is_no_edits_is_refused() {
+fn what_is_no_edits_is_rejected() {
     for text in
         ["", "5", r#"{"held": 1}"#, r#"{"held": {"type": 5}}"#, r#"{"pending": {"7": {"body": ["x"]}}}"#]
     {

@@ -47,8 +47,8 @@ impl GroupItem {
         Some((self.listed_at?, self.list_digest?))
     }
 
-    /// Whether a user with this row sees the head: his row says that he is a member, and the newest list names him or is
-    /// older than what his row knows.
+    /// Whether a user with this row sees the head: their row says that they are a member, and the newest list names them or is
+    /// older than what their row knows.
     #[must_use]
     pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> bool {
         let Some(membership) = row.membership.filter(Membership::is_member) else {
@@ -68,7 +68,7 @@ impl GroupItem {
 }
 
 impl SessionItem {
-    /// The session of a group as its user sees it: the greater of his own register and the head's, if he sees the head.
+    /// The session of a group as its user sees it: the greater of their own register and the head's, if they see the head.
     #[must_use]
     pub fn into_group_session(
         mut self,

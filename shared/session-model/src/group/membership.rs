@@ -5,11 +5,11 @@ use crate::{SessionItem, Timestamp};
 /// What kind of event spoke of a user's membership. At one time a later kind stands: join < leave < list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
-    /// 0: he joined.
+    /// 0: they joined.
     Join,
-    /// 1: he left or was removed.
+    /// 1: they left or was removed.
     Leave,
-    /// 2: a whole list of members named him.
+    /// 2: a whole list of members named them.
     List,
 }
 
@@ -40,17 +40,17 @@ pub struct MemberAt {
     pub rank: Rank,
 }
 
-/// What a user's row knows of his membership.
+/// What a user's row knows of their membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
-    /// The newest event that spoke of him.
+    /// The newest event that spoke of them.
     pub at: MemberAt,
-    /// Since when he is a member; none when he is none.
+    /// Since when they are a member; none when they are none.
     pub since: Option<Timestamp>,
 }
 
 impl Membership {
-    /// Whether the row says that he is a member.
+    /// Whether the row says that they are a member.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.since.is_some()

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Account, Entry, SessionItem, Timestamp};
 
-/// How often a write that others overtook begins anew.
+/// How often a write that others overtook starts again.
 const MAX_TRIES: usize = 5;
 
 /// The items of one group, written one at a time.

@@ -131,13 +131,13 @@ pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
 /// A conditional write of a user's row of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionWrite {
-    /// He is a member, unless the row knows a greater event.
+    /// They are a member, unless the row knows a greater event.
     Become(MemberAt),
-    /// He left at this time, unless the row knows a greater event.
+    /// They left at this time, unless the row knows a greater event.
     Leave(Timestamp),
-    /// The notice that he left, if it supersedes what the row holds.
+    /// The notice that they left, if it supersedes what the row holds.
     Record(Entry),
-    /// That he left without a notice: an empty session dated so, if it is newer than what the row holds.
+    /// That they left without a notice: an empty session dated so, if it is newer than what the row holds.
     RecordEmpty(Timestamp),
 }
 

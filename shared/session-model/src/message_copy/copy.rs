@@ -10,7 +10,7 @@ use crate::{
 /// The longest id of a message, in bytes.
 const MAX_ID_BYTES: usize = 255;
 
-/// A copy being read at a time. A needed field that is missing or unreadable is refused by its name; nothing else is.
+/// A copy being read at a time. A needed field that is missing or unreadable is rejected by its name; nothing else is.
 pub(super) struct Copy<'a> {
     pub(super) fields: &'a JsonObject<'a>,
     pub(super) case: AccountCase,

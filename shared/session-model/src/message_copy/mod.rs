@@ -1,6 +1,6 @@
 //! The message copy: the feed that Yunxin posts, one event a call.
 //!
-//! Field names and values are Yunxin's. A copy is signed, so it is never refused for what it holds: it is applied, or it says
+//! Field names and values are Yunxin's. A copy is signed, so it is never rejected for what it holds: it is applied, or it says
 //! nothing of sessions and is ignored, or something that it needs cannot be read, and then it is kept for later. What is not
 //! needed is left unread, so that neither new nor broken fields of the feed do harm.
 
@@ -81,8 +81,8 @@ pub enum NotApplied {
 }
 
 impl From<InvalidField> for NotApplied {
-    fn from(refusal: InvalidField) -> Self {
-        Self::Unreadable(refusal)
+    fn from(rejection: InvalidField) -> Self {
+        Self::Unreadable(rejection)
     }
 }
 
@@ -127,7 +127,7 @@ enum Place {
     Group(GroupId),
 }
 
-/// The rows of the sender and, if he gets it, of the receiver: one when somebody writes to himself.
+/// The rows of the sender and, if they get it, of the receiver: one when somebody writes to themselves.
 fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
     let mut rows = vec![(from.clone(), SessionId::p2p(to))];
     if is_received && from != to {
@@ -138,7 +138,7 @@ fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, Sessio
 
 impl Place {
     fn parse(copy: &Copy<'_>, session_type: SessionType, from: &Account) -> Result<Self, InvalidField> {
-        // A group's id is refused, too, when it holds U+FFFD.
+        // A group's id is rejected, too, when it holds U+FFFD.
         let to = copy.account("to")?;
         if session_type == SessionType::P2p {
             return Ok(Self::P2p { from: from.clone(), to });

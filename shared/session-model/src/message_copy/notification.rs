@@ -65,7 +65,7 @@ pub(super) struct Named<'a> {
 }
 
 impl Notice {
-    /// Reads a message of type NOTIFICATION. One that must name accounts and does not is refused: to take it would lose a
+    /// Reads a message of type NOTIFICATION. One that must name accounts and does not is rejected: to take it would lose a
     /// change of members silently.
     ///
     /// With a list of members (`is_listed`) nobody is looked for beside it and those whom the notification names.
@@ -156,10 +156,10 @@ impl Notice {
 impl Named<'_> {
     /// The accounts in `ids`, at least one.
     fn accounts(&self, case: AccountCase) -> Result<BTreeSet<Account>, InvalidValue> {
-        let refusal = |reason: &str| InvalidValue::new(format!("must name accounts in data.ids: {reason}"));
-        let ids = self.ids.ok_or_else(|| refusal("there are none"))?;
-        let accounts = members::parse(ids, case).map_err(|reason| refusal(&reason.to_string()))?;
-        accounts.filter(|accounts| !accounts.is_empty()).ok_or_else(|| refusal("there are none"))
+        let rejection = |reason: &str| InvalidValue::new(format!("must name accounts in data.ids: {reason}"));
+        let ids = self.ids.ok_or_else(|| rejection("there are none"))?;
+        let accounts = members::parse(ids, case).map_err(|reason| rejection(&reason.to_string()))?;
+        accounts.filter(|accounts| !accounts.is_empty()).ok_or_else(|| rejection("there are none"))
     }
 
     /// Those whose application was accepted: `ids`, or `id`, one.
@@ -225,7 +225,7 @@ mod tests {
             let dismissed = if notice.dismissed { " dismissed" } else { "" };
             format!("{}/{}{dismissed}{odd}", names(&notice.joined), names(&notice.left))
         };
-        notice.map(told).map_err(|refusal| refusal.to_string())
+        notice.map(told).map_err(|rejection| rejection.to_string())
     }
 
     /// The same of an attachment as text.
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_that_names_nobody_it_must_is_refused() {
+    fn a_notification_that_names_nobody_it_must_is_rejected() {
         for attach in [
             json!({"id": 0}),
             json!({"id": 0, "data": {}}),
@@ -312,8 +312,8 @@ mod tests {
             json!({"5": "a/b"}),
             json!({"id": 401, "data": {"ids": ["a"], "tinfo": {"5": []}}}),
         ] {
-            let refusal = notice(&attach, false).unwrap_err();
-            assert!(refusal.starts_with("attach must"), "{attach}: {refusal}");
+            let rejection = notice(&attach, false).unwrap_err();
+            assert!(rejection.starts_with("attach must"), "{attach}: {rejection}");
         }
     }
 

@@ -19,7 +19,7 @@ fn parse(copy: &Value) -> Result<Event, NotApplied> {
 /// The field for which a copy is unreadable.
 fn unreadable(copy: &Value) -> String {
     match parse(copy) {
-        Err(NotApplied::Unreadable(refusal)) => refusal.to_string(),
+        Err(NotApplied::Unreadable(rejection)) => rejection.to_string(),
         other => panic!("{copy}: {other:?}"),
     }
 }
@@ -310,7 +310,7 @@ fn ids_and_accounts_may_be_numbers_of_any_length() {
 }
 
 #[test]
-fn odd_json_does_no_harm_where_it_is_not_read_and_is_mended_where_it_is_shown() {
+fn odd_json_does_no_harm_where_it_is_not_read_and_is_fixed_where_it_is_shown() {
     let copy = message().to_string();
     let odd = |replaced: &str, by: &str| read(&copy.replace(replaced, by), AccountCase::Keep);
     let deep = format!(r#""resendFlag":{}{}"#, "[".repeat(130), "]".repeat(130));

@@ -193,7 +193,7 @@ impl Source for AtRest<'_> {
 }
 
 /// What there was long before: nothing; a group of others; a group that the user has left lately; sessions that show; a
-/// group that the user joined after a list without him; a session that is deleted, and a group of which the user deleted an older message.
+/// group that the user joined after a list without them; a session that is deleted, and a group of which the user deleted an older message.
 fn starts() -> [World; 6] {
     let long_ago = START;
     let mut others = World::default();

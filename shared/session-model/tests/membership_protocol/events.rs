@@ -89,7 +89,7 @@ impl Event {
     }
 }
 
-/// GroupItem register, and for each user: does he see the head, and his own register.
+/// GroupItem register, and for each user: do they see the head, and their own register.
 pub(crate) type Outcome = (Option<Register>, Vec<(bool, Option<Register>)>);
 
 pub(crate) fn outcome(world: &World) -> Outcome {

@@ -114,7 +114,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Applies a write. Whatever it changes, it stamps; the stamps are taken away, so that each is seen anew.
+    /// Applies a write. Whatever it changes, it stamps; the stamps are taken away, so that each is seen again.
     pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Answer {
         match write {
             Write::GroupItem(write) => {
@@ -129,7 +129,7 @@ impl World {
                     (broken, &write)
                 {
                     write = GroupWrite::Record(entry.clone());
-                    // Taken for refused, so that the list follows.
+                    // Taken for rejected, so that the list follows.
                     write.apply(&mut self.head, NOW);
                     self.head.change_time = None;
                     return Answer::GroupItem(before);

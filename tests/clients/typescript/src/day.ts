@@ -29,7 +29,7 @@ async function backend(copy: Record<string, string>): Promise<void> {
   assert.deepEqual(await json("/console/signed", { method: "POST", headers, body: signed }), {});
 }
 
-async function refused(status: number, type: string, make: () => Promise<unknown>): Promise<ApiError> {
+async function rejected(status: number, type: string, make: () => Promise<unknown>): Promise<ApiError> {
   const error = await make().then(() => assert.fail(`${status} was expected`), (error: unknown) => error);
   assert.ok(error instanceof ApiError, String(error));
   assert.deepEqual([error.status, error.type], [status, type]);
@@ -74,7 +74,7 @@ async function day(api: Api): Promise<void> {
   const first = `p2p|friend-0-${run}`;
   const deleted = await call(() => api.DELETE("/v1/sessions/{sessionId}", session(first)));
   assert.deepEqual(deleted.deleted, [first]);
-  await refused(404, "no-such-session", () => call(() => api.GET("/v1/sessions/{sessionId}", session(first))));
+  await rejected(404, "no-such-session", () => call(() => api.GET("/v1/sessions/{sessionId}", session(first))));
   await backend({ fromAccount: `friend-1-${run}`, body: "again" });
   await onTablet.sync();
   const onIt = tablet.list().map((session) => session.sessionId);
@@ -88,11 +88,11 @@ async function day(api: Api): Promise<void> {
   assert.deepEqual(phone.list(), tablet.list(), "two devices agree");
   assert.equal(phone.list().length, 3);
 
-  // What is refused says why.
-  const bad = await refused(400, "invalid-parameter", () => call(() => api.GET("/v1/sessions", { params: { query: { limit: 101 } } })));
+  // What is rejected says why.
+  const bad = await rejected(400, "invalid-parameter", () => call(() => api.GET("/v1/sessions", { params: { query: { limit: 101 } } })));
   assert.equal(bad.parameter, "limit");
   const stranger = sessionApi(url, () => "no token");
-  await refused(401, "", () => call(() => stranger.GET("/v1/sessions", {})));
+  await rejected(401, "", () => call(() => stranger.GET("/v1/sessions", {})));
 
   // A busy service is asked again when it says.
   let answers = 0;
@@ -103,13 +103,13 @@ async function day(api: Api): Promise<void> {
   await patient.sync();
   assert.deepEqual([answers, waited], [2, [7]]);
 
-  // A month later: the token has ended, and the list is pulled anew.
+  // A month later: the token has ended, and the list is fetched again.
   await json("/local-clock", { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"advance": "31d"}' });
   await signIn();
   await backend({ fromAccount: `friend-9-${run}`, body: "a month later" });
   const since = await tablet.syncToken();
   assert.ok(since !== undefined);
-  await refused(410, "sync-token-expired", () => call(() => api.GET("/v1/sessions/changes", { params: { query: { since } } })));
+  await rejected(410, "sync-token-expired", () => call(() => api.GET("/v1/sessions/changes", { params: { query: { since } } })));
   await onTablet.sync();
   assert.equal(tablet.list()[0]?.sessionId, `p2p|friend-9-${run}`);
   assert.equal(tablet.list().length, 4);

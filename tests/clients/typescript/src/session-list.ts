@@ -114,7 +114,7 @@ export class SessionList {
         await this.store.apply(page.updated, page.deleted, page.syncToken);
         [since, more] = [page.syncToken, page.hasMore];
       } catch (error) {
-        // The token is too old, or the operator has restored a table: begin anew.
+        // The token is too old, or the operator has restored a table: start again.
         if (error instanceof ApiError && error.status === 410) return this.pullAll();
         throw error;
       }

@@ -73,7 +73,7 @@ impl Store {
             ("SSL_CERT_FILE", ca_bundle),
             ("SESSIONS_TABLE", "SessionsTable".into()),
             ("GROUPS_TABLE", "GroupsTable".into()),
-            ("KEPT_COPIES_TABLE", "KeptCopiesTable".into()),
+            ("DEAD_LETTERS_TABLE", "DeadLettersTable".into()),
             ("MESSAGE_COPY_APP_KEY", LOCAL_APP_KEY.into()),
             ("MESSAGE_COPY_APP_SECRET", LOCAL_APP_SECRET.into()),
         ]

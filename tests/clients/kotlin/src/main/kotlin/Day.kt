@@ -37,7 +37,7 @@ class Day(private val url: String) {
         firstPull(service, onPhone, onTablet, phone)
         textOfOnesOwn(service)
         changes(service, onPhone, onTablet, phone, tablet)
-        refusals(service)
+        rejections(service)
         busyService(phone)
         aMonthLater(service, onTablet, tablet)
         http.dispatcher.executorService.shutdown()
@@ -77,7 +77,7 @@ class Day(private val url: String) {
         val first = "p2p|friend-0-$run"
         val shown = phone.list().single { it.sessionId == first }
         same(service.deleteMySession(first, shown.updateTime).deleted, listOf(first))
-        refused(404, "no-such-session") { service.queryMySession(first) }
+        rejected(404, "no-such-session") { service.queryMySession(first) }
         backend("friend-1-$run", "again")
         onTablet.sync()
         val onIt = tablet.list().map { it.sessionId }
@@ -91,9 +91,9 @@ class Day(private val url: String) {
         same(phone.list().size, 3)
     }
 
-    private fun refusals(service: SessionService) {
-        same(refused(400, "invalid-parameter") { service.queryMySessionList(limit = 101) }.parameter, "limit")
-        refused(401, "") { SessionService(url) { "no token" }.queryMySessionList() }
+    private fun rejections(service: SessionService) {
+        same(rejected(400, "invalid-parameter") { service.queryMySessionList(limit = 101) }.parameter, "limit")
+        rejected(401, "") { SessionService(url) { "no token" }.queryMySessionList() }
     }
 
     /** A busy service is asked again when it says. */
@@ -110,18 +110,18 @@ class Day(private val url: String) {
         same(answers to waited.toList(), 2 to listOf(7_000L))
     }
 
-    /** The token has ended, and the list is pulled anew. */
+    /** The token has ended, and the list is fetched again. */
     private fun aMonthLater(service: SessionService, onTablet: SessionList, tablet: MemoryStore) {
         post("/local-clock", """{"advance": "31d"}""")
         signIn()
         backend("friend-9-$run", "a month later")
-        refused(410, "sync-token-expired") { service.queryMySessionChanges(tablet.syncToken!!) }
+        rejected(410, "sync-token-expired") { service.queryMySessionChanges(tablet.syncToken!!) }
         onTablet.sync()
         same(tablet.list().first().sessionId, "p2p|friend-9-$run")
         same(tablet.list().size, 4)
     }
 
-    private fun refused(status: Int, type: String, make: () -> Any): ApiError {
+    private fun rejected(status: Int, type: String, make: () -> Any): ApiError {
         val error = runCatching(make).exceptionOrNull() as? ApiError ?: error("$status was expected")
         same(error.status to error.type, status to type, error.message ?: "")
         return error

@@ -40,7 +40,7 @@ class SessionList(private val service: SessionService, private val store: Store)
             val page = try {
                 service.queryMySessionChanges(since)
             } catch (error: ApiError) {
-                // The token is too old, or the operator has restored a table: begin anew.
+                // The token is too old, or the operator has restored a table: start again.
                 if (error.status == 410) return pullAll() else throw error
             }
             store.apply(page.updated, page.deleted, page.syncToken)

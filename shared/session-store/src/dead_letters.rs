@@ -1,4 +1,4 @@
-//! Signed copies that could not be taken, kept until somebody has looked at them.
+//! Signed copies that could not be applied, stored until somebody has looked at them.
 
 use std::io::Write;
 
@@ -10,36 +10,36 @@ use sha2::{Digest, Sha256};
 use crate::{
     Store, StoreError,
     item::{b, n, s},
-    schema::{BODY, COPY_ID, EXPIRES_AT, KEPT_DAYS, REASON, RECEIVED_AT, expires_at},
+    schema::{BODY, COPY_ID, DEAD_LETTER_DAYS, EXPIRES_AT, REASON, RECEIVED_AT, expires_at},
 };
 
-/// The longest body that is kept, in bytes once it is gzipped: an item holds 400 KB.
+/// The longest body that is stored, in bytes once it is gzipped: an item holds 400 KB.
 const MAX_BYTES: usize = 390_000;
 
-/// The table of kept copies.
+/// The table of dead letters.
 #[derive(Clone, Copy, Debug)]
-pub struct KeptCopies<'a> {
+pub struct DeadLetters<'a> {
     pub(crate) store: &'a Store,
     pub(crate) table: &'a str,
 }
 
-/// Why a copy is not kept.
+/// Why a copy is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeepError {
+pub enum DeadLetterError {
     /// It is too long for an item, also gzipped.
-    #[error("too long to be kept")]
+    #[error("too long for a dead letter")]
     TooLong,
     /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-impl KeptCopies<'_> {
-    /// Keeps the body of a copy for 30 days from `now` on. Keeping it again overwrites it.
-    pub async fn keep(&self, body: &[u8], reason: &str, now: Timestamp) -> Result<(), KeepError> {
+impl DeadLetters<'_> {
+    /// Stores the body of a copy for 30 days from `now` on. Storing it again overwrites it.
+    pub async fn put(&self, body: &[u8], reason: &str, now: Timestamp) -> Result<(), DeadLetterError> {
         let gzipped = gzip(body);
         if gzipped.len() > MAX_BYTES {
-            return Err(KeepError::TooLong);
+            return Err(DeadLetterError::TooLong);
         }
         let request = self
             .store
@@ -50,7 +50,7 @@ impl KeptCopies<'_> {
             .item(BODY, b(&gzipped))
             .item(REASON, s(reason))
             .item(RECEIVED_AT, n(now))
-            .item(EXPIRES_AT, n(expires_at(now, KEPT_DAYS)))
+            .item(EXPIRES_AT, n(expires_at(now, DEAD_LETTER_DAYS)))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         let output = request.send().await.map_err(StoreError::from)?;
         self.store.meter.add_write(output.consumed_capacity());
