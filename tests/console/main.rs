@@ -4,11 +4,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod browser;
-mod scenarios;
+mod console;
 
 use std::process::ExitCode;
 
-use test_support::runner::{Place, Runner, fail, installed};
+use test_support::runner::{EngineName, Runner, fail, installed};
 
 fn main() -> ExitCode {
     let mut runner = match Runner::new() {
@@ -16,8 +16,8 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.to_string()),
     };
     let added = runner.add_if_installed(
-        Place::Embedded,
-        scenarios::SCENARIOS.to_vec(),
+        EngineName::Embedded,
+        console::SCENARIOS.to_vec(),
         ("REQUIRE_CHROMIUM", "the console in Chromium"),
         installed(&["chromium", "chromedriver"]),
     );

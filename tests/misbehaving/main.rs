@@ -1,6 +1,6 @@
 //! A function that misbehaves as its path says, to see what that costs: `GET /v1/sessions/p2p|panic`. A `PUT` fails with a 500.
 
-use session_api::{Call, Environment, Method, Operation, Problem, Reply};
+use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext};
 use session_store::StoreError;
 
 struct Misbehaving;
@@ -12,7 +12,7 @@ impl Operation for Misbehaving {
         Self
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         if call.method() == Method::PUT {
             return Err(StoreError::Failed("ResourceNotFoundException".into()).into());
         }

@@ -19,7 +19,7 @@ use test_support::{
     app::DEPLOYED,
     contract::CONTRACT,
     dynamodb_local,
-    runner::{DYNAMODB_LOCAL, Place, Runner, fail},
+    runner::{DYNAMODB_LOCAL, EngineName, Runner, fail},
 };
 
 fn main() -> ExitCode {
@@ -28,12 +28,12 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.to_string()),
     };
     if runner.asks_for(DEPLOYED) {
-        runner.add(Place::Deployed, scenarios::deployed());
+        runner.add(EngineName::Deployed, scenarios::deployed());
         return runner.run().exit_code();
     }
-    runner.add(Place::Embedded, [scenarios::on_each_engine(), scenarios::once()].concat());
+    runner.add(EngineName::Embedded, [scenarios::on_each_engine(), scenarios::once()].concat());
     let added = runner.add_if_installed(
-        Place::DynamoDbLocal,
+        EngineName::DynamoDbLocal,
         scenarios::on_each_engine(),
         (DYNAMODB_LOCAL, "the scenarios on DynamoDB Local, all of which the embedded engine runs"),
         dynamodb_local::is_installed(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use session_api::{Call, Environment, Method, Operation, Problem, Reply};
+use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext};
 use session_model::{AccountCase, Fields, InvalidField, InvalidValue, SessionId, Timestamp};
 use session_store::{Deleted, StoreError};
 use tokio::time::{Instant, timeout_at};
@@ -30,13 +30,13 @@ impl Operation for DeleteMySession {
         Self
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
         let (ids, up_to) = if call.method() == Method::POST {
-            call.knows(&[])?;
+            call.reject_unknown_query(&[])?;
             batch(&call.fields()?, call.account_case())?
         } else {
-            call.knows(&[UP_TO])?;
+            call.reject_unknown_query(&[UP_TO])?;
             (vec![call.session_id()?], call.query(UP_TO)?)
         };
         let sessions = call.store().sessions_of(&caller);
@@ -53,7 +53,7 @@ impl Operation for DeleteMySession {
 /// The sessions of a batch, and up to when they are to be deleted.
 fn batch(fields: &Fields, case: AccountCase) -> Result<(Vec<SessionId>, Option<Timestamp>), InvalidField> {
     const NAME: &str = "sessionIds";
-    fields.only(&[NAME, UP_TO])?;
+    fields.reject_unknown_fields(&[NAME, UP_TO])?;
     let texts = fields.texts(NAME)?;
     if texts.is_empty() || texts.len() > MAX_IDS {
         return Err(InvalidValue::new("must hold 1 to 100 session ids").in_body(NAME));
@@ -64,7 +64,7 @@ fn batch(fields: &Fields, case: AccountCase) -> Result<(Vec<SessionId>, Option<T
 
 /// What was deleted, what stays since it is newer than the caller knows, and what the store could not delete now.
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct DeleteMySessionResponse {
     deleted: Vec<SessionId>,
     newer: Vec<SessionId>,
     failed: Vec<Failure>,
@@ -79,8 +79,10 @@ struct Failure {
 }
 
 /// When all of them failed, that is a problem of the whole call.
-fn outcome(results: Vec<(SessionId, Result<Deleted, StoreError>)>) -> Result<Outcome, Problem> {
-    let mut outcome = Outcome { deleted: Vec::new(), newer: Vec::new(), failed: Vec::new() };
+fn outcome(
+    results: Vec<(SessionId, Result<Deleted, StoreError>)>,
+) -> Result<DeleteMySessionResponse, Problem> {
+    let mut outcome = DeleteMySessionResponse { deleted: Vec::new(), newer: Vec::new(), failed: Vec::new() };
     let mut worst: Option<Problem> = None;
     for (session_id, result) in results {
         match result.map_err(Problem::from) {

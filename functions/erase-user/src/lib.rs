@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use session_api::{Call, Environment, Operation, Problem, Reply, Signature};
+use session_api::{Environment, Operation, Problem, Reply, RequestContext, Signature};
 use session_model::{Account, AccountCase, Fields, InvalidField};
 use session_store::Erased;
 
@@ -30,29 +30,29 @@ impl Operation for EraseUser {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
-        self.signature.verify_recent(call, call.body(Call::MAX_BODY_BYTES)?, MAX_AGE)?;
-        call.knows(&[])?;
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
+        self.signature.verify_recent(call, call.body(RequestContext::MAX_BODY_BYTES)?, MAX_AGE)?;
+        call.reject_unknown_query(&[])?;
         let user = account(&call.fields()?, call.account_case())?;
         let erased = call.store().sessions_of(&user).erase(MAX_ROWS, WITHIN).await?;
-        Ok(Reply::json(&Outcome::from(erased)))
+        Ok(Reply::json(&EraseUserResponse::from(erased)))
     }
 }
 
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct EraseUserResponse {
     erased: usize,
     remaining: bool,
 }
 
-impl From<Erased> for Outcome {
+impl From<Erased> for EraseUserResponse {
     fn from(Erased { rows, remaining }: Erased) -> Self {
         Self { erased: rows, remaining }
     }
 }
 
 fn account(fields: &Fields, case: AccountCase) -> Result<Account, InvalidField> {
-    fields.only(&["account"])?;
+    fields.reject_unknown_fields(&["account"])?;
     fields.read("account", |text| case.account(text))
 }
 

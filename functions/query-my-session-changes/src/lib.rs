@@ -1,6 +1,6 @@
 //! queryMySessionChanges: `GET /v1/sessions/changes`. What has changed in the caller's list since a `syncToken`, deletes included: one page.
 
-use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{
     Account, Flag, InvalidField, InvalidValue, Limit, PageRequest, Pass, RecentSessionChanges, SyncToken,
     Timestamp, TokenRejection, UnverifiedToken,
@@ -20,9 +20,9 @@ impl Operation for QueryMySessionChanges {
         Self { sync_epoch: environment.parsed("SYNC_EPOCH").unwrap_or_default() }
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        call.knows(&["since", "limit", "needLastMsg"])?;
+        call.reject_unknown_query(&["since", "limit", "needLastMsg"])?;
         let of = PageRequest {
             limit: call.query("limit")?.unwrap_or(Limit::MAX),
             need_last_msg: call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set(),

@@ -1,6 +1,6 @@
 //! queryMySessionList: `GET /v1/sessions`. One page of the caller's list, newest first.
 
-use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{Flag, InvalidField, Limit, ListQuery, Pass, SyncToken};
 
 /// The operation.
@@ -17,9 +17,16 @@ impl Operation for QueryMySessionList {
         Self { sync_epoch: environment.parsed("SYNC_EPOCH").unwrap_or_default() }
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        call.knows(&["minTimestamp", "maxTimestamp", "needLastMsg", "limit", "hasMore", "cursor"])?;
+        call.reject_unknown_query(&[
+            "minTimestamp",
+            "maxTimestamp",
+            "needLastMsg",
+            "limit",
+            "hasMore",
+            "cursor",
+        ])?;
         let query = query(call)?;
         let mut list = call.store().sessions_of(&caller).list(&query, call.now()).await?;
         if query.is_of_everything() {
@@ -30,7 +37,7 @@ impl Operation for QueryMySessionList {
     }
 }
 
-fn query(call: &Call<'_>) -> Result<ListQuery, InvalidField> {
+fn query(call: &RequestContext<'_>) -> Result<ListQuery, InvalidField> {
     let (min, max) = (call.query("minTimestamp")?, call.query("maxTimestamp")?);
     let need_last_msg = call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set();
     let limit = call.query("limit")?.unwrap_or(Limit::MAX);

@@ -1,6 +1,6 @@
 //! queryMySession: `GET /v1/sessions/{sessionId}`. One session of the caller; 404 when it is absent or deleted.
 
-use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 
 /// The operation.
 #[derive(Debug)]
@@ -13,9 +13,9 @@ impl Operation for QueryMySession {
         Self
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        call.knows(&[])?;
+        call.reject_unknown_query(&[])?;
         let id = call.session_id()?;
         let session = call.store().sessions_of(&caller).get(&id).await?;
         Ok(Reply::json(&session.ok_or_else(Problem::no_such_session)?))

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use futures_util::future;
 use serde_json::json;
-use session_api::{Call, Environment, Method, Note, Operation, Outcome, Problem, Reply, Signature};
+use session_api::{Environment, Method, Note, Operation, Outcome, Problem, Reply, RequestContext, Signature};
 use session_model::{Account, Effect, MessageCopy, NotApplied, SessionId};
 use session_store::{DeadLetterError, StoreError};
 
@@ -43,7 +43,7 @@ impl Operation for RecordMessage {
         }
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         // The feed's own address has no gateway before it, which would tell methods apart.
         if call.method() != Method::POST {
             return Err(Problem::only_post());
@@ -91,7 +91,7 @@ impl Operation for RecordMessage {
 }
 
 /// Why a copy that cannot be applied is not stored as a dead letter either.
-fn not_stored(call: &Call<'_>, note: Note, error: DeadLetterError) -> Problem {
+fn not_stored(call: &RequestContext<'_>, note: Note, error: DeadLetterError) -> Problem {
     match error {
         DeadLetterError::TooLong => {
             let reason = note.reason.map(|why| format!("too long for a dead letter: {why}"));
@@ -109,7 +109,7 @@ const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to re
 
 /// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
 /// hold up the others.
-async fn apply(call: &Call<'_>, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
+async fn apply(call: &RequestContext<'_>, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
     // Of rows all also when one fails: what is written need not be written by the repeat.
     let results: Vec<Result<(), StoreError>> = match effect {
         Effect::P2p { rows, entry } => {

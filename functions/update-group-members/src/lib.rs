@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use session_api::{Call, Environment, Method, Operation, Problem, Reply, Signature};
+use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext, Signature};
 use session_model::{
-    Account, AccountCase, Fields, GroupEvent, GroupId, InvalidField, InvalidValue, Timestamp,
+    Account, AccountCase, Fields, GroupId, InvalidField, InvalidValue, MembershipEvent, Timestamp,
 };
 use session_store::LeftOut;
 
@@ -29,9 +29,9 @@ impl Operation for UpdateGroupMembers {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
-        self.signature.verify(call, call.body(Call::MAX_BODY_BYTES)?)?;
-        call.knows(&[])?;
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
+        self.signature.verify(call, call.body(RequestContext::MAX_BODY_BYTES)?)?;
+        call.reject_unknown_query(&[])?;
         let body = Body {
             group: call.group_id()?,
             fields: call.fields()?,
@@ -40,13 +40,13 @@ impl Operation for UpdateGroupMembers {
         };
         let event = if call.method() == Method::PUT { body.whole_list()? } else { body.changes()? };
         let left_out = call.store().group(&body.group, call.now()).apply(&event).await?;
-        Ok(Reply::json(&Outcome::new(left_out)))
+        Ok(Reply::json(&UpdateGroupMembersResponse::new(left_out)))
     }
 }
 
 /// What could not be written, while all else was: a user's partition is full, or an item is damaged.
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct UpdateGroupMembersResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Failure>,
 }
@@ -60,7 +60,7 @@ struct Failure {
     detail: &'static str,
 }
 
-impl Outcome {
+impl UpdateGroupMembersResponse {
     fn new(left_out: Vec<LeftOut>) -> Self {
         let failure = |LeftOut { account, error }| Failure {
             detail: if account.is_some() {
@@ -84,8 +84,8 @@ struct Body {
 }
 
 impl Body {
-    fn whole_list(&self) -> Result<GroupEvent, InvalidField> {
-        self.fields.only(&["groupId", "time", "members"])?;
+    fn whole_list(&self) -> Result<MembershipEvent, InvalidField> {
+        self.fields.reject_unknown_fields(&["groupId", "time", "members"])?;
         let time = self.time()?;
         let members = self.accounts("members")?;
         if members.len() > MAX_MEMBERS {
@@ -93,11 +93,11 @@ impl Body {
                 InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).in_body("members")
             );
         }
-        Ok(GroupEvent::of_list(&self.group, time, &members))
+        Ok(MembershipEvent::of_list(&self.group, time, &members))
     }
 
-    fn changes(&self) -> Result<GroupEvent, InvalidField> {
-        self.fields.only(&["groupId", "time", "add", "remove"])?;
+    fn changes(&self) -> Result<MembershipEvent, InvalidField> {
+        self.fields.reject_unknown_fields(&["groupId", "time", "add", "remove"])?;
         let time = self.time()?;
         let some =
             |name| if self.fields.value(name).is_some() { self.accounts(name) } else { Ok(BTreeSet::new()) };
@@ -107,7 +107,7 @@ impl Body {
         }
         match add.len() + remove.len() {
             0 => Err(InvalidValue::new("must hold accounts, or remove must").in_body("add")),
-            1..=MAX_CHANGES => Ok(GroupEvent::of_changes(time, add, remove)),
+            1..=MAX_CHANGES => Ok(MembershipEvent::of_changes(time, add, remove)),
             _ => {
                 let reason = format!("must hold at most {MAX_CHANGES} accounts, together with remove");
                 Err(InvalidValue::new(reason).in_body("add"))
@@ -138,9 +138,9 @@ mod tests {
     const TIME: u64 = 1_700_000_000_000;
 
     fn parsed<T>(
-        parse: fn(&Body) -> Result<GroupEvent, InvalidField>,
+        parse: fn(&Body) -> Result<MembershipEvent, InvalidField>,
         body: &Value,
-        result: fn(GroupEvent) -> T,
+        result: fn(MembershipEvent) -> T,
     ) -> Result<T, String> {
         let body = Body {
             group: "team|1".parse().unwrap(),

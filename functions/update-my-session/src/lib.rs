@@ -1,7 +1,7 @@
 //! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's custom data of a session, or
 //! removes it with `""`; a session that is absent or deleted is made, without a last message. Answers the session.
 
-use session_api::{Call, Environment, Operation, Problem, Reply};
+use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{Ext, Fields, InvalidField};
 
 /// The operation.
@@ -15,9 +15,9 @@ impl Operation for UpdateMySession {
         Self
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        call.knows(&[])?;
+        call.reject_unknown_query(&[])?;
         let id = call.session_id()?;
         let ext = ext(&call.patch()?)?;
         Ok(Reply::json(&call.store().sessions_of(&caller).set_ext(&id, &ext, call.now()).await?))
@@ -25,7 +25,7 @@ impl Operation for UpdateMySession {
 }
 
 fn ext(fields: &Fields) -> Result<Ext, InvalidField> {
-    fields.only(&["ext"])?;
+    fields.reject_unknown_fields(&["ext"])?;
     fields.parsed("ext")
 }
 

@@ -9,7 +9,7 @@ use session_model::{
 };
 use session_store::Store;
 
-use crate::{Note, Problem, event::Event};
+use crate::{Note, Problem, event::GatewayEvent};
 
 /// What a function knows of its callers before they call.
 #[derive(Clone, Debug)]
@@ -22,19 +22,19 @@ pub(crate) struct Callers {
 
 /// One call of an operation.
 #[derive(Debug)]
-pub struct Call<'a> {
-    event: Event<'a>,
+pub struct RequestContext<'a> {
+    event: GatewayEvent<'a>,
     store: Store,
     now: Timestamp,
     callers: &'a Callers,
     note: OnceLock<Note>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> RequestContext<'a> {
     /// The longest body of most operations, in bytes: 256 KB.
     pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-    pub(crate) fn new(event: Event<'a>, store: Store, now: Timestamp, callers: &'a Callers) -> Self {
+    pub(crate) fn new(event: GatewayEvent<'a>, store: Store, now: Timestamp, callers: &'a Callers) -> Self {
         Self { event, store, now, callers, note: OnceLock::new() }
     }
 
@@ -88,7 +88,7 @@ impl<'a> Call<'a> {
     }
 
     /// Rejects query parameters other than these: one that is misspelt would be as if it were not there.
-    pub fn knows(&self, parameters: &[&'static str]) -> Result<(), Problem> {
+    pub fn reject_unknown_query(&self, parameters: &[&'static str]) -> Result<(), Problem> {
         let mut unknown = self.event.query_names().filter(|name| !parameters.contains(&&**name));
         let Some(first) = unknown.next() else { return Ok(()) };
         let others: Vec<_> = unknown.collect();
@@ -174,11 +174,15 @@ pub(crate) mod tests {
     use super::*;
 
     /// What a call as API Gateway makes it, with these parts of the event set, comes to.
-    pub(crate) fn with_call<T>(parts: &Value, read: impl FnOnce(&Call<'_>) -> T) -> T {
+    pub(crate) fn with_call<T>(parts: &Value, read: impl FnOnce(&RequestContext<'_>) -> T) -> T {
         with_call_in(AccountCase::Keep, parts, read)
     }
 
-    fn with_call_in<T>(account_case: AccountCase, parts: &Value, read: impl FnOnce(&Call<'_>) -> T) -> T {
+    fn with_call_in<T>(
+        account_case: AccountCase,
+        parts: &Value,
+        read: impl FnOnce(&RequestContext<'_>) -> T,
+    ) -> T {
         let mut event = json!({
             "version": "2.0", "rawQueryString": "", "headers": {"content-type": "application/json"},
             "isBase64Encoded": false, "requestContext": {"requestId": "r-1", "http": {"method": "GET"}},
@@ -191,7 +195,12 @@ pub(crate) mod tests {
         }
         let (json, callers) = (event.to_string(), Callers { user_claim: "sub".into(), account_case });
         let store = Store::connect(Settings::default()).unwrap();
-        read(&Call::new(Event::parse(&json).unwrap(), store, Timestamp::from_millis(1), &callers))
+        read(&RequestContext::new(
+            GatewayEvent::parse(&json).unwrap(),
+            store,
+            Timestamp::from_millis(1),
+            &callers,
+        ))
     }
 
     fn claims(claims: &Value) -> Value {
@@ -265,14 +274,16 @@ pub(crate) mod tests {
     fn a_query_parameter_that_is_not_known_is_named() {
         let knows = |query: &str| {
             with_call(&json!({"rawQueryString": query}), |call| {
-                call.knows(&["limit", "cursor"]).map_err(|problem| problem.detail().to_owned())
+                call.reject_unknown_query(&["limit", "cursor"]).map_err(|problem| problem.detail().to_owned())
             })
         };
         assert_eq!((knows(""), knows("limit=1&cursor=2&limit=3")), (Ok(()), Ok(())));
         assert_eq!(knows("limit=1&limt=2"), Err("limt is not known; known here: limit, cursor".into()));
         let both = "Limit is not known, nor is x y; known here: limit, cursor";
         assert_eq!(knows("Limit=1&x+y"), Err(both.into()));
-        let none = with_call(&json!({"rawQueryString": "secret=1"}), |call| call.knows(&[]).unwrap_err());
+        let none = with_call(&json!({"rawQueryString": "secret=1"}), |call| {
+            call.reject_unknown_query(&[]).unwrap_err()
+        });
         assert_eq!((none.status(), none.detail()), (400, "secret is not known; known here: none"));
         assert_eq!(none.cause(), "a query parameter that is not known");
     }
@@ -310,7 +321,7 @@ pub(crate) mod tests {
         assert_eq!(with("application/merge-patch+json", "{}", true), Ok(true));
         assert_eq!(with("text/plain", "{}", true), Err(415));
         assert_eq!(fields("application/json", "{"), Err(400));
-        let long = format!("{{{}}}", " ".repeat(Call::MAX_BODY_BYTES));
+        let long = format!("{{{}}}", " ".repeat(RequestContext::MAX_BODY_BYTES));
         assert_eq!(fields("application/json", &long), Err(413));
     }
 }

@@ -9,7 +9,7 @@ use session_model::{JsonObject, JsonValue};
 
 /// An event, as far as it is used.
 #[derive(Clone, Debug)]
-pub(crate) struct Event<'a> {
+pub(crate) struct GatewayEvent<'a> {
     method: Method,
     headers: JsonObject<'a>,
     path_parameters: JsonObject<'a>,
@@ -19,7 +19,7 @@ pub(crate) struct Event<'a> {
     body: Cow<'a, [u8]>,
 }
 
-impl<'a> Event<'a> {
+impl<'a> GatewayEvent<'a> {
     /// Reads an event; none when it is not that of an HTTP call.
     pub(crate) fn parse(json: &'a str) -> Option<Self> {
         let event = JsonValue::parse(json)?.object()?;
@@ -110,8 +110,8 @@ mod tests {
         })
     }
 
-    fn with_event<T>(event: &Value, read: impl FnOnce(Option<&Event<'_>>) -> T) -> T {
-        read(Event::parse(&event.to_string()).as_ref())
+    fn with_event<T>(event: &Value, read: impl FnOnce(Option<&GatewayEvent<'_>>) -> T) -> T {
+        read(GatewayEvent::parse(&event.to_string()).as_ref())
     }
 
     #[test]

@@ -8,9 +8,9 @@ use session_store::{Settings, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    Call, Environment, Operation, Problem, Reply,
+    Environment, Operation, Problem, Reply, RequestContext,
     call::Callers,
-    event::Event,
+    event::GatewayEvent,
     serve::{Ready, Server},
 };
 
@@ -30,12 +30,12 @@ impl Operation for Reads {
         Self
     }
 
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let caller = call.caller()?;
-        call.body(Call::MAX_BODY_BYTES)?;
+        call.body(RequestContext::MAX_BODY_BYTES)?;
         match call.method().as_str() {
             "GET" => {
-                call.knows(&["minTimestamp", "limit", "needLastMsg", "cursor", "since"])?;
+                call.reject_unknown_query(&["minTimestamp", "limit", "needLastMsg", "cursor", "since"])?;
                 call.query::<Timestamp>("minTimestamp")?;
                 call.query::<Limit>("limit")?;
                 call.query::<Flag>("needLastMsg")?;
@@ -44,7 +44,7 @@ impl Operation for Reads {
             }
             "PATCH" => {
                 let fields = call.patch()?;
-                fields.only(&["ext"])?;
+                fields.reject_unknown_fields(&["ext"])?;
                 fields.optional_text("ext")?;
             }
             "PUT" => {
@@ -69,7 +69,7 @@ fn event(input: &[u8]) {
     let answer = runtime.block_on(server.handle(text, "invocation"));
     let status = serde_json::to_value(answer).ok().and_then(|answer: Value| answer["statusCode"].as_u64());
     // What is no call of the gateway comes from no client.
-    assert!(Event::parse(text).is_none() || status < Some(500), "{status:?}");
+    assert!(GatewayEvent::parse(text).is_none() || status < Some(500), "{status:?}");
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod reply;
 mod serve;
 mod signature;
 
-pub use call::Call;
+pub use call::RequestContext;
 pub use environment::Environment;
 pub use lambda_http::http::Method;
 pub use log::{Note, Outcome};

@@ -18,8 +18,8 @@ use session_store::{ClockCheck, Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
 use crate::{
-    Call, Environment, Note, Outcome, Problem, Reply, call::Callers, clock, event::Event, log, memory,
-    reply::Answer,
+    Environment, Note, Outcome, Problem, Reply, RequestContext, call::Callers, clock, event::GatewayEvent,
+    log, memory, reply::Answer,
 };
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
@@ -39,7 +39,7 @@ pub trait Operation: Send + Sync + Sized + 'static {
     fn configure(environment: &mut Environment) -> Self;
 
     /// Does one call.
-    fn answer(&self, call: &Call<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
+    fn answer(&self, call: &RequestContext<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
 }
 
 /// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start still has a whole
@@ -57,7 +57,7 @@ pub fn main<O: Operation>() -> ExitCode {
 }
 
 fn start<O: Operation>() -> Result<(), String> {
-    memory::keep_what_is_freed();
+    memory::raise_mmap_threshold();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -150,9 +150,9 @@ impl<O: Operation> Server<O> {
     /// Answers the call that an event is, and logs what came of it. `invocation` is Lambda's id of it.
     pub(crate) async fn handle(&self, event: &str, invocation: &str) -> Answer {
         let started = Instant::now();
-        let event = catch_unwind(|| Event::parse(event)).ok().flatten();
+        let event = catch_unwind(|| GatewayEvent::parse(event)).ok().flatten();
         // A client has the gateway's id as `apigw-requestid`.
-        let request_id = event.as_ref().and_then(Event::request_id).unwrap_or(invocation.into());
+        let request_id = event.as_ref().and_then(GatewayEvent::request_id).unwrap_or(invocation.into());
         let call = self.call(event);
         let result = match &call {
             Ok((ready, call)) => ready.answer(call).await,
@@ -173,7 +173,7 @@ impl<O: Operation> Server<O> {
             request_id: &request_id,
             cold_start: !self.has_been_called.swap(true, Ordering::Relaxed),
             unreadable: call.and_then(|call| call.store().unreadable()),
-            note: call.and_then(Call::noted),
+            note: call.and_then(RequestContext::noted),
         }
         .log();
         match result {
@@ -185,15 +185,18 @@ impl<O: Operation> Server<O> {
         }
     }
 
-    fn call<'a>(&'a self, event: Option<Event<'a>>) -> Result<(&'a Ready<O>, Call<'a>), Problem> {
+    fn call<'a>(
+        &'a self,
+        event: Option<GatewayEvent<'a>>,
+    ) -> Result<(&'a Ready<O>, RequestContext<'a>), Problem> {
         let ready = self.ready.as_ref().map_err(|reason| Problem::misconfigured(reason))?;
         let event = event.ok_or_else(Problem::unreadable_event)?;
-        Ok((ready, Call::new(event, ready.store.metered(), clock::now(), &ready.callers)))
+        Ok((ready, RequestContext::new(event, ready.store.metered(), clock::now(), &ready.callers)))
     }
 }
 
 impl<O: Operation> Ready<O> {
-    async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
         let answer = AssertUnwindSafe(Box::pin(self.operation.answer(call))).catch_unwind();
         let result = match timeout(DEADLINE, answer).await {
             Ok(Ok(result)) => result,
@@ -230,7 +233,7 @@ mod tests {
             Self
         }
 
-        async fn answer(&self, call: &Call<'_>) -> Result<Reply, Problem> {
+        async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
             match call.header("how").as_deref() {
                 Some("panic") => panic!("secret"),
                 Some("fail") => Err(StoreError::Failed("AccessDeniedException".into()).into()),

@@ -8,7 +8,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use session_model::Timestamp;
 
-use crate::{Call, Environment, Problem};
+use crate::{Environment, Problem, RequestContext};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -36,13 +36,18 @@ impl Signature {
     /// `AppKey` is compared where it is there.
     ///
     /// What was signed long ago is rejected: a copy from an archive must not bring back what was removed since.
-    pub fn verify(&self, call: &Call<'_>, body: &[u8]) -> Result<(), Problem> {
+    pub fn verify(&self, call: &RequestContext<'_>, body: &[u8]) -> Result<(), Problem> {
         let cur_time = self.verify_sums(call, body)?;
         self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
     }
 
     /// The same of a call that must have been signed a moment ago: within `max_age`, whatever is configured.
-    pub fn verify_recent(&self, call: &Call<'_>, body: &[u8], max_age: Duration) -> Result<(), Problem> {
+    pub fn verify_recent(
+        &self,
+        call: &RequestContext<'_>,
+        body: &[u8],
+        max_age: Duration,
+    ) -> Result<(), Problem> {
         let signed = signed_at(&self.verify_sums(call, body)?).map_err(Problem::forbidden)?;
         let apart = Duration::from_millis(signed.abs_diff(call.now().as_millis()));
         if apart > max_age {
@@ -53,7 +58,7 @@ impl Signature {
     }
 
     /// What the backend signed the body at.
-    fn verify_sums<'a>(&self, call: &Call<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
+    fn verify_sums<'a>(&self, call: &RequestContext<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
         let header =
             |name: &str| call.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
         let is_ours = |app_key: &str| bool::from(app_key.as_bytes().ct_eq(self.app_key.as_bytes()));

@@ -31,7 +31,7 @@ impl Fields {
     }
 
     /// Rejects fields other than these.
-    pub fn only(&self, known: &[&'static str]) -> Result<(), InvalidField> {
+    pub fn reject_unknown_fields(&self, known: &[&'static str]) -> Result<(), InvalidField> {
         if self.0.keys().all(|name| known.contains(&name.as_str())) {
             return Ok(());
         }
@@ -174,6 +174,9 @@ mod tests {
         assert_eq!(fields.texts("mixed").err().unwrap().place, Place::Body);
         assert_eq!(rejection(fields.texts("number")), "number must be an array of strings");
         assert_eq!(rejection(fields.texts("mixed")), "mixed must be an array of strings");
-        assert_eq!(rejection(fields.only(&["text"])), "body must hold no other fields than text");
+        assert_eq!(
+            rejection(fields.reject_unknown_fields(&["text"])),
+            "body must hold no other fields than text"
+        );
     }
 }

@@ -68,7 +68,7 @@ fn notice(input: &[u8]) {
 
 fn members(input: &[u8]) {
     let Ok(fields) = Fields::parse(input) else { return };
-    let _ = fields.only(&["groupId", "time", "add", "remove", "members"]);
+    let _ = fields.reject_unknown_fields(&["groupId", "time", "add", "remove", "members"]);
     let _ = fields.read("groupId", |text| AccountCase::Lower.group_id(text));
     let _ = fields.time("time", NOW);
     for name in ["add", "remove", "members"] {

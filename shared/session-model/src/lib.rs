@@ -38,14 +38,14 @@ pub use edits::{AmendableItem, Edit, Edits, InvalidEdits, edit, record};
 pub use ext::Ext;
 pub use fields::Fields;
 pub use group::{
-    GroupEvent, GroupId, GroupItem, GroupStore, GroupWrite, Interrupted, ListDigest, MemberAt, MemberHash,
-    MemberList, Membership, Rank, SessionWrite, Written, apply,
+    GroupId, GroupItem, GroupStore, GroupWrite, Interrupted, ListDigest, MemberAt, MemberHash, MemberList,
+    Membership, MembershipEvent, Rank, SessionWrite, Written, apply,
 };
 pub use invalid::{InvalidField, InvalidValue, Place};
 pub use json_object::{JsonObject, JsonValue};
 pub use json_text::JsonText;
 pub use list_query::{Flag, Limit, ListQuery, Window};
-pub use message_copy::{Effect, Event, MessageCopy, NotApplied};
+pub use message_copy::{Effect, FeedEvent, MessageCopy, NotApplied};
 pub use message_id::MessageId;
 pub use page::Page;
 pub use register::{Entry, LastMsg, Position, Register};

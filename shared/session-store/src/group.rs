@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
-    Account, AmendableItem, Edit, GroupEvent, GroupId, GroupItem, GroupStore, GroupWrite, Interrupted,
-    ListDigest, MemberAt, MessageId, Rank, SessionItem, SessionWrite, Timestamp, Written, apply, record,
+    Account, AmendableItem, Edit, GroupId, GroupItem, GroupStore, GroupWrite, Interrupted, ListDigest,
+    MemberAt, MembershipEvent, MessageId, Rank, SessionItem, SessionWrite, Timestamp, Written, apply, record,
 };
 
 use crate::{
@@ -47,7 +47,7 @@ impl Group<'_> {
     ///
     /// An item that cannot be written, now or later (see [`StoreError::is_of_one_item`]), does not hold up the others: it is left
     /// out and told.
-    pub async fn apply(&self, event: &GroupEvent) -> Result<Vec<LeftOut>, StoreError> {
+    pub async fn apply(&self, event: &MembershipEvent) -> Result<Vec<LeftOut>, StoreError> {
         let items = Items { group: self, left_out: Mutex::default() };
         apply(&items, self.id, event).await?;
         Ok(items.left_out.into_inner().unwrap_or_else(PoisonError::into_inner))

@@ -5,7 +5,9 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Map, Value, json};
-use session_model::{AccountCase, Effect, Entry, GroupEvent, MessageCopy, NotApplied, Position, Timestamp};
+use session_model::{
+    AccountCase, Effect, Entry, MembershipEvent, MessageCopy, NotApplied, Position, Timestamp,
+};
 
 use test_support::{
     answer::Answer,
@@ -300,7 +302,7 @@ async fn is_applied(t: &Test, effect: &Effect) {
         // Of an edit that is older than what is held nothing may stay.
         Effect::EditP2p { .. } | Effect::EditGroup { .. } => {}
         Effect::Group { group, event } => {
-            let GroupEvent { time, entry, list, joined, left } = event;
+            let MembershipEvent { time, entry, list, joined, left } = event;
             if let Some(entry) = entry {
                 holds(t.head(group.as_str()).await.as_ref(), entry);
             }

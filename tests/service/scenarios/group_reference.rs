@@ -8,7 +8,7 @@ use std::{
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use session_model::{
-    Account, Effect, GroupEvent, GroupId, GroupItem, GroupStore, GroupWrite, SessionId, SessionItem,
+    Account, Effect, GroupId, GroupItem, GroupStore, GroupWrite, MembershipEvent, SessionId, SessionItem,
     SessionWrite, Timestamp, Written, apply,
 };
 
@@ -89,7 +89,7 @@ impl Reference {
     }
 
     /// What a call of updateGroupMembers says: `PUT` where there are `members`.
-    pub(super) fn members_event(group: &str, body: &Value) -> (GroupId, GroupEvent) {
+    pub(super) fn members_event(group: &str, body: &Value) -> (GroupId, MembershipEvent) {
         let set = |name: &str| -> BTreeSet<Account> {
             let names = body[name].as_array().into_iter().flatten();
             names.map(|name| name.as_str().unwrap().parse().unwrap()).collect()
@@ -97,14 +97,14 @@ impl Reference {
         let time = Timestamp::from_millis(body["time"].as_u64().unwrap());
         let group: GroupId = group.parse().unwrap();
         let event = if body["members"].is_array() {
-            GroupEvent::of_list(&group, time, &set("members"))
+            MembershipEvent::of_list(&group, time, &set("members"))
         } else {
-            GroupEvent::of_changes(time, set("add"), set("remove"))
+            MembershipEvent::of_changes(time, set("add"), set("remove"))
         };
         (group, event)
     }
 
-    fn hear_in(&self, group: &GroupId, event: &GroupEvent) {
+    fn hear_in(&self, group: &GroupId, event: &MembershipEvent) {
         let items = ReferenceGroup { items: self, group: group.clone() };
         assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(())), "{event:?}");
     }

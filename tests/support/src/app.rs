@@ -80,7 +80,7 @@ impl Logs {
 pub struct App {
     engine: &'static str,
     executables: HashMap<String, PathBuf>,
-    place: Place,
+    place: Hosting,
     is_itself: bool,
     pub logs: Arc<Logs>,
     pub http: reqwest::Client,
@@ -90,7 +90,7 @@ pub struct App {
 }
 
 /// Where the service runs.
-enum Place {
+enum Hosting {
     /// Started by `infra/local`.
     Here(Service),
     /// Deployed by its template.
@@ -130,7 +130,7 @@ impl App {
         change(&mut options);
         let service = Service::start(options).await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET).by(service.clock().clone());
-        let (place, http) = (Place::Here(service), session_local::http::client());
+        let (place, http) = (Hosting::Here(service), session_local::http::client());
         Ok(Self { engine, executables, place, is_itself: true, logs, http, feed, _engine: None })
     }
 
@@ -138,7 +138,7 @@ impl App {
     pub async fn deploy() -> Result<Self, String> {
         let deployment = Deployment::start().await?;
         let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
-        let (place, logs) = (Place::Deployed(Box::new(deployment)), Arc::default());
+        let (place, logs) = (Hosting::Deployed(Box::new(deployment)), Arc::default());
         Ok(Self {
             engine: DEPLOYED,
             executables: HashMap::new(),
@@ -212,7 +212,7 @@ impl App {
 
     /// Stops what does not end by itself.
     pub async fn stop(&self) {
-        if let Place::Deployed(deployment) = &self.place {
+        if let Hosting::Deployed(deployment) = &self.place {
             deployment.stop().await;
         }
     }
@@ -220,63 +220,63 @@ impl App {
     /// The address of the API.
     pub fn url(&self) -> &str {
         match &self.place {
-            Place::Here(service) => service.url(),
-            Place::Deployed(deployment) => &deployment.stack.url,
+            Hosting::Here(service) => service.url(),
+            Hosting::Deployed(deployment) => &deployment.stack.url,
         }
     }
 
     /// Where the feed posts.
     pub fn feed_url(&self) -> String {
         match &self.place {
-            Place::Here(service) => feed_url(service.url()),
-            Place::Deployed(deployment) => deployment.stack.feed_url.clone(),
+            Hosting::Here(service) => feed_url(service.url()),
+            Hosting::Deployed(deployment) => deployment.stack.feed_url.clone(),
         }
     }
 
     /// The issuer of its tokens.
     pub fn issuer(&self) -> &Issuer {
         match &self.place {
-            Place::Here(service) => service.issuer(),
-            Place::Deployed(deployment) => &deployment.issuer,
+            Hosting::Here(service) => service.issuer(),
+            Hosting::Deployed(deployment) => &deployment.issuer,
         }
     }
 
     pub fn routes(&self) -> &[Route] {
         match &self.place {
-            Place::Here(service) => service.routes(),
-            Place::Deployed(deployment) => &deployment.routes,
+            Hosting::Here(service) => service.routes(),
+            Hosting::Deployed(deployment) => &deployment.routes,
         }
     }
 
     /// The engine behind it.
     pub fn dynamodb(&self) -> &DynamoDb {
         match &self.place {
-            Place::Here(service) => service.dynamodb(),
-            Place::Deployed(deployment) => &deployment.dynamodb,
+            Hosting::Here(service) => service.dynamodb(),
+            Hosting::Deployed(deployment) => &deployment.dynamodb,
         }
     }
 
     /// The name of the table with this logical id.
     pub fn table<'a>(&'a self, logical_id: &'a str) -> &'a str {
         match &self.place {
-            Place::Here(_) => logical_id,
-            Place::Deployed(deployment) => deployment.stack.table(logical_id),
+            Hosting::Here(_) => logical_id,
+            Hosting::Deployed(deployment) => deployment.stack.table(logical_id),
         }
     }
 
     /// The service, which must be one of this machine.
     pub fn service(&self) -> &Service {
         match &self.place {
-            Place::Here(service) => service,
-            Place::Deployed(_) => panic!("this scenario is of a service on this machine"),
+            Hosting::Here(service) => service,
+            Hosting::Deployed(_) => panic!("this scenario is of a service on this machine"),
         }
     }
 
     /// The deployment, which it must be.
     pub fn deployment(&self) -> &Deployment {
         match &self.place {
-            Place::Deployed(deployment) => deployment,
-            Place::Here(_) => panic!("this scenario is of a deployed service"),
+            Hosting::Deployed(deployment) => deployment,
+            Hosting::Here(_) => panic!("this scenario is of a deployed service"),
         }
     }
 }

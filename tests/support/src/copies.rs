@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use session_model::{AccountCase, Event, MessageCopy, Timestamp};
+use session_model::{AccountCase, FeedEvent, MessageCopy, Timestamp};
 
 use crate::test::User;
 
@@ -32,7 +32,7 @@ pub fn now() -> Timestamp {
 }
 
 /// What the model reads of a copy.
-pub fn event_of(copy: &Value) -> Event {
+pub fn event_of(copy: &Value) -> FeedEvent {
     let text = copy.to_string();
     let read = MessageCopy::parse(&text).expect("a copy");
     read.event(now(), AccountCase::Keep).expect("an event of sessions")

@@ -22,13 +22,13 @@ use crate::{
 
 /// Where scenarios run.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum EngineName {
     Embedded,
     DynamoDbLocal,
     Deployed,
 }
 
-impl Place {
+impl EngineName {
     const fn name(self) -> &'static str {
         match self {
             Self::Embedded => "embedded",
@@ -42,7 +42,7 @@ type Executables = Arc<OnceCell<Result<HashMap<String, PathBuf>, String>>>;
 
 /// The service in one place, started once.
 struct Engine {
-    place: Place,
+    place: EngineName,
     executables: Executables,
     app: OnceCell<Result<Arc<App>, String>>,
 }
@@ -54,9 +54,9 @@ impl Engine {
 
     async fn start(&self) -> Result<App, String> {
         let engine = match self.place {
-            Place::Deployed => return App::deploy().await,
-            Place::Embedded => None,
-            Place::DynamoDbLocal => Some(DynamoDbLocal::start().await?),
+            EngineName::Deployed => return App::deploy().await,
+            EngineName::Embedded => None,
+            EngineName::DynamoDbLocal => Some(DynamoDbLocal::start().await?),
         };
         let build = async || {
             let built = executables::build("dev", &["local", "misbehaving"]).await;
@@ -105,7 +105,7 @@ impl Runner {
     }
 
     /// Adds scenarios.
-    pub fn add(&mut self, place: Place, scenarios: Vec<Scenario>) {
+    pub fn add(&mut self, place: EngineName, scenarios: Vec<Scenario>) {
         let engine =
             Arc::new(Engine { place, executables: Arc::clone(&self.executables), app: OnceCell::new() });
         for scenario in scenarios {
@@ -122,7 +122,7 @@ impl Runner {
                             durations.lock().unwrap_or_else(PoisonError::into_inner).push(duration);
                         }
                         Err(reason)
-                            if engine.place == Place::DynamoDbLocal && !is_required(DYNAMODB_LOCAL) =>
+                            if engine.place == EngineName::DynamoDbLocal && !is_required(DYNAMODB_LOCAL) =>
                         {
                             return Ok(Completion::ignored_with(reason));
                         }
@@ -138,7 +138,7 @@ impl Runner {
     /// Adds scenarios that need programs which may be missing: that is reported, or an error if the variable requires them.
     pub fn add_if_installed(
         &mut self,
-        place: Place,
+        place: EngineName,
         scenarios: Vec<Scenario>,
         (requirement, what): (&str, &str),
         is_installed: Result<(), String>,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use session_local::{
-    cost::{BILLED_MS, Call, Prices, Use, count},
+    cost::{BILLED_MS, OperationUsage, Prices, Use, count},
     executables,
 };
 
@@ -80,7 +80,7 @@ impl Cost {
     }
 }
 
-fn print_calls(calls: &[Call], prices: &Prices, billed: Duration) {
+fn print_calls(calls: &[OperationUsage], prices: &Prices, billed: Duration) {
     println!(
         "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs | $ |"
     );

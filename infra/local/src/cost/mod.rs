@@ -53,7 +53,7 @@ pub const BILLED_MS: u64 = 10;
 
 /// What one call of an operation takes.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct OperationUsage {
     /// Which operation, on what.
     pub name: &'static str,
     /// Read units.
@@ -114,7 +114,7 @@ impl Prices {
     /// A million such calls, each billed so long.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "bytes of one call")]
-    pub fn of_a_million(&self, call: &Call, billed: Duration) -> Cost {
+    pub fn of_a_million(&self, call: &OperationUsage, billed: Duration) -> Cost {
         const GB_PER_MILLION_BYTES: f64 = 1e-3;
         let gigabyte_seconds = call.memory_mb as f64 / 1_024.0 * billed.as_secs_f64() * 1e6;
         let access_log = self.bytes_of_an_access_log_line + self.bytes_billed_per_log_event;
@@ -132,7 +132,7 @@ impl Prices {
 
 /// Makes every operation's call once, on realistic sessions (items of about 700 bytes), and counts.
 #[expect(clippy::implicit_hasher, reason = "what `executables::build` gives")]
-pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Call>> {
+pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<OperationUsage>> {
     let meter = Meter::start(executables).await?;
     meter.fill().await?;
     let p2p = "/v1/sessions/p2p%7Cfriend-50";
@@ -279,7 +279,7 @@ impl Meter {
         &self,
         name: &'static str,
         response: impl Future<Output = Result<Response, E>>,
-    ) -> Result<Call> {
+    ) -> Result<OperationUsage> {
         let response = response.await.map_err(Into::into)?;
         if !response.status().is_success() {
             bail!("{name}: {}", response.status());
@@ -292,7 +292,7 @@ impl Meter {
         let (function, line) = self.line(request_id).await.with_context(|| name.to_owned())?;
         let counted: Value = serde_json::from_str(&line)?;
         let units = |name: &str| counted[name].as_f64().with_context(|| format!("no {name} in {line}"));
-        Ok(Call {
+        Ok(OperationUsage {
             name,
             read_units: units("readUnits")?,
             write_units: units("writeUnits")?,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{Call, Prices};
+use super::{OperationUsage, Prices};
 
 /// What the users of a product do.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ pub struct Peak {
 
 impl Use {
     /// A figure of each kind of call. What a list and a pull of changes take grows with the groups.
-    fn each(&self, calls: &[Call], figure: impl Fn(&Call) -> f64) -> Result<Takes> {
+    fn each(&self, calls: &[OperationUsage], figure: impl Fn(&OperationUsage) -> f64) -> Result<Takes> {
         // The first call of this name, or the first of the other name after it.
         let of = |name: &str, more: Option<&str>| {
             let mut calls = calls.iter().skip_while(|call| !call.name.starts_with(name));
@@ -79,7 +79,7 @@ impl Use {
     /// What a month of 30 days costs, part by part, in US dollars. Each user pulls their whole list once.
     pub fn month(
         &self,
-        calls: &[Call],
+        calls: &[OperationUsage],
         prices: &Prices,
         billed: Duration,
     ) -> Result<Vec<(&'static str, f64)>> {
@@ -98,7 +98,7 @@ impl Use {
     }
 
     /// What its busiest seconds need, so many times as busy as a day on average.
-    pub fn at_peak(&self, calls: &[Call], billed: Duration, times: f64) -> Result<Peak> {
+    pub fn at_peak(&self, calls: &[OperationUsage], billed: Duration, times: f64) -> Result<Peak> {
         let a_second = |of_each: &Takes| {
             let of_a_user =
                 of_each.list / DAYS + self.pulls * of_each.changes + self.messages * of_each.message;

@@ -1,8 +1,8 @@
 //! API Gateway: an HTTP API with the template's routes.
 
 mod cors;
+mod dev_routes;
 mod event;
-mod here;
 mod issuer;
 mod routes;
 
@@ -104,7 +104,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
         .fallback(serve)
         .layer(cors::layer(cors)?)
         .layer(middleware::from_fn(cors::for_browsers_alone));
-    let own = Router::new().merge(issuer::router()).merge(here::router(&gateway.url));
+    let own = Router::new().merge(issuer::router()).merge(dev_routes::router(&gateway.url));
     Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
 }
 

@@ -31,10 +31,10 @@ use crate::{
 /// The longest answer that Lambda takes: 6 MB and some room around it.
 const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 + 100;
 
-pub(super) struct Environment {
+pub(super) struct ExecutionEnvironment {
     process: Child,
     events: mpsc::Sender<Invocation>,
-    outcomes: mpsc::Receiver<Outcome>,
+    outcomes: mpsc::Receiver<InvocationResult>,
     timeout: Duration,
     seat: Option<Seat>,
     clock: Clock,
@@ -51,17 +51,17 @@ struct Invocation {
 }
 
 /// What a process says of the invocation it has, or of its start.
-struct Outcome {
+struct InvocationResult {
     request_id: Option<String>,
     result: Result<Value, String>,
 }
 
 struct RuntimeApi {
     events: Mutex<mpsc::Receiver<Invocation>>,
-    outcomes: mpsc::Sender<Outcome>,
+    outcomes: mpsc::Sender<InvocationResult>,
 }
 
-impl Environment {
+impl ExecutionEnvironment {
     /// Starts a process, for this call.
     pub(super) async fn start(program: &Program, request_id: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -212,7 +212,7 @@ async fn accept(
     request_id: Option<String>,
     result: Result<Value, String>,
 ) -> (StatusCode, Json<Value>) {
-    match api.outcomes.send(Outcome { request_id, result }).await {
+    match api.outcomes.send(InvocationResult { request_id, result }).await {
         Ok(()) => (StatusCode::ACCEPTED, Json(json!({"status": "OK"}))),
         Err(_) => (StatusCode::GONE, Json(json!({"errorMessage": "the environment has ended"}))),
     }

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 use tokio::{sync::Semaphore, time};
 
-use environment::Environment;
+use environment::ExecutionEnvironment;
 
 use crate::{clock::Clock, trace::Tracer};
 
@@ -68,7 +68,7 @@ pub struct Program {
 /// A function: as many environments as calls run at once, idle ones reused, dead ones replaced.
 pub struct Function {
     program: Program,
-    idle: Mutex<Vec<Environment>>,
+    idle: Mutex<Vec<ExecutionEnvironment>>,
     room: Semaphore,
 }
 
@@ -91,7 +91,7 @@ impl Function {
         let _room = self.room.acquire().await;
         let mut environment = match self.take_idle() {
             Some(environment) => environment,
-            None => Environment::start(&self.program, request_id)
+            None => ExecutionEnvironment::start(&self.program, request_id)
                 .await
                 .map_err(|error| InvokeError::Failed(format!("{error:#}")))?,
         };
@@ -106,11 +106,11 @@ impl Function {
     /// The process ids of the idle environments.
     #[must_use]
     pub fn idle_processes(&self) -> Vec<u32> {
-        self.idle().iter().filter_map(Environment::process_id).collect()
+        self.idle().iter().filter_map(ExecutionEnvironment::process_id).collect()
     }
 
     /// The environment used last that still lives.
-    fn take_idle(&self) -> Option<Environment> {
+    fn take_idle(&self) -> Option<ExecutionEnvironment> {
         let mut idle = self.idle();
         while let Some(mut environment) = idle.pop() {
             if environment.is_alive() {
@@ -120,7 +120,7 @@ impl Function {
         None
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Environment>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<ExecutionEnvironment>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -57,7 +57,7 @@ pub struct Answered {
 /// A call and what it did.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Call {
+pub struct RecordedExchange {
     number: u64,
     request_id: String,
     /// When it arrived, in ms.
@@ -104,7 +104,7 @@ pub struct Summary {
     write_units: f64,
 }
 
-impl Call {
+impl RecordedExchange {
     pub(super) fn new(number: u64, at: u64, arrived: Arrived) -> Self {
         Self {
             number,
@@ -234,7 +234,7 @@ impl Call {
 
     pub(super) fn dollars_of_a_million(&self, prices: &Prices) -> Option<f64> {
         let line = self.log.as_ref()?;
-        let call = cost::Call {
+        let call = cost::OperationUsage {
             name: "",
             read_units: line["readUnits"].as_f64()?,
             write_units: line["writeUnits"].as_f64()?,
@@ -298,7 +298,7 @@ mod tests {
 
     use super::*;
 
-    fn call() -> Call {
+    fn call() -> RecordedExchange {
         let headers = json!({"authorization": "Bearer abc.def.ghi", "content-type": "application/json"});
         let arrived = Arrived {
             request_id: "r-1".into(),
@@ -307,7 +307,7 @@ mod tests {
             headers: headers.as_object().unwrap().clone(),
             in_background: false,
         };
-        let mut call = Call::new(1, 5, arrived);
+        let mut call = RecordedExchange::new(1, 5, arrived);
         call.answered(Answered {
             user: Some("o'neil".into()),
             event: Some(json!({"headers": headers, "body": "x"})),

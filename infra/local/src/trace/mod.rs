@@ -17,7 +17,7 @@ use anyhow::Result;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-pub use call::{Answered, Arrived, Call, Summary};
+pub use call::{Answered, Arrived, RecordedExchange, Summary};
 pub use request::DbRequest;
 
 use crate::{
@@ -42,7 +42,7 @@ pub struct Tracer {
 #[derive(Default)]
 struct Calls {
     last: u64,
-    kept: VecDeque<Call>,
+    kept: VecDeque<RecordedExchange>,
     /// The call that each process has, by its seat.
     seats: HashMap<u64, String>,
     last_seat: u64,
@@ -77,7 +77,7 @@ impl Tracer {
         if calls.kept.len() == MAX_CALLS {
             calls.kept.pop_front();
         }
-        calls.kept.push_back(Call::new(number, self.clock.now_ms(), call));
+        calls.kept.push_back(RecordedExchange::new(number, self.clock.now_ms(), call));
         number
     }
 
@@ -101,18 +101,23 @@ impl Tracer {
     /// The calls after this number, oldest first.
     #[must_use]
     pub fn after(&self, number: u64) -> Vec<Summary> {
-        self.calls().kept.iter().filter(|call| call.number() > number).map(Call::summary).collect()
+        self.calls()
+            .kept
+            .iter()
+            .filter(|call| call.number() > number)
+            .map(RecordedExchange::summary)
+            .collect()
     }
 
     /// One call.
     #[must_use]
-    pub fn call(&self, number: u64) -> Option<Call> {
+    pub fn call(&self, number: u64) -> Option<RecordedExchange> {
         self.calls().kept.iter().find(|call| call.number() == number).cloned()
     }
 
     /// One call with what a million such calls cost, and a million such requests, in US dollars.
     #[must_use]
-    pub fn shown(&self, call: &Call) -> Value {
+    pub fn shown(&self, call: &RecordedExchange) -> Value {
         let mut shown = serde_json::to_value(call).unwrap_or_default();
         shown["dollarsOfAMillion"] = call.dollars_of_a_million(&self.prices).into();
         for (request, shown) in
@@ -126,7 +131,7 @@ impl Tracer {
 
     /// The same in a few lines of text.
     #[must_use]
-    pub fn text(&self, call: &Call) -> String {
+    pub fn text(&self, call: &RecordedExchange) -> String {
         text::text(&self.shown(call))
     }
 
@@ -143,7 +148,7 @@ impl Tracer {
         self.change(|call| call.request_id() == request_id, |call| call.requested(request));
     }
 
-    fn change(&self, which: impl Fn(&Call) -> bool, change: impl FnOnce(&mut Call)) {
+    fn change(&self, which: impl Fn(&RecordedExchange) -> bool, change: impl FnOnce(&mut RecordedExchange)) {
         if let Some(call) = self.calls().kept.iter_mut().rev().find(|call| which(call)) {
             change(call);
         }

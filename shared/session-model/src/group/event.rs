@@ -7,7 +7,7 @@ use crate::{Account, Entry, Timestamp};
 
 /// One thing that happens in a group: a message, a change of members, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupEvent {
+pub struct MembershipEvent {
     /// When: its place among all changes of members.
     pub time: Timestamp,
     /// What the group's sessions show of it; none for a change of members that no message tells.
@@ -20,7 +20,7 @@ pub struct GroupEvent {
     pub left: BTreeSet<Account>,
 }
 
-impl GroupEvent {
+impl MembershipEvent {
     /// A message or recall that says nothing of members.
     #[must_use]
     pub fn of_entry(entry: Entry) -> Self {

@@ -12,7 +12,7 @@ mod membership;
 mod protocol;
 mod writes;
 
-pub use event::GroupEvent;
+pub use event::MembershipEvent;
 pub use group_item::GroupItem;
 pub use id::GroupId;
 pub use member_list::{ListDigest, MemberHash, MemberList};

@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GroupEvent, GroupId, GroupItem, GroupWrite, MemberAt, MemberHash, MemberList, Rank, SessionWrite,
+    GroupId, GroupItem, GroupWrite, MemberAt, MemberHash, MemberList, MembershipEvent, Rank, SessionWrite,
     Written, writes::supersedes,
 };
 use crate::{Account, Entry, SessionItem, Timestamp};
@@ -59,9 +59,9 @@ impl<E> From<E> for Interrupted<E> {
 pub async fn apply<I: GroupStore>(
     items: &I,
     group: &GroupId,
-    event: &GroupEvent,
+    event: &MembershipEvent,
 ) -> Result<(), Interrupted<I::Error>> {
-    let GroupEvent { time, entry, list, joined, left } = event;
+    let MembershipEvent { time, entry, list, joined, left } = event;
     if let Some(list) = list {
         store_list(items, list, entry.as_ref()).await?;
     } else {

@@ -16,7 +16,7 @@ pub(super) fn read(text: &str) -> Named<'_> {
     let mut named = Named { is_broken: true, ..Named::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // It ends with an error: the text is no JSON. What came before is in `named` by then.
-    let _ = Place { named: &mut named, in_data: false }.deserialize(&mut deserializer);
+    let _ = Attachment { named: &mut named, in_data: false }.deserialize(&mut deserializer);
     // More digits may have followed.
     let goes_on = |value: JsonValue<'_>| {
         value.json().as_bytes().as_ptr_range().end == text.as_bytes().as_ptr_range().end
@@ -28,12 +28,12 @@ pub(super) fn read(text: &str) -> Named<'_> {
 }
 
 /// The attachment, or the data in it.
-struct Place<'n, 'a> {
+struct Attachment<'n, 'a> {
     named: &'n mut Named<'a>,
     in_data: bool,
 }
 
-impl<'a> DeserializeSeed<'a> for Place<'_, 'a> {
+impl<'a> DeserializeSeed<'a> for Attachment<'_, 'a> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -41,7 +41,7 @@ impl<'a> DeserializeSeed<'a> for Place<'_, 'a> {
     }
 }
 
-impl<'a> Visitor<'a> for Place<'_, 'a> {
+impl<'a> Visitor<'a> for Attachment<'_, 'a> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,7 +53,7 @@ impl<'a> Visitor<'a> for Place<'_, 'a> {
         while let Some(Lossy(name)) = map.next_key()? {
             match (in_data, &*name) {
                 (false, "id") => named.number = Some(value(&mut map)?),
-                (false, "data") => map.next_value_seed(Place { named, in_data: true })?,
+                (false, "data") => map.next_value_seed(Attachment { named, in_data: true })?,
                 (true, "ids") => named.ids = Some(value(&mut map)?),
                 (true, "id") => named.id = Some(value(&mut map)?),
                 _ => drop(map.next_value::<IgnoredAny>()?),

@@ -1,6 +1,6 @@
 //! The edit of a message, and the further text of an answer that an AI goes on writing.
 
-use super::{Event, NotApplied, Place, copy::Copy, rows};
+use super::{Conversation, FeedEvent, NotApplied, raw_copy::RawCopy, rows};
 use crate::{Edit, Effect, SessionType, edits::Field, last_msg::Text};
 
 /// The name that the copy of an edit gives to a field.
@@ -14,9 +14,9 @@ fn name(field: Field) -> &'static str {
 }
 
 /// Reads an edit. It tells the message's id and not its time.
-pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event, NotApplied> {
+pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
     let from = copy.account("from")?;
-    let place = Place::parse(copy, session_type, &from)?;
+    let place = Conversation::parse(copy, session_type, &from)?;
     let time = copy.time("modifyTime")?;
     let id = copy.ids_of_another("msgId", "clientId")?.message_id();
     let text = |field: Field| {
@@ -28,8 +28,8 @@ pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event,
         return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
     }
     let effect = match place {
-        Place::P2p { from, to } => Effect::EditP2p { rows: rows(&from, &to, true), edit },
-        Place::Group(group) => Effect::EditGroup { group, edit },
+        Conversation::P2p { from, to } => Effect::EditP2p { rows: rows(&from, &to, true), edit },
+        Conversation::Group(group) => Effect::EditGroup { group, edit },
     };
-    Ok(Event { effect, latest: time, unknown_notice: false })
+    Ok(FeedEvent { effect, latest: time, unknown_notice: false })
 }

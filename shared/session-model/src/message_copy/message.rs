@@ -3,21 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Event, NotApplied, Place,
-    copy::{Copy, Ids},
-    members,
+    Conversation, FeedEvent, NotApplied, members,
     notification::Notice,
+    raw_copy::{Ids, RawCopy},
     rows,
 };
 use crate::{
-    Account, Effect, Entry, GroupEvent, GroupId, InvalidField, LastMsg, MemberList, SessionType, Timestamp,
-    last_msg::Shown,
+    Account, Effect, Entry, GroupId, InvalidField, LastMsg, MemberList, MembershipEvent, SessionType,
+    Timestamp, last_msg::Shown,
 };
 
 /// A message of a session.
 pub(super) struct Message {
     /// Where it was said.
-    place: Place,
+    place: Conversation,
     /// What the session shows of it.
     entry: Entry,
     /// The receiver has blocked the sender (`blacklist`).
@@ -31,7 +30,7 @@ pub(super) struct Message {
 }
 
 impl Message {
-    pub(super) fn parse(copy: &Copy<'_>) -> Result<Self, NotApplied> {
+    pub(super) fn parse(copy: &RawCopy<'_>) -> Result<Self, NotApplied> {
         let session_type = match &*copy.text("convType")? {
             "PERSON" => SessionType::P2p,
             "TEAM" => SessionType::Team,
@@ -42,13 +41,13 @@ impl Message {
             _ => return Err(NotApplied::Ignored("convType is none of PERSON, TEAM, SUPER_TEAM")),
         };
         let from = copy.account("fromAccount")?;
-        let place = Place::parse(copy, session_type, &from)?;
+        let place = Conversation::parse(copy, session_type, &from)?;
         let time = copy.time("msgTimestamp")?;
         let ids = copy.ids("msgidServer", "msgidClient")?;
         let message_type = copy.text("msgType")?;
         let (members, notice) = match &place {
-            Place::P2p { .. } => (None, Notice::default()),
-            Place::Group(_) => {
+            Conversation::P2p { .. } => (None, Notice::default()),
+            Conversation::Group(_) => {
                 let members = members_of(copy)?;
                 let notice = match &*message_type {
                     "NOTIFICATION" => Notice::parse(copy, &from, members.is_some())?,
@@ -68,26 +67,26 @@ impl Message {
         })
     }
 
-    pub(super) fn into_event(self) -> Event {
+    pub(super) fn into_event(self) -> FeedEvent {
         let (latest, unknown_notice) = (self.entry.position.time, self.notice.unknown);
         let effect = match self.place {
-            Place::P2p { ref from, ref to } => {
+            Conversation::P2p { ref from, ref to } => {
                 let is_received = !(self.blocked || self.intercepted);
                 Effect::P2p { rows: rows(from, to, is_received), entry: self.entry }
             }
-            Place::Group(ref group) => {
+            Conversation::Group(ref group) => {
                 let group = group.clone();
                 Effect::Group { event: self.in_group(&group), group }
             }
         };
-        Event { effect, latest, unknown_notice }
+        FeedEvent { effect, latest, unknown_notice }
     }
 
     /// `tMembers` still names who is just leaving, and may not yet name who is just joining; of a dismissed group that carries
     /// it, everybody leaves. Without it, members keep seeing the head of a dismissed group, which is the notice.
     ///
     /// An intercepted message is shown to nobody, so it does not reach the head; what it says of the members holds.
-    fn in_group(self, group: &GroupId) -> GroupEvent {
+    fn in_group(self, group: &GroupId) -> MembershipEvent {
         let Notice { joined, left, dismissed, .. } = self.notice;
         let left = match &self.members {
             Some(members) if dismissed => members.clone(),
@@ -95,7 +94,7 @@ impl Message {
         };
         let time = self.entry.position.time;
         let listed = self.members.as_ref().map(|members| &(members | &joined) - &left);
-        GroupEvent {
+        MembershipEvent {
             time,
             entry: (!self.intercepted).then_some(self.entry),
             list: listed.map(|members| MemberList::new(group, time, &members)),
@@ -105,14 +104,20 @@ impl Message {
     }
 }
 
-fn members_of(copy: &Copy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidField> {
+fn members_of(copy: &RawCopy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidField> {
     const NAME: &str = "tMembers";
     let Some(list) = copy.value(NAME) else { return Ok(None) };
     members::parse(list, copy.case).map_err(|reason| reason.of(NAME))
 }
 
 /// The message as the session shows it; fields that the copy lacks are left out.
-fn last_msg(copy: &Copy<'_>, from: &Account, time: Timestamp, ids: &Ids<'_>, message_type: &str) -> String {
+fn last_msg(
+    copy: &RawCopy<'_>,
+    from: &Account,
+    time: Timestamp,
+    ids: &Ids<'_>,
+    message_type: &str,
+) -> String {
     let mut shown = Shown::new(from.as_str());
     shown.number("time", time);
     if let Some(number) = type_number(message_type) {

@@ -5,11 +5,11 @@
 //! needed is left unread, so that neither new nor broken fields of the feed do harm.
 
 mod broken;
-mod copy;
 mod edit;
 mod members;
 mod message;
 mod notification;
+mod raw_copy;
 mod recall;
 #[cfg(test)]
 mod tests;
@@ -17,11 +17,11 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::{
-    Account, AccountCase, Edit, Entry, GroupEvent, GroupId, InvalidField, InvalidValue, JsonObject,
-    JsonValue, SessionId, SessionType, Timestamp,
+    Account, AccountCase, Edit, Entry, GroupId, InvalidField, InvalidValue, JsonObject, JsonValue,
+    MembershipEvent, SessionId, SessionType, Timestamp,
 };
 
-use copy::Copy;
+use raw_copy::RawCopy;
 
 /// A copy as it came, its fields unread.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub struct MessageCopy<'a>(JsonObject<'a>);
 
 /// One event of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct FeedEvent {
     /// What it does.
     pub effect: Effect,
     /// The latest of its times.
@@ -53,7 +53,7 @@ pub enum Effect {
         /// In which.
         group: GroupId,
         /// What.
-        event: GroupEvent,
+        event: MembershipEvent,
     },
     /// A message between two users was edited.
     EditP2p {
@@ -97,12 +97,12 @@ impl<'a> MessageCopy<'a> {
     #[must_use]
     pub fn server_id(&self) -> Option<Cow<'a, str>> {
         let id = self.0.get("msgidServer").or_else(|| self.0.get("msgId"))?.text()?;
-        copy::whole_id(id).ok()
+        raw_copy::whole_id(id).ok()
     }
 
     /// What it says, when it arrived at `now`.
-    pub fn event(&self, now: Timestamp, case: AccountCase) -> Result<Event, NotApplied> {
-        let copy = Copy { fields: &self.0, case, now };
+    pub fn event(&self, now: Timestamp, case: AccountCase) -> Result<FeedEvent, NotApplied> {
+        let copy = RawCopy { fields: &self.0, case, now };
         if copy.value("eventType").is_none() && copy.value("convType").is_none() {
             return Err(NotApplied::Ignored("there is neither eventType nor convType"));
         }
@@ -120,7 +120,7 @@ impl<'a> MessageCopy<'a> {
 }
 
 /// Where a message was said.
-enum Place {
+enum Conversation {
     /// By one account to another.
     P2p { from: Account, to: Account },
     /// In a team or super team.
@@ -136,8 +136,8 @@ fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, Sessio
     rows
 }
 
-impl Place {
-    fn parse(copy: &Copy<'_>, session_type: SessionType, from: &Account) -> Result<Self, InvalidField> {
+impl Conversation {
+    fn parse(copy: &RawCopy<'_>, session_type: SessionType, from: &Account) -> Result<Self, InvalidField> {
         // A group's id is rejected, too, when it holds U+FFFD.
         let to = copy.account("to")?;
         if session_type == SessionType::P2p {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::{broken, copy::Copy, members};
+use super::{broken, members, raw_copy::RawCopy};
 use crate::{Account, AccountCase, InvalidField, InvalidValue, JsonObject, JsonValue};
 
 const ATTACH: &str = "attach";
@@ -69,7 +69,7 @@ impl Notice {
     /// change of members silently.
     ///
     /// With a list of members (`is_listed`) nobody is looked for beside it and those whom the notification names.
-    pub(super) fn parse(copy: &Copy<'_>, from: &Account, is_listed: bool) -> Result<Self, InvalidField> {
+    pub(super) fn parse(copy: &RawCopy<'_>, from: &Account, is_listed: bool) -> Result<Self, InvalidField> {
         let Some(attach) = copy.value(ATTACH) else { return Ok(Self::default()) };
         let text = attach.string_or_json();
         if text.trim().is_empty() {
@@ -215,7 +215,7 @@ mod tests {
     fn notice(attach: &Value, is_listed: bool) -> Result<String, String> {
         let copy = json!({ "attach": attach }).to_string();
         let fields = JsonValue::parse(&copy).unwrap().object().unwrap();
-        let copy = Copy { fields: &fields, case: AccountCase::Keep, now: Timestamp::default() };
+        let copy = RawCopy { fields: &fields, case: AccountCase::Keep, now: Timestamp::default() };
         let notice = Notice::parse(&copy, &"boss".parse().unwrap(), is_listed);
         let names = |accounts: &BTreeSet<Account>| {
             accounts.iter().map(Account::to_string).collect::<Vec<_>>().join("+")

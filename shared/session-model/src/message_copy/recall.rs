@@ -1,12 +1,12 @@
 //! The recall of a message.
 
-use super::{Event, NotApplied, Place, copy::Copy, rows};
-use crate::{Effect, Entry, GroupEvent, LastMsg, SessionType, last_msg::Shown};
+use super::{Conversation, FeedEvent, NotApplied, raw_copy::RawCopy, rows};
+use crate::{Effect, Entry, LastMsg, MembershipEvent, SessionType, last_msg::Shown};
 
 /// Reads a recall. What the session shows of it is who and when, and nothing of the content.
-pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event, NotApplied> {
+pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
     let from = copy.account("from")?;
-    let place = Place::parse(copy, session_type, &from)?;
+    let place = Conversation::parse(copy, session_type, &from)?;
     let (time, at) = (copy.time("sendTime")?, copy.time("deleteTime")?);
     let ids = copy.ids_of_another("msgId", "clientId")?;
     let mut shown = Shown::new(from.as_str());
@@ -19,8 +19,8 @@ pub(super) fn parse(copy: &Copy<'_>, session_type: SessionType) -> Result<Event,
     let entry = Entry { position: ids.position(time), last_msg };
     // The copy does not tell whether the receiver had blocked the sender, so both sides show the notice.
     let effect = match place {
-        Place::P2p { from, to } => Effect::P2p { rows: rows(&from, &to, true), entry },
-        Place::Group(group) => Effect::Group { group, event: GroupEvent::of_entry(entry) },
+        Conversation::P2p { from, to } => Effect::P2p { rows: rows(&from, &to, true), entry },
+        Conversation::Group(group) => Effect::Group { group, event: MembershipEvent::of_entry(entry) },
     };
-    Ok(Event { effect, latest: time.max(at), unknown_notice: false })
+    Ok(FeedEvent { effect, latest: time.max(at), unknown_notice: false })
 }

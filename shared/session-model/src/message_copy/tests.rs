@@ -8,11 +8,11 @@ use crate::{LastMsg, MessageId, Position};
 const NOW: u64 = 1_700_000_000_000;
 const SENT: u64 = 1_699_999_999_000;
 
-fn read(body: &str, case: AccountCase) -> Result<Event, NotApplied> {
+fn read(body: &str, case: AccountCase) -> Result<FeedEvent, NotApplied> {
     MessageCopy::parse(body)?.event(Timestamp::from_millis(NOW), case)
 }
 
-fn parse(copy: &Value) -> Result<Event, NotApplied> {
+fn parse(copy: &Value) -> Result<FeedEvent, NotApplied> {
     read(&copy.to_string(), AccountCase::Keep)
 }
 
@@ -74,7 +74,7 @@ fn rows(copy: &Value) -> Vec<String> {
     }
 }
 
-fn group_event(copy: &Value) -> GroupEvent {
+fn group_event(copy: &Value) -> MembershipEvent {
     match parse(copy).unwrap().effect {
         Effect::Group { event, .. } => event,
         other => panic!("not of a group: {other:?}"),
@@ -160,7 +160,7 @@ fn of_an_intercepted_message_a_group_learns_its_members_alone() {
     for copy in [kick.clone(), with(kick, "tMembers", "[a, b]")] {
         let (shown, intercepted) = (group_event(&copy), group_event(&with(copy, "antispam", "true")));
         assert!(shown.entry.is_some() && intercepted.entry.is_none());
-        assert_eq!(GroupEvent { entry: shown.entry.clone(), ..intercepted }, shown);
+        assert_eq!(MembershipEvent { entry: shown.entry.clone(), ..intercepted }, shown);
     }
 }
 

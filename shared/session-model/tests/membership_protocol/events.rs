@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use session_model::{
-    Account, Entry, GroupEvent, GroupId, Interrupted, LastMsg, MemberList, MessageId, Position, Register,
-    Timestamp, apply,
+    Account, Entry, GroupId, Interrupted, LastMsg, MemberList, MembershipEvent, MessageId, Position,
+    Register, Timestamp, apply,
 };
 
 use crate::world::{Scripted, World};
@@ -85,7 +85,7 @@ impl Event {
     pub(crate) async fn deliver(&self, items: &Scripted) -> Result<(), Interrupted<()>> {
         let (time, joined, left) = self.changes();
         let (entry, list) = (self.entry(), self.list());
-        apply(items, &group(), &GroupEvent { time: ms(time), entry, list, joined, left }).await
+        apply(items, &group(), &MembershipEvent { time: ms(time), entry, list, joined, left }).await
     }
 }
 

@@ -11,13 +11,13 @@ use crate::{
 const MAX_ID_BYTES: usize = 255;
 
 /// A copy being read at a time. A needed field that is missing or unreadable is rejected by its name; nothing else is.
-pub(super) struct Copy<'a> {
+pub(super) struct RawCopy<'a> {
     pub(super) fields: &'a JsonObject<'a>,
     pub(super) case: AccountCase,
     pub(super) now: Timestamp,
 }
 
-impl<'a> Copy<'a> {
+impl<'a> RawCopy<'a> {
     /// The field's value as it is.
     pub(super) fn value(&self, name: &str) -> Option<JsonValue<'a>> {
         self.fields.get(name)
