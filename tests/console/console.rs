@@ -46,7 +46,7 @@ async fn send(page: &Page, side: u8, to: &str, text: &str) {
     page.click(&format!("side-{side}-send")).await;
 }
 
-/// Opens the newest call whose row says this.
+/// Opens the newest call whose session item says this.
 async fn open_call(page: &Page, said: &str) {
     let row = format!(
         "[...document.querySelectorAll('#calls tr')].find(row => row.textContent.includes('{said}'))"

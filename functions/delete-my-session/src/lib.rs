@@ -19,7 +19,7 @@ const AT_ONCE: usize = 10;
 /// What is not deleted by then is reported as failed, before the deadline takes the whole answer.
 const TIME_FOR_ALL: Duration = Duration::from_millis(3_700);
 
-/// The operation.
+/// The operation deleteMySession.
 #[derive(Debug)]
 pub struct DeleteMySession;
 

@@ -1,8 +1,8 @@
-//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, about a thousand rows a call, and
+//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, about a thousand session items a call, and
 //! answers `{"erased", "remaining"}`. The backend repeats the call until `remaining` is false.
 //!
-//! It keeps no state and is harmless to repeat. What it does not reach: the heads of the user's groups, which belong to the groups,
-//! what they wrote to others, which lies in their rows, and dead letters, which go by themselves.
+//! It keeps no state and is harmless to repeat. What it does not reach: the group items of the user's groups, which belong to the groups,
+//! what they wrote to others, which lies in their session items, and dead letters, which go by themselves.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use session_store::Erased;
 
 /// How long ago a call may have been signed, or how far ahead: whoever has an old one must not erase what came since.
 const MAX_AGE: Duration = Duration::from_mins(15);
-/// After so many rows, or so long, the rest is the next call's: a function answers within four seconds.
+/// After so many session items, or so long, the rest is the next call's: a function answers within four seconds.
 const MAX_ROWS: usize = 1_000;
 const WITHIN: Duration = Duration::from_secs(3);
 
-/// The operation.
+/// The operation eraseUser.
 pub struct EraseUser {
     signature: Signature,
 }

@@ -6,7 +6,7 @@ use session_model::{
     Timestamp, TokenRejection, UnverifiedToken,
 };
 
-/// The operation.
+/// The operation queryMySessionChanges.
 #[derive(Debug)]
 pub struct QueryMySessionChanges {
     sync_epoch: u32,

@@ -3,7 +3,7 @@
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{Flag, InvalidField, Limit, ListQuery, Pass, SyncToken};
 
-/// The operation.
+/// The operation queryMySessionList.
 #[derive(Debug)]
 pub struct QueryMySessionList {
     sync_epoch: u32,

@@ -2,7 +2,7 @@
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 
-/// The operation.
+/// The operation queryMySession.
 #[derive(Debug)]
 pub struct QueryMySession;
 

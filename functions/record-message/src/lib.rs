@@ -25,7 +25,7 @@ use session_store::{DeadLetterError, StoreError};
 /// The longest copy, in bytes: 1 MB.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// The operation.
+/// The operation recordMessage.
 pub struct RecordMessage {
     signature: Signature,
     dead_letters: String,
@@ -110,7 +110,7 @@ const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to re
 /// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
 /// hold up the others.
 async fn apply(call: &RequestContext<'_>, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
-    // Of rows all also when one fails: what is written need not be written by the repeat.
+    // Of session items all also when one fails: what is written need not be written by the repeat.
     let results: Vec<Result<(), StoreError>> = match effect {
         Effect::P2p { rows, entry } => {
             let record = async |(user, id): &(Account, SessionId)| {

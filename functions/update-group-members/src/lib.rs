@@ -16,7 +16,7 @@ const MAX_CHANGES: usize = 1_000;
 /// How many members one `PUT` names at most: as many as a message copy would.
 const MAX_MEMBERS: usize = 200;
 
-/// The operation.
+/// The operation updateGroupMembers.
 pub struct UpdateGroupMembers {
     signature: Signature,
 }
@@ -53,7 +53,7 @@ struct UpdateGroupMembersResponse {
 
 #[derive(Debug, Serialize)]
 struct Failure {
-    /// Whose row; none is the group's own item.
+    /// Whose session item; none is the group's own item.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     code: u16,
@@ -64,7 +64,7 @@ impl UpdateGroupMembersResponse {
     fn new(left_out: Vec<LeftOut>) -> Self {
         let failure = |LeftOut { account, error }| Failure {
             detail: if account.is_some() {
-                "the account's own row cannot be written"
+                "the account's own session item cannot be written"
             } else {
                 "the group's own item cannot be written"
             },

@@ -4,7 +4,7 @@
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{Ext, Fields, InvalidField};
 
-/// The operation.
+/// The operation updateMySession.
 #[derive(Debug)]
 pub struct UpdateMySession;
 

@@ -93,7 +93,7 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// The address.
+    /// The address at which the engine serves.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint

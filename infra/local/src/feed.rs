@@ -42,25 +42,25 @@ impl Feed {
         }
     }
 
-    /// The same where message copies have an address of their own.
+    /// Posts message copies to this address instead of the API's.
     #[must_use]
     pub fn posting_to(self, feed_url: &str) -> Self {
         Self { posts_to: feed_url.to_owned(), ..self }
     }
 
-    /// The same by the clock of the service.
+    /// Signs by this clock.
     #[must_use]
     pub fn by(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
 
-    /// The same with another key pair.
+    /// Signs with this key pair.
     #[must_use]
     pub fn signed_by(&self, app_key: &str, app_secret: &str) -> Self {
         Self { app_key: app_key.to_owned(), app_secret: app_secret.to_owned(), ..self.clone() }
     }
 
-    /// The same through this client, which may know addresses that no other does.
+    /// Sends requests through this client, which may know addresses that no other does.
     #[must_use]
     pub fn through(self, http: Client) -> Self {
         Self { http, ..self }
@@ -98,7 +98,7 @@ impl Feed {
         self.update_members_bytes(method, group_id, body.to_string().into_bytes()).await
     }
 
-    /// The same of a body as it stands.
+    /// Calls updateGroupMembers with these bytes as the body.
     pub async fn update_members_bytes(
         &self,
         method: Method,

@@ -37,7 +37,7 @@ impl<'a> GatewayEvent<'a> {
         })
     }
 
-    /// The method.
+    /// The HTTP method.
     pub(crate) fn method(&self) -> &Method {
         &self.method
     }

@@ -181,7 +181,7 @@ impl Problem {
         self.cause.as_deref().unwrap_or(&self.detail)
     }
 
-    /// The document.
+    /// The problem document.
     pub(crate) fn document(&self, request_id: &str) -> Value {
         let (case, status, code, title) = self.kind.row();
         let mut document = json!({

@@ -33,7 +33,7 @@ impl Reply {
         Self { json: serde_json::to_string(value).unwrap_or_default(), compressible: false }
     }
 
-    /// The same, compressed with gzip when the client accepts it (HTTP APIs of API Gateway do not compress).
+    /// A JSON response, compressed with gzip when the client accepts it (HTTP APIs of API Gateway do not compress).
     #[must_use]
     pub fn compressible(self) -> Self {
         Self { compressible: true, ..self }

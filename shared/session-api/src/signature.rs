@@ -41,7 +41,7 @@ impl Signature {
         self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
     }
 
-    /// The same of a call that must have been signed a moment ago: within `max_age`, whatever is configured.
+    /// Verifies a request that must have been signed within `max_age`, whatever is configured.
     pub fn verify_recent(
         &self,
         call: &RequestContext<'_>,

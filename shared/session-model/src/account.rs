@@ -47,7 +47,7 @@ pub(crate) fn check_target(text: &str) -> Result<(), InvalidValue> {
     } else if text.len() > MAX_TARGET_BYTES {
         Err(InvalidValue::new("must be at most 255 bytes long"))
     } else if text.bytes().all(|byte| matches!(byte, b' '..=b'.' | b'0'..=b'~')) {
-        // Nearly every id there is, and ids are read for each row of a list.
+        // Nearly every id there is, and ids are read for each session item of a list.
         Ok(())
     } else if text.chars().any(char::is_control) {
         Err(InvalidValue::new("must not contain control characters"))

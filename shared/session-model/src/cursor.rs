@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{InvalidValue, SessionId, SessionType, Timestamp, Window};
 
-/// The end of a page: the time T of its last element, and the last own row and the last group taken at T. At one T a
-/// user's own rows come first, in the index's order, then their groups by id, so paging goes on exactly there even when
+/// The end of a page: the time T of its last element, and the last own session item and the last group taken at T. At one T a
+/// user's own session items come first, in the index's order, then their groups by id, so paging goes on exactly there even when
 /// hundreds of sessions share one millisecond. It also carries the bounds of its pull, so that a page is asked for by it alone.
 ///
 /// Opaque to callers. It carries positions only, never whose list it is: the partition always comes from the token, so
@@ -35,7 +35,7 @@ impl Cursor {
         given.filter(|cursor| cursor.time == time).unwrap_or(Self::start(window, time))
     }
 
-    /// The cursor after an own row was taken.
+    /// The cursor after an own session item was taken.
     #[must_use]
     pub fn after_own(given: Option<Self>, window: Window, time: Timestamp, own: SessionId) -> Self {
         Self { own: Some(own), ..Self::at(given, window, time) }
@@ -59,7 +59,7 @@ impl Cursor {
         self.time
     }
 
-    /// The last own row taken at that time.
+    /// The last own session item taken at that time.
     #[must_use]
     pub fn own(&self) -> Option<&SessionId> {
         self.own.as_ref()
@@ -72,7 +72,7 @@ impl Cursor {
     }
 }
 
-/// Base64url of the bounds, the time, and the ids of the own row and of the group, or nothing, separated by NUL; no id holds a control
+/// Base64url of the bounds, the time, and the ids of the own session item and of the group, or nothing, separated by NUL; no id holds a control
 /// character.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,13 +13,13 @@ impl InvalidValue {
         Self(reason.into())
     }
 
-    /// The same rejection with the name of the parameter, of path or query, that held the value.
+    /// Names the parameter, of path or query, that held the value.
     #[must_use]
     pub fn of(self, field: impl Into<Cow<'static, str>>) -> InvalidField {
         InvalidField { field: field.into(), reason: self, place: Place::Parameter }
     }
 
-    /// The same rejection with the name of the field of the body that held the value, or `body`.
+    /// Names the field of the body that held the value, or `body`.
     #[must_use]
     pub fn in_body(self, field: &'static str) -> InvalidField {
         InvalidField { place: Place::Body, ..self.of(field) }
@@ -32,7 +32,7 @@ impl InvalidValue {
 pub struct InvalidField {
     /// The name as the caller wrote it.
     pub field: Cow<'static, str>,
-    /// The reason.
+    /// Why the value is invalid.
     pub reason: InvalidValue,
     /// Where it stood.
     pub place: Place,

@@ -15,7 +15,7 @@ pub(crate) struct Shown {
 
 /// The fields of a message that are shown, in the order in which `truncated` names them.
 pub(crate) const OF_A_MESSAGE: [&str; 6] = ["body", "attach", "ext", "subType", "fromNick", "fromClientType"];
-/// The same of a recall.
+/// The fields of a recall notice that are shown, in that order, too.
 const OF_A_RECALL: [&str; 2] = ["postscript", "attach"];
 const TRUNCATED: &str = "truncated";
 

@@ -59,7 +59,7 @@ impl Limit {
     /// The largest limit, and the default.
     pub const MAX: Self = Self(100);
 
-    /// The number.
+    /// The limit as a number.
     #[must_use]
     pub fn get(self) -> usize {
         self.0.into()

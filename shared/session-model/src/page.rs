@@ -41,7 +41,7 @@ impl Page {
         }
     }
 
-    /// Adds an own row's session. Breaks when it does not fit any more: then the page has `hasMore` and is complete.
+    /// Adds an own session item's session. Breaks when it does not fit any more: then the page has `hasMore` and is complete.
     pub fn push_own(&mut self, session: RecentSession) -> ControlFlow<()> {
         self.push(session, Cursor::after_own)
     }

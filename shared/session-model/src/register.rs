@@ -30,7 +30,7 @@ pub enum LastMsg {
     Recall {
         /// When it was recalled; the session's `updateTime` from then on.
         at: Timestamp,
-        /// The notice.
+        /// The recall notice that is shown.
         notice: JsonText,
     },
 }

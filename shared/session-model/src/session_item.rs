@@ -1,11 +1,11 @@
-//! The whole row a user keeps for a session: its register, and what they did to it themselves.
+//! A user's item of a session: its register, and what they did to it themselves.
 
 use crate::{
     Edit, Edits, Entry, Ext, LastMsg, LastMsgType, Membership, Position, RecentSession, Register, SessionId,
     Timestamp, changes::is_in_window,
 };
 
-/// One user's row of one session. It shows as a session iff it has an [`update_time`](SessionItem::update_time).
+/// One user's session item of one session. It shows as a session iff it has an [`update_time`](SessionItem::update_time).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionItem {
     /// What the feed said, merged; none while no message is known.
@@ -23,7 +23,7 @@ pub struct SessionItem {
 }
 
 impl SessionItem {
-    /// Merges what a copy of the feed says, at `now`; answers whether that changed the row.
+    /// Merges what a copy of the feed says, at `now`; answers whether that changed the session item.
     pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if !self.edits.merge(&mut self.register, entry.clone().into()) {
             return self.edits.forget(entry);
@@ -35,7 +35,7 @@ impl SessionItem {
         true
     }
 
-    /// Merges an edit, at `now`; answers whether that changed the row.
+    /// Merges an edit, at `now`; answers whether that changed the session item.
     pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
         self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
     }
@@ -46,7 +46,7 @@ impl SessionItem {
         self.delete_in_group(None, now);
     }
 
-    /// The same of a group's session, in which the user sees the message of the head at `seen`: the tombstone hides that too.
+    /// Deletes a group's session, in which the user sees the message of the group item at `seen`: the tombstone hides that too.
     pub fn delete_in_group(&mut self, seen: Option<&Position>, now: Timestamp) {
         let own = self.register.as_ref().map(|held| &held.position);
         if self.update_time().is_none() && seen <= own {

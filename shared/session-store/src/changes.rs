@@ -30,7 +30,7 @@ impl Sessions<'_> {
         read_changes(self, self.user, pass, of, now).await
     }
 
-    /// The place of a row in an index by time, as a key to go on from.
+    /// The place of a session item in an index by time, as a key to go on from.
     fn place(&self, attribute: &str, key: &ChangeKey) -> Item {
         let mut place = self.key(&key.session_id);
         place.insert(attribute.to_owned(), n(key.time));

@@ -1,4 +1,4 @@
-//! Erasing a user: every row of their partition, whatever it holds.
+//! Erasing a user: every session item of their partition, whatever it holds.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::{
     schema::{SESSION_ID, USER_ID},
 };
 
-/// How many rows one query gives at most.
+/// How many session items one query gives at most.
 const PAGE: i32 = 500;
-/// How many rows one request deletes: what `BatchWriteItem` takes.
+/// How many session items one request deletes: what `BatchWriteItem` takes.
 const BATCH: usize = 25;
-/// How many such requests are under way at once. A partition takes some thousand units a second, and a row costs three or four.
+/// How many such requests are under way at once. A partition takes some thousand units a second, and a session item costs three or four.
 const AT_ONCE: usize = 4;
 
 /// What came of erasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erased {
-    /// How many rows were deleted.
+    /// How many session items were deleted.
     pub rows: usize,
     /// Whether there may be more.
     pub remaining: bool,
 }
 
 impl Sessions<'_> {
-    /// Deletes the user's rows until none is left, so many are deleted, or so long has passed. Read strongly, so a repeat does not meet
+    /// Deletes the user's session items until none is left, so many are deleted, or so long has passed. Read strongly, so a repeat does not meet
     /// what is deleted already.
     pub async fn erase(&self, max_items: usize, within: Duration) -> Result<Erased, StoreError> {
         let until = Instant::now() + within;
@@ -48,7 +48,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// The keys of some rows, and where to go on.
+    /// The keys of some session items, and where to go on.
     async fn keys_after(&self, start: Option<Item>) -> Result<(Vec<Item>, Option<Item>), StoreError> {
         let request = self
             .store
@@ -67,7 +67,7 @@ impl Sessions<'_> {
         Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
     }
 
-    /// Deletes these rows, and tells how many it did not come to.
+    /// Deletes these session items, and tells how many it did not come to.
     async fn delete_all(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {
         let batches: Vec<_> = keys.chunks(BATCH).map(|keys| self.delete_batch(keys, until)).collect();
         stream::iter(batches).buffer_unordered(AT_ONCE).try_fold(0, async |sum, left| Ok(sum + left)).await

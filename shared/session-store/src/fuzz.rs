@@ -14,7 +14,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// All of this crate.
 pub const TARGETS: &[Target] = &[("item", item), ("raw-answer", raw_answer)];
 
-/// The item of a row or a head.
+/// A stored session item or group item.
 fn item(input: &[u8]) {
     let Ok(mut item) = raw::parse::<RawItem<'_>>(input) else { return };
     let _ = (item::session_id(&item), item::group_id(&item));

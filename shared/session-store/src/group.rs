@@ -1,4 +1,4 @@
-//! One group: its head, and the memberships of its users.
+//! One group: its group item, and the memberships of its users.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,12 +16,12 @@ use crate::{
     update::{OLDER, ReturnValues, Update, Updated},
 };
 
-/// How many rows are written at once: a thousand removals end in a second, on few enough connections.
+/// How many session items are written at once: a thousand removals end in a second, on few enough connections.
 const AT_ONCE: usize = 32;
 /// How many at first. Each further connection costs a handshake, at a small part of a CPU: they are opened while others work.
 const AT_ONCE_AT_FIRST: usize = 2;
 
-/// True of a row that knows no membership event after (`:at`, `:rank`).
+/// True of a session item that knows no membership event after (`:at`, `:rank`).
 const NOT_GREATER: &str =
     "attribute_not_exists(memberAt) OR memberAt < :at OR (memberAt = :at AND memberRank <= :rank)";
 
@@ -36,9 +36,9 @@ pub struct Group<'a> {
 /// An item that an event is about and that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Whose row of the group it is; none is the group's head.
+    /// Whose session item of the group it is; none is the group item.
     pub account: Option<Account>,
-    /// Why.
+    /// Why its item could not be written.
     pub error: StoreError,
 }
 
@@ -53,7 +53,7 @@ impl Group<'_> {
         Ok(items.left_out.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Merges an edit of a message. All of it happens on the head; members' rows know no edits.
+    /// Merges an edit of a message. All of it happens on the group item; members' session items know no edits.
     pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
         let item = GroupItemRef { group: self, write: None };
         Ok(session_model::edit(&item, |held| held.value.edit(edit, self.now)).await?)
@@ -162,7 +162,7 @@ async fn more_and_more<F: Future>(mut waiting: impl Iterator<Item = F>) -> Vec<F
     done
 }
 
-/// The head of a group, and the write that it is merged for.
+/// The group item of a group, and the write that it is merged for.
 struct GroupItemRef<'a> {
     group: &'a Group<'a>,
     write: Option<&'a GroupWrite>,
@@ -197,7 +197,7 @@ impl AmendableItem for GroupItemRef<'_> {
         before: &Snapshot<GroupItem>,
         after: &Snapshot<GroupItem>,
     ) -> Result<Written<Snapshot<GroupItem>>, StoreError> {
-        // A head does not expire.
+        // A group item does not expire.
         let update = optimistic::replacement(before, &after.value, 0);
         self.update(match self.write {
             Some(GroupWrite::RecordListed { time, digest, .. }) => with_same_list(update, *time, digest),
@@ -225,7 +225,7 @@ fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Updat
         .with(":digest", b(digest))
 }
 
-/// Every write of a head is stamped.
+/// Every write of a group item is stamped.
 fn head_update(write: &GroupWrite, now: Timestamp) -> Update {
     match write {
         GroupWrite::Record(entry) => Update::record(entry, Some(now)),

@@ -1,4 +1,4 @@
-//! Reading the heads of groups.
+//! Reading the group items of groups.
 
 use std::collections::HashMap;
 
@@ -12,21 +12,21 @@ use crate::{
     schema::GROUP_ID,
 };
 
-/// How many heads one request reads at most (DynamoDB: 100 keys).
+/// How many group items one request reads at most (DynamoDB: 100 keys).
 pub(crate) const PER_REQUEST: usize = 100;
-/// What of a head is read to be shown: not its edits, which may be long.
+/// What of a group item is read to be shown: not its edits, which may be long.
 const SHOWN: &str =
     "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt, changeTime";
-/// How many requests for heads run at once. Bounds the memory of a call.
+/// How many requests for group items run at once. Bounds the memory of a call.
 pub(crate) const CONCURRENT_REQUESTS: usize = 4;
 
-/// The key of a group's head.
+/// The key of a group item.
 pub(crate) fn key(group: &GroupId) -> Item {
     Item::from([(GROUP_ID.to_owned(), s(group.as_str()))])
 }
 
 impl Store {
-    /// The head of a group; none before its first message or change of members. Read eventually, or strongly where a write
+    /// The group item of a group; none before its first message or change of members. Read eventually, or strongly where a write
     /// depends on it.
     pub(crate) async fn head(
         &self,
@@ -37,8 +37,8 @@ impl Store {
         item.map(|mut item| item::head(&mut item)).transpose()
     }
 
-    /// The heads with up to [`PER_REQUEST`] keys, those that exist and can be read: without its head, a group shows its members
-    /// their own rows. Read eventually: half a unit each.
+    /// The group items with up to [`PER_REQUEST`] keys, those that exist and can be read: without its group item, a group shows its members
+    /// their own session items. Read eventually: half a unit each.
     pub(crate) async fn heads(&self, keys: Vec<Item>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
         let mut heads = HashMap::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);

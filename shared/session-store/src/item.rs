@@ -1,4 +1,4 @@
-//! The mapping between items and rows.
+//! The mapping between stored items and the model.
 
 use std::{
     borrow::Cow,
@@ -100,7 +100,7 @@ pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
 }
 
-/// The row an item holds, but for its edits: where a row is read to be shown, `lastMsg` holds them.
+/// The session item that a stored item holds, but for its edits: where it is read to be shown, `lastMsg` holds them.
 pub(crate) fn row(item: &mut impl Attributes) -> Result<SessionItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
@@ -138,7 +138,7 @@ pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
 }
 
-/// The head an item holds, but for its edits.
+/// The group item that a stored item holds, but for its edits.
 pub(crate) fn head(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {

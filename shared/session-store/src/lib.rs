@@ -54,7 +54,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// The same store with a meter of its own, at zero: what one call consumes.
+    /// A store that shares this one's connections, with a meter of its own at zero, for what one request consumes.
     #[must_use]
     pub fn metered(&self) -> Self {
         Self { meter: Arc::default(), ..self.clone() }

@@ -15,7 +15,7 @@ use crate::{
     schema::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
-/// One answer of a query, without the rows that cannot be read, and the key it goes on from.
+/// One answer of a query, without the session items that cannot be read, and the key it goes on from.
 pub(crate) struct Rows {
     pub(crate) rows: Vec<(SessionId, SessionItem)>,
     pub(crate) next: Option<Item>,
@@ -24,10 +24,10 @@ pub(crate) struct Rows {
 /// What `byUpdateTime` holds of a page.
 #[derive(Default)]
 struct OwnRows {
-    /// Sessions whose rows stand for themselves, one more than the page takes or all there are; with what each row knows
+    /// Sessions whose session items stand for themselves, one more than the page takes or all there are; with what each session item knows
     /// of a membership that has ended.
     kept: Vec<(RecentSession, Option<MemberAt>)>,
-    /// Rows of groups the user is a member of, passed on the way.
+    /// Session items of groups the user is a member of, passed on the way.
     members: Vec<(SessionId, SessionItem)>,
     /// Where to read on.
     next: Next,
@@ -54,8 +54,8 @@ impl OwnRows {
 }
 
 impl Sessions<'_> {
-    /// One page, newest first, as it stands at `now`. The user's own rows and their memberships are read in parallel, both
-    /// strongly, then the heads of their groups; all are merged by time. `hasMore` is exact.
+    /// One page, newest first, as it stands at `now`. The user's own session items and their memberships are read in parallel, both
+    /// strongly, then the group items of their groups; all are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
         let mut own = OwnRows { next: Next::Start, ..OwnRows::default() };
         let ((), mut memberships) = tokio::try_join!(self.read_own(query, &mut own), self.memberships())?;
@@ -67,7 +67,7 @@ impl Sessions<'_> {
         let mut groups = self.groups(query, memberships).await?.into_iter().peekable();
         let mut page = Page::new(query);
         for (own, _) in own.kept {
-            // At one time a user's own rows come before their groups.
+            // At one time a user's own session items come before their groups.
             while let Some(group) = groups.next_if(|group| group.update_time > own.update_time) {
                 if page.push_group(group).is_break() {
                     return Ok(page.finish(query.watermark(now)));
@@ -81,7 +81,7 @@ impl Sessions<'_> {
         Ok(page.finish(query.watermark(now)))
     }
 
-    /// Reads `byUpdateTime` on until own rows fill the page or none is left. Rows of the user's groups are passed over, so
+    /// Reads `byUpdateTime` on until own session items fill the page or none is left. Session items of the user's groups are passed over, so
     /// further queries ask for more than is missing.
     async fn read_own(&self, query: &ListQuery, own: &mut OwnRows) -> Result<(), StoreError> {
         const FURTHER: i32 = 100;
@@ -120,7 +120,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// A page that ended on an own row goes on behind it, by a key made by hand: DynamoDB needs no row to be there.
+    /// A page that ended on an own session item goes on behind it, by a key made by hand: DynamoDB needs no session item to be there.
     fn start_key(&self, query: &ListQuery) -> Option<Item> {
         let cursor = query.cursor()?;
         let mut key = self.key(cursor.own()?);
@@ -221,7 +221,7 @@ impl Sessions<'_> {
     }
 }
 
-/// The two queries see a row at two instants. A session that both saw counts once, by the row that knows the greater
+/// The two queries see a session item at two instants. A session that both saw counts once, by the session item that knows the greater
 /// membership event; a membership that only `byUpdateTime` saw is one all the same.
 fn reconcile(own: &mut OwnRows, memberships: &mut Memberships) {
     let known_at = |row: &SessionItem| row.membership.map(|held| held.at);
@@ -275,7 +275,7 @@ mod tests {
         (row.into_session("team|1".parse().unwrap()).unwrap(), Some(at(time)))
     }
 
-    /// What is left of a row that one query saw as a member's and the other as one of somebody who left.
+    /// What is left of a session item that one query saw as a member's and the other as one of somebody who left.
     fn reconciled(own: OwnRows, membership: Option<u64>) -> (usize, Option<MemberAt>) {
         let group: GroupId = "team|1".parse().unwrap();
         let mut own = own;

@@ -70,13 +70,13 @@ impl Amendable for GroupItem {
     }
 }
 
-/// A row with its edits.
+/// A session item with its edits.
 pub(crate) fn row(mut item: Item) -> Result<Snapshot<SessionItem>, StoreError> {
     let (edits, text) = edits(&item)?;
     Ok(Snapshot { value: SessionItem { edits, ..item::row(&mut item)? }, edits: text })
 }
 
-/// A head with its edits.
+/// A group item with its edits.
 pub(crate) fn head(mut item: Item) -> Result<Snapshot<GroupItem>, StoreError> {
     let (edits, text) = edits(&item)?;
     Ok(Snapshot { value: GroupItem { edits, ..item::head(&mut item)? }, edits: text })

@@ -42,7 +42,7 @@ impl Store {
     }
 }
 
-/// The same client for so many requests at once, each of which gets a connection of its own: none is sent to its end before
+/// A client for so many requests at once, each of which gets a connection of its own: none is sent to its end before
 /// all are under way. Otherwise the first answer would free a connection for the next request, which takes it rather than
 /// wait for its own and leaves that half open, for the first call to finish.
 fn one_connection_each(http: SharedHttpClient, count: usize) -> SharedHttpClient {

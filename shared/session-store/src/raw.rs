@@ -178,7 +178,7 @@ struct Unprocessed<'a> {
 }
 
 impl<'a> BatchAnswer<'a> {
-    /// The items.
+    /// The items of the response.
     pub(crate) fn items(self) -> impl Iterator<Item = RawItem<'a>> {
         self.responses.into_values().flatten()
     }
@@ -195,7 +195,7 @@ impl<'a> BatchAnswer<'a> {
 }
 
 impl QueryAnswer<'_> {
-    /// The rows of the items, in their order, as far as each can be read.
+    /// The session items of the items, in their order, as far as each can be read.
     pub(crate) fn into_session_items(
         self,
     ) -> impl Iterator<Item = Result<(SessionId, SessionItem), StoreError>> {
@@ -213,7 +213,7 @@ impl QueryAnswer<'_> {
     }
 }
 
-/// The row of an item, read as soon as the item is.
+/// The session item of an item, read as soon as the item is.
 struct ReadItem(Result<(SessionId, SessionItem), StoreError>);
 
 impl<'de> Deserialize<'de> for ReadItem {

@@ -1,30 +1,30 @@
 //! The tables: keys, indexes and attributes. The template declares the same, and a test holds the two together.
 //!
-//! `Sessions` holds a row per user and session, `Groups` one item per group, its head, `DeadLetters` the signed copies that could
+//! `Sessions` holds a session item per user and session, `Groups` one item per group, its group item, `DeadLetters` the signed copies that could
 //! not be taken.
 
 use session_model::{SyncToken, Timestamp};
 
-/// Partition key, S: the user whose row it is.
+/// Partition key, S: the user whose session item it is.
 pub const USER_ID: &str = "userId";
 /// Sort key, S: the session.
 pub const SESSION_ID: &str = "sessionId";
 
 /// Local secondary index by [`UPDATE_TIME`], projection ALL. Sparse: a deleted session has no `updateTime`.
 pub const BY_UPDATE_TIME: &str = "byUpdateTime";
-/// Local secondary index by [`CHANGE_TIME`], projection KEYS_ONLY. Sparse: rows that were never stamped are not in it, and a message on time
+/// Local secondary index by [`CHANGE_TIME`], projection KEYS_ONLY. Sparse: session items that were never stamped are not in it, and a message on time
 /// does not touch it.
 pub const BY_CHANGE_TIME: &str = "byChangeTime";
-/// Local secondary index by [`MEMBER_SINCE`], projection ALL. Sparse: only rows of groups the user is a member of.
+/// Local secondary index by [`MEMBER_SINCE`], projection ALL. Sparse: only session items of groups the user is a member of.
 pub const BY_MEMBERSHIP: &str = "byMembership";
 
 /// N, ms: when the session last changed; absent on a deleted one.
 pub const UPDATE_TIME: &str = "updateTime";
-/// N, ms: when the row, or the head, last changed in a way that its `updateTime` does not show.
+/// N, ms: when the session item, or the group item, last changed in a way that its `updateTime` does not show.
 pub const CHANGE_TIME: &str = "changeTime";
 /// N, ms: since when the user is a member of the group.
 pub const MEMBER_SINCE: &str = "memberSince";
-/// N, ms: the time of the newest position the row knows.
+/// N, ms: the time of the newest position the session item knows.
 pub const MSG_TIME: &str = "msgTime";
 /// S: the message id of that position, in canonical form.
 pub const MSG_ID: &str = "msgId";
@@ -38,13 +38,13 @@ pub const MEMBER_AT: &str = "memberAt";
 pub const MEMBER_RANK: &str = "memberRank";
 /// S: the user's custom data.
 pub const EXT: &str = "ext";
-/// S: what is known of edits, as JSON text. Only on rows of p2p sessions and on heads, and only while there are any.
+/// S: what is known of edits, as JSON text. Only on session items of p2p sessions and on group items, and only while there are any.
 pub const EDITS: &str = "edits";
-/// N, seconds: when DynamoDB may drop the item (TTL). Of rows only those that show nothing and know of no membership event: a
+/// N, seconds: when DynamoDB may drop the item (TTL). Of session items only those that show nothing and know of no membership event: a
 /// copy from an archive must not make a member of who has left.
 pub const EXPIRES_AT: &str = "expiresAt";
 
-/// Partition key of `Groups`, S: the group. A head holds its newest message in the attributes that rows have for theirs.
+/// Partition key of `Groups`, S: the group. A group item holds its newest message in the attributes that session items have for theirs.
 pub const GROUP_ID: &str = "groupId";
 /// BS: what stands for each member by the newest whole list; absent beside a `listedAt` means nobody.
 pub const MEMBER_HASHES: &str = "memberHashes";

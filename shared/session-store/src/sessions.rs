@@ -13,7 +13,7 @@ use crate::{
     update::{ReturnValues, Update, Updated},
 };
 
-/// How often a delete starts again when the row changes under it.
+/// How often a delete starts again when the session item changes under it.
 const MAX_TRIES: usize = 5;
 /// What a delete takes from what a session shows.
 const SHOWN: &str = "updateTime, lastMsg, lastMsgType, ext";
@@ -35,8 +35,8 @@ pub struct Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// The session; none when it is absent or deleted. The user's own row is read strongly, a group's head eventually; a head that
-    /// cannot be read shows its members their own rows, as in a list.
+    /// The session; none when it is absent or deleted. The user's own session item is read strongly, a group item eventually; a group item that
+    /// cannot be read shows its members their own session items, as in a list.
     pub async fn get(&self, id: &SessionId) -> Result<Option<RecentSession>, StoreError> {
         match id.group() {
             None => Ok(self.row(id).await?.unwrap_or_default().into_session(id.clone())),
@@ -47,7 +47,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// The session of a group by the user's own row and what was read of the head. When the row shows nothing by itself, nobody
+    /// The session of a group by the user's own session item and what was read of the group item. When the session item shows nothing by itself, nobody
     /// can say whether there is one.
     fn group_session(
         &self,
@@ -127,7 +127,7 @@ impl Sessions<'_> {
     }
 
     /// Merges what a copy of the feed says of a p2p session: the merge rule as one conditional write, while no edits are known. A
-    /// failed condition is a success: the row already says that, or something newer.
+    /// failed condition is a success: the session item already says that, or something newer.
     pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
         let item = SessionItemRef { sessions: self, id, now };
         let written = item.update(Update::record(entry, stamp_of_row(entry, now))).await?;
@@ -141,7 +141,7 @@ impl Sessions<'_> {
         Ok(session_model::edit(&item, |held| held.value.edit(edit, now)).await?)
     }
 
-    /// The tombstone stands at what the user sees: the head's position, unless they do not see the head or their own is
+    /// The tombstone stands at what the user sees: the group item's position, unless they do not see the group item or their own is
     /// greater. It expires only when nothing is known of their membership: what it hides from a member does not, and a late copy must
     /// not make a member of who has left.
     async fn delete_group(
@@ -172,7 +172,7 @@ impl Sessions<'_> {
         Err(StoreError::Throttled("overtaken by other writes of the session".into()))
     }
 
-    /// Everything the user's row of the session holds, also under a deleted one, but for edits. Read strongly.
+    /// Everything the user's session item of the session holds, also under a deleted one, but for edits. Read strongly.
     async fn row(&self, id: &SessionId) -> Result<Option<SessionItem>, StoreError> {
         let item = self.store.read(&self.store.sessions_table, self.key(id), true, None).await?;
         item.map(|mut item| item::row(&mut item)).transpose()
@@ -192,12 +192,12 @@ impl Sessions<'_> {
     }
 }
 
-/// The stamp of what is recorded on a user's row: none where its `updateTime` shows it.
+/// The stamp of what is recorded on a session item: none where its `updateTime` shows it.
 pub(crate) fn stamp_of_row(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
     (!is_in_window(entry.update_time(), now)).then_some(now)
 }
 
-/// A user's row of a p2p session.
+/// A user's session item of a p2p session.
 struct SessionItemRef<'a> {
     sessions: &'a Sessions<'a>,
     id: &'a SessionId,
@@ -233,7 +233,7 @@ impl AmendableItem for SessionItemRef<'_> {
     }
 }
 
-/// The delete of a group's session whose row has this position and membership; it then stands at the other position.
+/// The delete of a group's session whose session item has this position and membership; it then stands at the other position.
 fn tombstone(
     read: Option<&Position>,
     position: Option<&Position>,

@@ -62,7 +62,7 @@ impl Update {
     }
 
     /// The merge rule: what a copy of the feed says, if that supersedes what the item holds, and no edits are known. The same for
-    /// a user's row and for a group's head; a head never expires. Stamped where that is wanted.
+    /// a session item and for a group item; a group item never expires. Stamped where that is wanted.
     pub(crate) fn record(entry: &Entry, stamp: Option<Timestamp>) -> Self {
         let (text, last_msg_type, condition) = match &entry.last_msg {
             LastMsg::Message(text) => (text, LastMsgType::Message, OLDER.to_owned()),

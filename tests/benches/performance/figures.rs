@@ -23,7 +23,7 @@ pub(crate) struct Warm {
     pub(crate) cpu: Vec<f64>,
 }
 
-/// One row of what grows: what is read, the time of a list and its CPU time in ms.
+/// One session item of what grows: what is read, the time of a list and its CPU time in ms.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Growth {
     pub(crate) of: String,
@@ -58,7 +58,7 @@ pub(crate) struct Figures {
     pub(crate) cold: BTreeMap<String, BTreeMap<u64, Vec<Cold>>>,
     /// By operation and candidate.
     pub(crate) warm: BTreeMap<&'static str, BTreeMap<String, Warm>>,
-    /// The same at 128 MB.
+    /// Warm calls at 128 MB.
     pub(crate) warm_at_128: BTreeMap<&'static str, BTreeMap<String, Warm>>,
     /// By operation and candidate, in MiB.
     pub(crate) peak: BTreeMap<&'static str, BTreeMap<String, f64>>,

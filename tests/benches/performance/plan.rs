@@ -285,7 +285,7 @@ impl Figures {
         self.warm.get(Operation::List.name())?.get(OURS)
     }
 
-    /// The same with units, prices and sizes.
+    /// Adds units, prices and sizes.
     pub(crate) async fn with_costs(mut self, executables: &HashMap<String, PathBuf>) -> Result<Self> {
         let prices = Prices::read(&workspace().join("infra/prices.json"))?;
         for call in count(executables.clone()).await? {

@@ -1,4 +1,4 @@
-//! Changes where they are hard: at their bounds, over many rows, and in random histories.
+//! Changes where they are hard: at their bounds, over many session items, and in random histories.
 
 use futures_util::{StreamExt, stream};
 use proptest::prelude::*;

@@ -108,13 +108,13 @@ async fn a_bad_body_erases_nobody(t: Test) {
     t.send(with_signature(untyped, body, clock::now_ms())).await.is_problem(415, "");
 }
 
-/// A row costs a unit, and one for each index that it is in.
+/// A session item costs a unit, and one for each index that it is in.
 async fn erasing_costs_what_its_rows_cost(t: Test) {
     let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
     t.deliver([&on_time(message(&alice, &bob, 1))]).await;
     let of_one = t.try_erase(&json!({"account": bob.account})).await;
     assert_eq!(of_one.body["erased"], 1);
-    // The row, and its place in byUpdateTime.
+    // The session item, and its place in byUpdateTime.
     assert_eq!(units(&t, &of_one).await, (1.0, 2.0));
     t.deliver([&message(&alice, &bob, 5)]).await;
     let of_late = t.try_erase(&json!({"account": bob.account})).await;
@@ -122,13 +122,13 @@ async fn erasing_costs_what_its_rows_cost(t: Test) {
     assert_eq!(units(&t, &of_late).await, (1.0, 3.0));
     t.deliver([&listing(group_message(&alice, &group, 4), &[&alice, &bob])]).await;
     let of_member = t.try_erase(&json!({"account": bob.account})).await;
-    // A member's row, with no message of its own, in byChangeTime and byMembership.
+    // A member's session item, with no message of its own, in byChangeTime and byMembership.
     assert_eq!(units(&t, &of_member).await, (1.0, 3.0));
     let of_nobody = t.try_erase(&json!({"account": bob.account})).await;
     assert_eq!(units(&t, &of_nobody).await.1, 0.0);
 }
 
-/// So many rows of a user, as the store writes them.
+/// So many session items of a user, as the store writes them.
 async fn fill(t: &Test, user: &User, rows: usize) {
     let row = |number: usize| {
         json!({"PutRequest": {"Item": {

@@ -111,7 +111,7 @@ const FAULTS: [(Fault, &str); 8] = [
 struct Case {
     /// Calls without faults.
     here: Test,
-    /// The same users behind the proxy.
+    /// The users behind the proxy.
     alice: User,
     bob: User,
     carol: User,

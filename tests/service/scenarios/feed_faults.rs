@@ -52,8 +52,7 @@ async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
         let group = super_team();
         let change = json!({"groupId": group, "time": T0, "add": [alice.account, bob.account]});
         let outcome = behind.try_update_members(reqwest::Method::PATCH, &group, &change).await.ok();
-        let failure =
-            json!({"account": bob.account, "code": 500, "detail": "the account's own row cannot be written"});
+        let failure = json!({"account": bob.account, "code": 500, "detail": "the account's own session item cannot be written"});
         assert_eq!(outcome, json!({ "failed": [failure] }));
         t.deliver([&group_message(&alice, &group, 1)]).await;
         assert_eq!((alice.time_of(&group).await, bob.time_of(&group).await), (Some(T0 + 1), None));
@@ -310,7 +309,7 @@ async fn is_applied(t: &Test, effect: &Effect) {
                 let head = t.head(group.as_str()).await.expect("a head");
                 assert!(number(&head, "listedAt") >= time.as_millis());
             }
-            // Who joins by a list is in it, and has a row unless a newer list is known.
+            // Who joins by a list is in it, and has a session item unless a newer list is known.
             let joined = joined.iter().filter(|_| list.is_none());
             for user in joined.chain(left) {
                 let row = t.row(user.as_str(), group.as_str()).await.expect("a row");

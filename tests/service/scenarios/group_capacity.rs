@@ -69,7 +69,7 @@ async fn changes_of_members(t: Test) {
     );
     let leaves = listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob]);
     let list = 1.0 + 1.0 + 1.0;
-    // Each write of their row moves its stamp.
+    // Each write of their session item moves its stamp.
     let row = 3.0 + 3.0;
     assert_eq!(
         written(&t, &leaves).await,
@@ -126,12 +126,12 @@ async fn reading_and_deleting_sessions_of_groups(t: Test) {
     assert_eq!(units(&t, &bob.try_get(&team).await).await, (1.5, 0.0), "get");
     assert_eq!(units(&t, &bob.patch(&team, &json!({"ext": "x"})).await).await, (0.5, 5.0), "set ext");
     assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 5.0), "delete");
-    // A row that shows nothing of its own.
+    // A session item that shows nothing of its own.
     t.deliver([&group_message(&alice, &team, 2)]).await;
     assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 4.0), "delete without a text");
 }
 
-/// The own rows of the groups cost their share of 4 KB a unit; the heads half a unit each.
+/// The own session items of the groups cost their share of 4 KB a unit; the group items half a unit each.
 async fn a_page_with_groups(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for number in 0..10 {

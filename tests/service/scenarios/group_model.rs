@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    /// The heads, and the members' rows of the groups.
+    /// The group items, and the members' session items of the groups.
     async fn items(&self) -> Vec<Value> {
         let item = async |group: &String, user: Option<&User>| match user {
             Some(user) => self.test.item(user, group).await.unwrap_or_default(),

@@ -103,8 +103,8 @@ async fn a_deleted_group_session_stays_deleted_until_something_newer(t: Test) {
     assert_eq!(seen(&bob, &team).await, None);
 }
 
-/// Their row still says that they are a member; the newest list does not name them. Had the lists come in the other order, they
-/// would have no row.
+/// Their session item still says that they are a member; the newest list does not name them. Had the lists come in the other order, they
+/// would have no session item.
 async fn who_sees_nothing_of_a_group_deletes_nothing(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();

@@ -76,7 +76,7 @@ fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time:
     Some(if is_on_time { on_time(copy) } else { copy })
 }
 
-/// What the feed says of a group, in its head.
+/// What the feed says of a group, in its group item.
 async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
     let (alice, group) = (t.user("alice"), super_team());
     let mut head = GroupItem::default();
@@ -159,7 +159,7 @@ fn stored_item(item: Option<&Value>) -> Value {
     Value::Object(plain)
 }
 
-/// The attributes that stand for the row: its register, its edits, and what the user did.
+/// The attributes that stand for the session item: its register, its edits, and what the user did.
 fn expected_item(row: &SessionItem, exists: bool) -> Value {
     let mut item = expected_register(row.register.as_ref());
     item.extend(row.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));

@@ -61,7 +61,7 @@ async fn replay(t: &Test, url: &str, file: &Path, more: &[&str]) -> (i32, String
     (output.status.code().unwrap(), String::from_utf8(told).unwrap())
 }
 
-/// The rows of a user as the engine holds them. A change of members that is told again stamps the row of a member again.
+/// The session items of a user as the engine holds them. A change of members that is told again stamps the session item of a member again.
 async fn rows(t: &Test, user: &User) -> Value {
     let input = json!({
         "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u",

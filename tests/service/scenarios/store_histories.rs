@@ -186,7 +186,7 @@ impl<'a> World<'a> {
         self.apply(&posted, now).await
     }
 
-    /// As the functions do it, but for the rows of other users, which nobody looks at.
+    /// As the functions do it, but for the session items of other users, which nobody looks at.
     async fn apply(&self, posted: &Posted, now: Timestamp) -> Result<(), StoreError> {
         let store = self.store;
         match posted {

@@ -151,7 +151,7 @@ impl App {
         })
     }
 
-    /// The same tables behind a service of its own.
+    /// Another service on these tables.
     async fn beside(&self, change: impl FnOnce(&mut Options)) -> Self {
         let endpoint = self.dynamodb().endpoint().to_owned();
         let app = Self::start_with(self.engine, self.executables.clone(), |options| {
@@ -161,12 +161,12 @@ impl App {
         app.await.expect("a second service starts")
     }
 
-    /// The same tables behind a service of its own, whose functions reach them by another address.
+    /// Another service on these tables, whose functions reach them by another address.
     pub async fn behind(&self, functions_endpoint: &str) -> Self {
         self.beside(|options| options.functions_endpoint = Some(functions_endpoint.to_owned())).await
     }
 
-    /// The same tables behind a service of its own, in which another executable stands for a function.
+    /// Another service on these tables, in which another executable stands for a function.
     pub async fn with_function(&self, function: &str, executable: &str) -> Self {
         let executable = self.executables[executable].clone();
         let app = self.beside(|options| {
@@ -175,7 +175,7 @@ impl App {
         Self { is_itself: false, ..app.await }
     }
 
-    /// The same tables behind a service of its own, with other parameters of the template.
+    /// Another service on these tables, with other parameters of the template.
     pub async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
         let parameters = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
         self.beside(|options| options.parameters = parameters.collect()).await
@@ -186,7 +186,7 @@ impl App {
         self.alone(|_| {}).await
     }
 
-    /// The same, with its calls traced.
+    /// A service on an embedded engine of its own, with traced calls.
     pub async fn traced(&self) -> Self {
         self.alone(|options| options.tracing = Some(Prices::of_the_repository().expect("a price table")))
             .await

@@ -30,7 +30,7 @@ pub async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
     start_at(t, "0", more).await
 }
 
-/// The same at this port.
+/// Starts a service at this port and waits for its JSON line.
 pub async fn start_at(t: &Test, port: &str, more: &[&str]) -> (Child, Value) {
     let arguments = [&["--json", "--port", port], more].concat();
     let mut service = local(t, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

@@ -10,7 +10,7 @@ use crate::test::User;
 /// The time that the scenarios' times count from.
 pub const T0: u64 = 1_700_000_000_000;
 
-/// The same copy of now, instead of 2023: a copy that comes on time costs less than one that comes late. Of all copies of a run the time is
+/// The copy with times of now, instead of 2023: a copy that comes on time costs less than one that comes late. Of all copies of a run the time is
 /// shifted alike, to 4 minutes after the first one: as far ahead as clocks may differ, and on time for 8 minutes from then.
 pub fn on_time(mut copy: Value) -> Value {
     static LATER: LazyLock<u64> = LazyLock::new(|| session_local::clock::now_ms() - T0 + 4 * 60_000);

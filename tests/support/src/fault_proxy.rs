@@ -101,7 +101,7 @@ impl FaultProxy {
         self.aim_at("", Some(Aim { fault, after: passing, lasts: true }));
     }
 
-    /// Rejects writes of a user's rows from now on.
+    /// Rejects writes of a user's session items from now on.
     pub fn reject(&self, account: &str, code: &'static str) {
         let rejection = (serde_json::json!({ "S": account }), code);
         self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).push(rejection);

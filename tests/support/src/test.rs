@@ -66,7 +66,7 @@ impl Test {
         Self { app }
     }
 
-    /// The same users and tables behind another service.
+    /// The users and tables of another service.
     pub fn at(app: App) -> Self {
         Self { app: Arc::new(app) }
     }
@@ -127,7 +127,7 @@ impl Test {
         self.post_by(&self.app.feed, body).await
     }
 
-    /// The same by another feed.
+    /// Posts whatever this is, signed by this feed.
     pub async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Answer {
         let body = body.into();
         let sent = signed(Method::POST, FEED.to_owned(), body.clone());
@@ -174,13 +174,13 @@ impl Test {
         self.row(&user.account, session_id).await
     }
 
-    /// The same by the user's account.
+    /// The item of an account's session as the engine holds it.
     pub async fn row(&self, account: &str, session_id: &str) -> Option<Value> {
         let key = json!({"userId": {"S": account}, "sessionId": {"S": session_id}});
         self.stored("SessionsTable", key).await
     }
 
-    /// The head of a group as the engine holds it.
+    /// The group item of a group as the engine holds it.
     pub async fn head(&self, group: &str) -> Option<Value> {
         self.stored("GroupsTable", json!({"groupId": {"S": group}})).await
     }
@@ -199,7 +199,7 @@ impl Test {
         Some((text("reason", "S"), body))
     }
 
-    /// Sets an attribute of a user's row by hand.
+    /// Sets an attribute of a session item by hand.
     pub async fn damage_row(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
         self.damage("SessionsTable", key, attribute, value).await;

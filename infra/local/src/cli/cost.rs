@@ -72,7 +72,7 @@ impl Cost {
                 println!("| read units a second | {:.0} |", peak.read_units);
                 println!("| write units a second | {:.0} |", peak.write_units);
                 println!("| functions at once | {:.1} |", peak.concurrency);
-                println!("| partitions of the rows | {:.0} |", peak.partitions);
+                println!("| partitions of the session items | {:.0} |", peak.partitions);
             }
         }
         eprintln!("prices of {}; each call billed {} ms", prices.of, self.billed_ms);

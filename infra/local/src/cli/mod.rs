@@ -67,9 +67,9 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Post what a file holds to a service, here or deployed: a first import, what a feed lost, dead letters
+    /// Post what a file holds to a service, here or deployed: a first import, events that a feed lost, dead letters
     #[command(
-        after_help = "Examples:\n  cargo local replay copies.jsonl\n  cargo local replay copies.jsonl --url \"$ApiUrl\" --feed-url \"$FeedUrl\" --app-key \"$APP_KEY\" --rate 500\n\nExit status: 0 when all was taken, 1 when it could not go on, 2 when some lines were not taken, 130 after Ctrl-C."
+        after_help = "Examples:\n  cargo local replay copies.jsonl\n  cargo local replay copies.jsonl --url \"$ApiUrl\" --feed-url \"$FeedUrl\" --app-key \"$APP_KEY\" --rate 500\n\nExit status: 0 if every line was applied or ignored, 1 if it could not go on, 2 if some lines were not applied, 130 after Ctrl-C."
     )]
     Replay {
         #[command(flatten)]

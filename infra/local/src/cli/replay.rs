@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     /// How many lines are begun a second at most; without it, as many as the service takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
-    /// Begin with this line, as told when a replay was stopped
+    /// Begin with this line, which a stopped replay prints
     #[arg(long, value_name = "LINE", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from: u64,
     /// Write lines that were rejected or dead-lettered, with the reasons, to this file, which can itself be replayed; without it, FILE.rejected

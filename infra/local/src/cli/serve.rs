@@ -131,5 +131,5 @@ fn print_guide(service: &Service) {
     println!("\nTry, in another terminal\n");
     println!("  cargo local send --from alice --to bob --text 'hello bob'{option}");
     println!("  curl -s {url}/v1/sessions -H \"Authorization: Bearer $(cargo local token bob{option})\"");
-    println!("\ncargo local --help tells the other commands. Ctrl-C stops everything.\n");
+    println!("\ncargo local --help lists the other commands. Ctrl-C stops everything.\n");
 }

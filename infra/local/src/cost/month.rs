@@ -49,7 +49,7 @@ pub struct Peak {
     pub write_units: f64,
     /// How many functions run at once: one call each.
     pub concurrency: f64,
-    /// How many partitions the rows need, by their bytes and by their units.
+    /// How many partitions the session items need, by their bytes and by their units.
     pub partitions: f64,
 }
 

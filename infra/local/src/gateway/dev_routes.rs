@@ -30,7 +30,7 @@ use crate::{
 };
 
 const PAGE: &str = include_str!("console.html");
-/// How many rows of a user are shown at most.
+/// How many session items of a user are shown at most.
 const MAX_ROWS: usize = 200;
 
 pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
@@ -153,7 +153,7 @@ async fn call(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> R
     Json(shown).into_response()
 }
 
-/// The same call once more, with a token or a signature of now.
+/// Repeats a call with a new token or signature.
 async fn repeat(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
     let Some(call) = gateway.tracer.as_ref().and_then(|tracer| tracer.call(number)) else {
         return no_such_call();
@@ -187,7 +187,7 @@ struct OfUser {
     user: String,
 }
 
-/// A user's rows as the database holds them, and the heads of their groups.
+/// A user's session items as the database holds them, and the group items of their groups.
 async fn rows(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) -> Response {
     let found = async {
         let rows = json!({
@@ -213,7 +213,7 @@ async fn rows(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) 
     match found.await {
         Ok(found) => Json(found).into_response(),
         Err(error) => {
-            eprintln!("cannot read rows: {error:#}");
+            eprintln!("cannot read items: {error:#}");
             message(StatusCode::BAD_GATEWAY, "The database does not answer")
         }
     }

@@ -51,7 +51,7 @@ const MAX_HEADER_BYTES: usize = 10_240;
 pub(crate) struct Gateway {
     /// The address it answers at.
     pub(crate) url: String,
-    /// The routes.
+    /// The routes of the template.
     pub(crate) routes: Routes,
     /// What checks tokens.
     pub(crate) authorizer: Authorizer,

@@ -25,7 +25,7 @@ pub struct Route {
 /// The settings of the JWT authorizer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorizer {
-    /// The issuer.
+    /// The issuer whose tokens are accepted.
     pub issuer: String,
     /// The audiences, one of which a token must name.
     pub audience: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Authorizer {
 pub struct Cors {
     /// The origins, or `*`.
     pub allow_origins: Vec<String>,
-    /// The methods.
+    /// The methods that other origins may use.
     pub allow_methods: Vec<String>,
     /// Request headers that an app may send.
     pub allow_headers: Vec<String>,

@@ -29,7 +29,7 @@ pub struct Template {
     pub routes: Vec<Route>,
     /// The functions, by logical id.
     pub functions: BTreeMap<String, Function>,
-    /// The tables.
+    /// The tables that the stack creates.
     pub tables: Vec<Table>,
     /// Whose tokens the JWT authorizer accepts.
     pub authorizer: Authorizer,
@@ -57,7 +57,7 @@ pub struct Function {
 /// What a function may do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allowed {
-    /// The action.
+    /// The action, such as `dynamodb:GetItem`.
     pub action: String,
     /// What it may be done to.
     pub resource: String,

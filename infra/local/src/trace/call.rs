@@ -19,7 +19,7 @@ const MAX_BYTES: usize = 64 * 1024;
 pub struct Arrived {
     /// The gateway's id of it.
     pub request_id: String,
-    /// The method.
+    /// The HTTP method.
     pub method: String,
     /// The path with its query, as it came.
     pub path: String,
@@ -44,7 +44,7 @@ pub struct Answered {
     pub memory_mb: u64,
     /// Whether the deployed service bills it as a call of the HTTP API.
     pub through_api: bool,
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// The answer's headers.
     pub headers: Map<String, Value>,

@@ -129,7 +129,7 @@ impl Tracer {
         shown
     }
 
-    /// The same in a few lines of text.
+    /// A call as a few lines of text.
     #[must_use]
     pub fn text(&self, call: &RecordedExchange) -> String {
         text::text(&self.shown(call))

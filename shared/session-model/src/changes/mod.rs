@@ -6,15 +6,15 @@
 //!
 //! No order of all changes is needed for that, only a low watermark:
 //!
-//! - **The writer** stamps `changeTime` = the clock of its call, except a message or recall on a user's row whose new `updateTime` is
-//!   at most [`LATE_MS`] old ([`is_in_window`]): the index by `updateTime` shows that one. Heads are always stamped.
-//! - **The reader** of a pass that starts at clock c with position P is told the rows with `changeTime` ≥ P, those with
-//!   `updateTime` ≥ P − [`LATE_MS`], and each group whose row or head satisfies one of these. When the pass has ended, the next P is
+//! - **The writer** stamps `changeTime` = the clock of its call, except a message or recall on a session item whose new `updateTime` is
+//!   at most [`LATE_MS`] old ([`is_in_window`]): the index by `updateTime` shows that one. Group items are always stamped.
+//! - **The reader** of a pass that starts at clock c with position P is told the session items with `changeTime` ≥ P, those with
+//!   `updateTime` ≥ P − [`LATE_MS`], and each group whose session item or group item satisfies one of these. When the pass has ended, the next P is
 //!   c − [`WINDOW_MS`].
 //!
-//! A write that was done before the pass began is read by it, since rows are read strongly. One that is done later has a stamp
+//! A write that was done before the pass began is read by it, since session items are read strongly. One that is done later has a stamp
 //! above c − [`WINDOW_MS`], or an `updateTime` above that − [`LATE_MS`], as long as clocks, the way of a write to the table, and the
-//! lag of a head's eventual read take less than [`WINDOW_MS`] together. The price is that what changed in the last minutes is told
+//! lag of a group item's eventual read take less than [`WINDOW_MS`] together. The price is that what changed in the last minutes is told
 //! again.
 //!
 //! `tests/changes` explores that.
@@ -33,12 +33,12 @@ pub use token::{SyncToken, TokenRejection, UnverifiedToken};
 
 /// How much later than it says a message or recall may be recorded and still be found by its `updateTime`: 4 minutes.
 pub const LATE_MS: u64 = 4 * 60 * 1000;
-/// How long two clocks, the way of a write, and the lag of a head's read take together at most: 6 minutes. A request that was frozen
+/// How long two clocks, the way of a write, and the lag of a group item's read take together at most: 6 minutes. A request that was frozen
 /// with its function leaves when it thaws, and DynamoDB rejects it only when it was signed more than 5 minutes ago; a minute is for
 /// the rest.
 pub const WINDOW_MS: u64 = 6 * 60 * 1000;
 
-/// The writer's rule: whether a message or recall that is recorded on a user's row at `now` is found by its `updateTime`, and so is
+/// The writer's rule: whether a message or recall that is recorded on a session item at `now` is found by its `updateTime`, and so is
 /// not stamped.
 #[must_use]
 pub fn is_in_window(update_time: Timestamp, now: Timestamp) -> bool {

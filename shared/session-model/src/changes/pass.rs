@@ -3,7 +3,7 @@
 use super::{LATE_MS, WINDOW_MS};
 use crate::{GroupId, GroupItem, SessionId, SessionItem, Timestamp};
 
-/// One pass over what has changed. It is told page by page: first the rows that are stamped, in the order of their stamps, then those
+/// One pass over what has changed. It is told page by page: first the session items that are stamped, in the order of their stamps, then those
 /// that their `updateTime` shows, the newest first, then the groups by id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pass {
@@ -16,18 +16,18 @@ pub struct Pass {
 /// What was told last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Of the stamped rows.
+    /// Of the stamped session items.
     Changed(Option<ChangeKey>),
-    /// Of the rows that their `updateTime` shows.
+    /// Of the session items that their `updateTime` shows.
     Updated(Option<ChangeKey>),
     /// Of the groups.
     Groups(Option<GroupId>),
 }
 
-/// The place of a row in an index by time.
+/// The place of a session item in an index by time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeKey {
-    /// When.
+    /// When the item changed.
     pub time: Timestamp,
     /// Of which session.
     pub session_id: SessionId,
@@ -52,7 +52,7 @@ impl Pass {
         self.under_way.clone().unwrap_or((now, Phase::Changed(None)))
     }
 
-    /// The stamps of the rows that are told first. They end at the pass's start and the skew of clocks, so that a pass ends also while
+    /// The stamps of the session items that are told first. They end at the pass's start and the skew of clocks, so that a pass ends also while
     /// writes go on; what is stamped later is told by the next one.
     #[must_use]
     pub fn stamps(&self, started: Timestamp) -> (Timestamp, Timestamp) {
@@ -72,19 +72,19 @@ impl Pass {
             }
     }
 
-    /// The least `updateTime` of the rows that are told next.
+    /// The least `updateTime` of the session items that are told next.
     #[must_use]
     pub fn least_update_time(&self) -> Timestamp {
         self.since.earlier_by(LATE_MS)
     }
 
-    /// Whether a stamped row is told for itself: those of members are told with their groups.
+    /// Whether a stamped session item is told for itself: those of members are told with their groups.
     #[must_use]
     pub fn takes_stamped(&self, row: &SessionItem) -> bool {
         !row.is_member()
     }
 
-    /// Whether a row is told for its `updateTime`: unless its stamp told it, or its group will.
+    /// Whether a session item is told for its `updateTime`: unless its stamp told it, or its group will.
     #[must_use]
     pub fn takes_updated(&self, row: &SessionItem, started: Timestamp) -> bool {
         let (from, to) = self.stamps(started);
@@ -92,7 +92,7 @@ impl Pass {
         !row.is_member() && !is_told
     }
 
-    /// Whether the session of a group is told, by its member's row and its head.
+    /// Whether the session of a group is told, by its member's session item and its group item.
     #[must_use]
     pub fn takes_group(&self, row: &SessionItem, head: Option<&GroupItem>) -> bool {
         row.change_time >= Some(self.since)

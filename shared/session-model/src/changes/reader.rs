@@ -8,30 +8,30 @@ use std::{
 use super::{ChangeKey, Pass, Phase};
 use crate::{Account, GroupId, GroupItem, Limit, Page, RecentSession, SessionId, SessionItem, Timestamp};
 
-/// How many rows one request reads at most: bounds the memory of a page.
+/// How many session items one request reads at most: bounds the memory of a page.
 const ROWS_AT_ONCE: usize = 50;
-/// After how many requests for rows a page ends, however little it tells: rows that are only passed over must not take a call's whole
+/// After how many requests for session items a page ends, however little it tells: session items that are only passed over must not take a call's whole
 /// time, or the pass would never get past them.
 const MAX_REQUESTS: usize = 20;
-/// How many heads are read at once.
+/// How many group items are read at once.
 const HEADS_AT_ONCE: usize = 400;
 
-/// The groups a user is a member of, with their row of each.
+/// The groups a user is a member of, with their session item of each.
 pub type Memberships = BTreeMap<GroupId, SessionItem>;
 
-/// Places of stamped rows, in the order of their stamps.
+/// Places of stamped session items, in the order of their stamps.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
-    /// The places.
+    /// The keys, in the order of the index.
     pub keys: Vec<ChangeKey>,
     /// Whether there are more in the range.
     pub more: bool,
 }
 
-/// Rows by `updateTime`, the newest first.
+/// Session items by `updateTime`, the newest first.
 #[derive(Clone, Debug, Default)]
 pub struct UpdatedItems {
-    /// The rows, each of which shows a session.
+    /// The session items, each of which shows a session.
     pub rows: Vec<(SessionId, SessionItem)>,
     /// Whether there are more in the range.
     pub more: bool,
@@ -40,7 +40,7 @@ pub struct UpdatedItems {
 /// What a pass begins with.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// The first stamped rows.
+    /// The first stamped session items.
     pub keys: Keys,
     /// The first rows by `updateTime`.
     pub updated: UpdatedItems,
@@ -48,7 +48,7 @@ pub struct Start {
     pub memberships: Memberships,
 }
 
-/// One user's rows, and the heads of groups.
+/// One user's session items, and the group items of groups.
 pub trait ChangeReads: Sync {
     /// Why something cannot be read.
     type Error: Send;
@@ -61,7 +61,7 @@ pub trait ChangeReads: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Start, Self::Error>> + Send;
 
-    /// Where rows are whose stamps lie in this range, both ends inclusive, behind a place. Read strongly.
+    /// Where session items are whose stamps lie in this range, both ends inclusive, behind a place. Read strongly.
     fn keys(
         &self,
         stamps: (Timestamp, Timestamp),
@@ -69,13 +69,13 @@ pub trait ChangeReads: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Keys, Self::Error>> + Send;
 
-    /// Rows by their ids, those that are there; none of one that cannot be understood. Read strongly.
+    /// Session items by their ids, those that are there; none of one that cannot be understood. Read strongly.
     fn rows(
         &self,
         ids: Vec<SessionId>,
     ) -> impl Future<Output = Result<HashMap<SessionId, Option<SessionItem>>, Self::Error>> + Send;
 
-    /// Rows with at least this `updateTime`, behind a place. Read strongly.
+    /// Session items with at least this `updateTime`, behind a place. Read strongly.
     fn updated(
         &self,
         least_update_time: Timestamp,
@@ -86,7 +86,7 @@ pub trait ChangeReads: Sync {
     /// All groups the user is a member of. Read strongly.
     fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
 
-    /// The heads of groups, those that are there. Read eventually.
+    /// The group items of groups, those that are there. Read eventually.
     fn heads(
         &self,
         groups: Vec<GroupId>,
@@ -168,7 +168,7 @@ struct Reader<'a, R> {
 }
 
 impl<R: ChangeReads> Reader<'_, R> {
-    /// Tells the stamped rows. Answers where it stopped when the page was full.
+    /// Tells the stamped session items. Answers where it stopped when the page was full.
     async fn changed(
         &self,
         mut after: Option<ChangeKey>,
@@ -186,7 +186,7 @@ impl<R: ChangeReads> Reader<'_, R> {
             let ids: Vec<_> = keys.keys.iter().map(|key| key.session_id.clone()).collect();
             let mut rows = if ids.is_empty() { HashMap::new() } else { self.reads.rows(ids).await? };
             for key in keys.keys {
-                // A row that is gone has expired: it showed nothing. Of one that cannot be understood nothing is told.
+                // A session item that is gone has expired: it showed nothing. Of one that cannot be understood nothing is told.
                 let row = rows.remove(&key.session_id).unwrap_or_else(|| Some(SessionItem::default()));
                 if let Some(row) = row.filter(|row| self.pass.takes_stamped(row)) {
                     let session = row.into_session(key.session_id.clone());
@@ -203,7 +203,7 @@ impl<R: ChangeReads> Reader<'_, R> {
         Ok(Some(Phase::Changed(after)))
     }
 
-    /// Tells the rows that their `updateTime` shows.
+    /// Tells the session items that their `updateTime` shows.
     async fn updated(
         &self,
         mut after: Option<ChangeKey>,

@@ -2,7 +2,7 @@
 //!
 //! Yunxin tells of edited messages, and of the further text of an answer that an AI goes on writing. Such a copy names its
 //! message by id and does not tell the message's time, so it may come before its message, after another one, or again, and no
-//! position says which. [`Edits`] stands beside the [`Register`] of a row or of a head and keeps
+//! position says which. [`Edits`] stands beside the [`Register`] of a session item or of a group item and keeps
 //!
 //! - *held*: of the message that is held, for each field the time of the edit whose text stands in `lastMsg`;
 //! - *pending*: of other messages, for each field the greatest edit by (time, text).
@@ -17,7 +17,7 @@
 //!   fit in 64 KB; the one edited last always stays.
 //!
 //! So what is **shown**, now and after any further copies, is a function of the set of copies, while the edits that wait for
-//! their messages are at most 8 and fit. What is stored is not: of two rows that show the same one may know more.
+//! their messages are at most 8 and fit. What is stored is not: of two session items that show the same one may know more.
 
 mod steps;
 mod stored;
@@ -73,7 +73,7 @@ pub struct Edit {
     pub(crate) texts: BTreeMap<Field, Text>,
 }
 
-/// The edits that a row or head knows.
+/// The edits that a session item or group item knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Edits {
     held: BTreeMap<Field, Timestamp>,

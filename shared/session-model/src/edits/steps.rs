@@ -9,7 +9,7 @@ use crate::{Interrupted, Written};
 /// How often a write that others overtook starts again.
 const MAX_TRIES: usize = 5;
 
-/// An item that holds messages: a user's row of a p2p session, or the head of a group.
+/// An item that holds messages: a session item of a p2p session, or the group item of a group.
 pub trait AmendableItem: Sync {
     /// What the item holds.
     type Snapshot: Clone + Send + Sync;

@@ -1,4 +1,4 @@
-//! The head of a group.
+//! The group item of a group.
 
 use std::collections::BTreeSet;
 
@@ -14,11 +14,11 @@ pub struct GroupItem {
     pub edits: Edits,
     /// The newest change.
     pub change_time: Option<Timestamp>,
-    /// The time of the newest whole list. Without one, everybody whose row says so is a member.
+    /// The time of the newest whole list. Without one, everybody whose session item says so is a member.
     pub listed_at: Option<Timestamp>,
     /// The digest of the newest whole list.
     pub list_digest: Option<ListDigest>,
-    /// The same digest while `member_hashes` is exactly that list.
+    /// Equals `list_digest` while `member_hashes` is exactly that list.
     pub list_key: Option<ListDigest>,
     /// Who is a member by the newest list, without those who have left since.
     pub member_hashes: BTreeSet<MemberHash>,
@@ -27,7 +27,7 @@ pub struct GroupItem {
 }
 
 impl GroupItem {
-    /// Merges what a copy of the feed says, at `now`; answers whether that changed the head.
+    /// Merges what a copy of the feed says, at `now`; answers whether that changed the group item.
     pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if !self.edits.merge(&mut self.register, entry.clone().into()) {
             return self.edits.forget(entry);
@@ -36,7 +36,7 @@ impl GroupItem {
         true
     }
 
-    /// Merges an edit, at `now`; answers whether that changed the head.
+    /// Merges an edit, at `now`; answers whether that changed the group item.
     pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
         self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
     }
@@ -47,8 +47,8 @@ impl GroupItem {
         Some((self.listed_at?, self.list_digest?))
     }
 
-    /// Whether a user with this row sees the head: their row says that they are a member, and the newest list names them or is
-    /// older than what their row knows.
+    /// Whether a user with this session item sees the group item: their session item says that they are a member, and the newest list names them or is
+    /// older than what their session item knows.
     #[must_use]
     pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> bool {
         let Some(membership) = row.membership.filter(Membership::is_member) else {
@@ -59,7 +59,7 @@ impl GroupItem {
             || self.member_hashes.contains(&group.member_hash(user))
     }
 
-    /// Where the message of the head stands, if a user with this row sees it.
+    /// Where the message of the group item stands, if a user with this session item sees it.
     #[must_use]
     pub fn position_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> Option<&Position> {
         let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, row))?;
@@ -68,7 +68,7 @@ impl GroupItem {
 }
 
 impl SessionItem {
-    /// The session of a group as its user sees it: the greater of their own register and the head's, if they see the head.
+    /// The session of a group as its user sees it: the greater of their own register and the group item's, if they see the group item.
     #[must_use]
     pub fn into_group_session(
         mut self,

@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use super::GroupId;
 use crate::{Account, Timestamp};
 
-/// What stands for a member in the head: 6 bytes of SHA-256 of `groupId|accid`. Among 200 members, a stranger's hash
+/// What stands for a member in the group item: 6 bytes of SHA-256 of `groupId|accid`. Among 200 members, a stranger's hash
 /// meets one of theirs with a chance of 1 : 10^12.
 pub type MemberHash = [u8; 6];
 
-/// What stands for a list in the head: 16 bytes of SHA-256 over its sorted accounts.
+/// What stands for a list in the group item: 16 bytes of SHA-256 over its sorted accounts.
 pub type ListDigest = [u8; 16];
 
 /// The members of a group at one time. Lists are ordered by time, and at one time by digest.

@@ -40,7 +40,7 @@ pub struct MemberAt {
     pub rank: Rank,
 }
 
-/// What a user's row knows of their membership.
+/// What a session item knows of their membership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
     /// The newest event that spoke of them.
@@ -50,7 +50,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Whether the row says that they are a member.
+    /// Whether the session item says that they are a member.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.since.is_some()
@@ -58,7 +58,7 @@ impl Membership {
 }
 
 impl SessionItem {
-    /// Whether the row says that its user is a member of the group.
+    /// Whether the session item says that its user is a member of the group.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.membership.is_some_and(|membership| membership.is_member())

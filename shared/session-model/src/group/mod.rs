@@ -1,8 +1,8 @@
 //! Teams and super teams.
 //!
 //! A group has one item, its [`GroupItem`]: the newest message, and where the feed tells it the list of members. A message to a
-//! group of any size is one write of the head; each member's list merges the heads of their groups when it is read. Who is
-//! a member is kept in rows, one per user and group, beside what the user did to the session themselves.
+//! group of any size is one write of the group item; each member's list merges the group items of their groups when it is read. Who is
+//! a member is kept in session items, one per user and group, beside what the user did to the session themselves.
 
 mod event;
 mod group_item;

@@ -3,8 +3,8 @@
 //! Each write is atomic; nothing holds several together. The order of the writes and their conditions are such that,
 //! whatever is interleaved, interrupted and repeated,
 //!
-//! - the head's message and everybody's visibility are functions of the set of events,
-//! - no message is on the head before its own list is, and
+//! - the group item's message and everybody's visibility are functions of the set of events,
+//! - no message is on the group item before its own list is, and
 //! - every event, delivered once more alone, ends.
 //!
 //! `tests` explores that exhaustively for small sets of events.
@@ -25,13 +25,13 @@ pub trait GroupStore: Sync {
     /// Why an item cannot be written.
     type Error: Send;
 
-    /// Writes the head on the write's condition.
+    /// Writes the group item on the write's condition.
     fn write_group(
         &self,
         write: GroupWrite,
     ) -> impl Future<Output = Result<Written<GroupItem>, Self::Error>> + Send;
 
-    /// Writes rows of users, each on its own condition, in any order.
+    /// Writes session items of users, each on its own condition, in any order.
     fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
@@ -113,7 +113,7 @@ async fn record_on_head<I: GroupStore>(
     Ok(())
 }
 
-/// Makes those of the list members who are not in the head as read. Answers those whose rows say that they left later.
+/// Makes those of the list members who are not in the group item as read. Answers those whose session items say that they left later.
 async fn admit<I: GroupStore>(
     items: &I,
     list: &MemberList,
@@ -153,7 +153,7 @@ async fn leave<I: GroupStore>(
         return Ok(());
     }
     write_all(items, accounts, &SessionWrite::Leave(time)).await?;
-    // Whatever the membership's condition answered: else the row would depend on the order of events.
+    // Whatever the membership's condition answered: else the session item would depend on the order of events.
     let kept = match notice {
         Some(notice) => SessionWrite::Record(notice.clone()),
         None => SessionWrite::RecordEmpty(time),

@@ -17,12 +17,12 @@ pub enum Written<T> {
     ConditionFailed(T),
 }
 
-/// A conditional write of a head.
+/// A conditional write of a group item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupWrite {
-    /// A message together with the time of its list, if the head holds just that list and nothing newer of either.
+    /// A message together with the time of its list, if the group item holds just that list and nothing newer of either.
     RecordListed {
-        /// The message.
+        /// The message to record.
         entry: Entry,
         /// The time of the list.
         time: Timestamp,
@@ -33,7 +33,7 @@ pub enum GroupWrite {
     Record(Entry),
     /// The time of the list that the head holds, if it still holds just that list and none newer.
     RaiseListedAt {
-        /// The time.
+        /// The time of the list.
         time: Timestamp,
         /// The digest of the list.
         digest: ListDigest,
@@ -46,7 +46,7 @@ pub enum GroupWrite {
         time: Timestamp,
         /// Its digest.
         digest: ListDigest,
-        /// Those of the list whose rows do not say that they have left since.
+        /// Those of the list whose session items do not say that they have left since.
         hashes: BTreeSet<MemberHash>,
         /// Whether that is the whole list.
         exact: bool,
@@ -128,16 +128,16 @@ pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
     held.is_none_or(|held| Register::from(entry.clone()).supersedes(held))
 }
 
-/// A conditional write of a user's row of a group.
+/// A conditional write of a session item of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionWrite {
-    /// They are a member, unless the row knows a greater event.
+    /// They are a member, unless the session item knows a greater event.
     Become(MemberAt),
-    /// They left at this time, unless the row knows a greater event.
+    /// They left at this time, unless the session item knows a greater event.
     Leave(Timestamp),
-    /// The notice that they left, if it supersedes what the row holds.
+    /// The notice that they left, if it supersedes what the session item holds.
     Record(Entry),
-    /// That they left without a notice: an empty session dated so, if it is newer than what the row holds.
+    /// That they left without a notice: an empty session dated so, if it is newer than what the session item holds.
     RecordEmpty(Timestamp),
 }
 

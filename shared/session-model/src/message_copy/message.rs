@@ -83,9 +83,9 @@ impl Message {
     }
 
     /// `tMembers` still names who is just leaving, and may not yet name who is just joining; of a dismissed group that carries
-    /// it, everybody leaves. Without it, members keep seeing the head of a dismissed group, which is the notice.
+    /// it, everybody leaves. Without it, members keep seeing the group item of a dismissed group, which is the notice.
     ///
-    /// An intercepted message is shown to nobody, so it does not reach the head; what it says of the members holds.
+    /// An intercepted message is shown to nobody, so it does not reach the group item; what it says of the members holds.
     fn in_group(self, group: &GroupId) -> MembershipEvent {
         let Notice { joined, left, dismissed, .. } = self.notice;
         let left = match &self.members {

@@ -41,9 +41,9 @@ pub struct FeedEvent {
 /// What an event does to sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// An entry is merged into rows of users.
+    /// An entry is merged into session items of users.
     P2p {
-        /// Whose rows, of which sessions.
+        /// Whose session items, of which sessions.
         rows: Vec<(Account, SessionId)>,
         /// What they are told.
         entry: Entry,
@@ -52,21 +52,21 @@ pub enum Effect {
     Group {
         /// In which.
         group: GroupId,
-        /// What.
+        /// What happens in it.
         event: MembershipEvent,
     },
     /// A message between two users was edited.
     EditP2p {
-        /// In whose rows it is, of which sessions.
+        /// In whose session items it is, of which sessions.
         rows: Vec<(Account, SessionId)>,
-        /// How.
+        /// The edit.
         edit: Edit,
     },
     /// A message in a group was edited.
     EditGroup {
         /// In which.
         group: GroupId,
-        /// How.
+        /// The edit.
         edit: Edit,
     },
 }
@@ -127,7 +127,7 @@ enum Conversation {
     Group(GroupId),
 }
 
-/// The rows of the sender and, if they get it, of the receiver: one when somebody writes to themselves.
+/// The session items of the sender and, if they get it, of the receiver: one when somebody writes to themselves.
 fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
     let mut rows = vec![(from.clone(), SessionId::p2p(to))];
     if is_received && from != to {

@@ -54,7 +54,7 @@ impl Kind {
 /// What of an attachment, `{"id": n, "data": {…}}`, says who is meant.
 #[derive(Debug, Default)]
 pub(super) struct Named<'a> {
-    /// The number.
+    /// The notification's `id`, which is its kind.
     pub(super) number: Option<JsonValue<'a>>,
     /// `data.ids`.
     pub(super) ids: Option<JsonValue<'a>>,
@@ -228,7 +228,7 @@ mod tests {
         notice.map(told).map_err(|rejection| rejection.to_string())
     }
 
-    /// The same of an attachment as text.
+    /// What an attachment, given as text, is read as.
     fn of_text(attach: &str, is_listed: bool) -> Result<String, String> {
         notice(&json!(attach), is_listed)
     }

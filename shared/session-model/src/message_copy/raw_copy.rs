@@ -59,7 +59,7 @@ impl<'a> RawCopy<'a> {
         Ok(Ids { server: server_id, client: self.id(client)? })
     }
 
-    /// The same of a message that this copy only tells about: one that the IM keeps nowhere must be told apart by its client's id.
+    /// The ids of a message that this copy only refers to: one that the IM keeps nowhere must be told apart by its client's id.
     pub(super) fn ids_of_another(
         &self,
         server: &'static str,

@@ -16,7 +16,7 @@ use crate::{
     writes::{Operation, START, Write, message},
 };
 
-/// When the pass is that operations surround, how long a write may take, how far clocks are off, and how late a head is read; in half
+/// When the pass is that operations surround, how long a write may take, how far clocks are off, and how late a group item is read; in half
 /// minutes.
 const PASS: i64 = 2_000;
 const DELAY: i64 = 8;
@@ -171,7 +171,7 @@ impl History<'_> {
     }
 }
 
-/// The moment at which a call's writes of the head count as done: as late as they may be, since a head is read late.
+/// The moment at which a call's writes of the group item count as done: as late as they may be, since a group item is read late.
 #[expect(clippy::cast_precision_loss, reason = "half minutes")]
 fn moment(call: &Call) -> f64 {
     (call.began + DELAY).min(PASS) as f64
@@ -216,7 +216,7 @@ fn starts() -> [World; 6] {
     for write in Operation::DeleteGroup.writes(long_ago, START) {
         deleted.apply(&write, 0.0, Broken::Nothing);
     }
-    // The tombstone is newer than what late notices tell, and the head newer than the tombstone.
+    // The tombstone is newer than what late notices tell, and the group item newer than the tombstone.
     let tombstone = message(at(PASS - 2), "deleted");
     let row = deleted.row(group().session_id());
     row.register = Some(session_model::Register::tombstone(tombstone.position));
@@ -299,7 +299,7 @@ fn pair(world: &World, first: Operation, second: Operation, broken: Broken) -> R
     Ok(count)
 }
 
-/// How a pass reads: by which clock, in which order at its start, and heads as they are or as they were.
+/// How a pass reads: by which clock, in which order at its start, and group items as they are or as they were.
 #[derive(Clone, Copy)]
 struct Reader {
     clock: i64,

@@ -1,7 +1,7 @@
-//! Changes, explored: writers' single-item writes against a reader's steps at page size 1, clocks off, writes that are done late, heads
+//! Changes, explored: writers' single-item writes against a reader's steps at page size 1, clocks off, writes that are done late, group items
 //! that are read late. Whatever is interleaved: once writes rest, one finished pass makes a device's copy equal to a fresh full list.
 //!
-//! In minutes: clocks are off by up to 1/2, a write is done up to 4 after its call read the clock, a head is read up to 1 old:
+//! In minutes: clocks are off by up to 1/2, a write is done up to 4 after its call read the clock, a group item is read up to 1 old:
 //! 2 × 1/2 + 4 + 1 = 6 = W.
 //!
 //! HISTORIES is how many random histories are tried, HISTORIES_SEED what they follow from.

@@ -1,4 +1,4 @@
-//! Long random histories: clocks off, writes done late, heads read late, passes at any moment, some of them left off for good.
+//! Long random histories: clocks off, writes done late, group items read late, passes at any moment, some of them left off for good.
 
 use std::{
     future::Future,

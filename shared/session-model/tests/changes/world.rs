@@ -1,4 +1,4 @@
-//! One user's rows and the head of one group, what writes do to them, and what reads find.
+//! One user's session items and the group item of one group, what writes do to them, and what reads find.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -42,7 +42,7 @@ pub(crate) enum Broken {
     PositionAtTheEnd,
     /// W is a third too small.
     ShortWindow,
-    /// Among the rows that `updateTime` shows, all stamped ones are passed over.
+    /// Among the session items that `updateTime` shows, all stamped ones are passed over.
     StampedArePassedOver,
     /// Stamps are read up to the pass's start.
     StampsUpToTheStart,
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    /// The head as it was at a moment.
+    /// The group item as it was at a moment.
     fn head_at(&self, moment: f64) -> &GroupItem {
         self.head_before.iter().find(|(written, _)| *written > moment).map_or(&self.head, |(_, head)| head)
     }
@@ -115,7 +115,7 @@ pub(crate) enum Found {
 }
 
 impl World {
-    /// Reads at a moment; heads as they were a while before.
+    /// Reads at a moment; group items as they were a while before.
     pub(crate) fn read(&self, read: &Read, moment: f64, lag: f64, broken: Broken) -> Found {
         match read {
             Read::Keys { stamps: (from, to), after, limit } => {

@@ -84,7 +84,7 @@ impl Write {
         }
     }
 
-    /// The row that it may write.
+    /// The session item that it may write.
     pub(crate) fn row(&self) -> &'static SessionId {
         use std::sync::LazyLock;
         static P2P: LazyLock<SessionId> = LazyLock::new(p2p);

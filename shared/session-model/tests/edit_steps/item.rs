@@ -1,4 +1,4 @@
-//! The attributes of a row, and what each step does to them.
+//! The attributes of a session item, and what each step does to them.
 
 use session_model::{
     Edits, Entry, Ext, JsonText, LastMsg, MessageId, Position, Register, SessionItem, Timestamp,
@@ -6,7 +6,7 @@ use session_model::{
 
 use crate::operations::{Answer, NOW};
 
-/// The attributes of one row.
+/// The attributes of one session item.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Item {
     pub(crate) msg_time: Option<Timestamp>,
@@ -20,7 +20,7 @@ pub(crate) struct Item {
     pub(crate) expires: bool,
 }
 
-/// A request for the row.
+/// A request for the session item.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// A message or recall, if it supersedes what is held and no edits are known.
@@ -45,7 +45,7 @@ pub(crate) enum Broken {
 }
 
 impl Item {
-    /// The row that the attributes stand for.
+    /// The session item that the attributes stand for.
     pub(crate) fn row(&self) -> SessionItem {
         let last_msg = match (self.last_msg_type, self.last_msg.clone(), self.update_time) {
             (Some(0), Some(text), _) => Some(LastMsg::Message(text)),

@@ -1,7 +1,7 @@
-//! The store's single-item steps on one row, explored: messages, recalls, edits, and what its user does, from every kind of row,
+//! The store's single-item steps on one session item, explored: messages, recalls, edits, and what its user does, from every kind of session item,
 //! in every interleaving of up to three.
 //!
-//! Whatever is interleaved, the row ends as if its operations had come one after the other in some order. And each attribute in the
+//! Whatever is interleaved, the session item ends as if its operations had come one after the other in some order. And each attribute in the
 //! condition of a merged write is needed: without it the exploration finds a fault.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -20,7 +20,7 @@ use operations::{Answer, Next, Operation, next, operations, starts};
 struct Exploration<'a> {
     operations: &'a [Operation],
     broken: Broken,
-    /// What the row may be in the end: the operations one after the other, in any order.
+    /// What the session item may be in the end: the operations one after the other, in any order.
     allowed: Vec<SessionItem>,
     seen: HashSet<(Item, Vec<Vec<Answer>>)>,
 }

@@ -1,4 +1,4 @@
-//! What happens to a row, and the requests that each operation makes, one after the other.
+//! What happens to a session item, and the requests that each operation makes, one after the other.
 
 use std::{
     future::{Future, poll_fn},
@@ -18,7 +18,7 @@ use crate::item::{Item, Step};
 /// When the user acts: at the time of a message, too.
 pub(crate) const NOW: u64 = 946_684_800_010;
 
-/// An operation on the row.
+/// An operation on the session item.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     Record(Entry),
@@ -61,7 +61,7 @@ impl Operation {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     Done,
-    /// The row as it is.
+    /// The session item as it is.
     Item(Item),
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// A row that is absent, live, recalled, deleted, shown by its ext alone; with edits of the held message and of others.
+/// A session item that is absent, live, recalled, deleted, shown by its ext alone; with edits of the held message and of others.
 pub(crate) fn starts() -> Vec<Item> {
     let after = |operations: &[Operation]| {
         let mut item = Item::default();

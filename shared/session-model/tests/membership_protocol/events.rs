@@ -89,7 +89,7 @@ impl Event {
     }
 }
 
-/// GroupItem register, and for each user: do they see the head, and their own register.
+/// The group item's register, and for each user: do they see the group item, and their own register.
 pub(crate) type Outcome = (Option<Register>, Vec<(bool, Option<Register>)>);
 
 pub(crate) fn outcome(world: &World) -> Outcome {
@@ -100,7 +100,7 @@ pub(crate) fn outcome(world: &World) -> Outcome {
     (world.head.register.clone(), USERS.map(of_user).to_vec())
 }
 
-/// The same as a function of the set of events.
+/// The outcome as a function of the set of events.
 pub(crate) fn expected(events: &[Event]) -> Outcome {
     let merged = |registers: Vec<Register>| {
         registers.into_iter().fold(None, |held, register| Some(Register::merge(held, register)))

@@ -126,7 +126,7 @@ impl<'a> Explorer<'a> {
         (0..self.events.len()).try_for_each(|event| self.ends_alone(event, world.clone()))
     }
 
-    /// No message is on the head before its list.
+    /// No message is on the group item before its list.
     fn check_head(&self, world: &World) -> Result<(), String> {
         for (event, register, list) in &self.listed {
             if world.head.register.as_ref() == Some(register) && world.head.list_order() < Some(list.order())
