@@ -51,7 +51,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
 
 async fn random_histories_reach_devices(t: Test) {
     explore(
-        30,
+        15,
         || prop::collection::vec(step(), 1..30),
         async |history: Vec<Step>| reaches_devices(&t, &history).await,
     );

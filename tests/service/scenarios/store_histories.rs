@@ -29,7 +29,7 @@ scenarios![the_store_agrees_with_the_reference_and_reaches_devices];
 async fn the_store_agrees_with_the_reference_and_reaches_devices(t: Test) {
     let store = store(&t);
     explore(
-        200,
+        100,
         || proptest::collection::vec(step(), 1..20),
         async |history: Vec<Step>| World::new(&t, &store).run(&history).await,
     );
