@@ -251,7 +251,7 @@ mod tests {
                     assert_eq!((query.range().min(), query.range().max()), (cursor.window().min(), ms(6)));
                 }
                 Err(rejection) => {
-                    assert_eq!((fits, rejection.place), (false, Place::AnotherPull), "{rejection}")
+                    assert_eq!((fits, rejection.place), (false, Place::AnotherPull), "{rejection}");
                 }
             }
         }
