@@ -26,7 +26,7 @@ async function backend(copy: Record<string, string>): Promise<void> {
   });
   const signed = JSON.stringify({ method: "POST", path: "/v1/messages", body });
   const headers = { "Content-Type": "application/json" };
-  assert.deepEqual(await json("/console/signed", { method: "POST", headers, body: signed }), {});
+  assert.deepEqual(await json("/console/signed", { method: "POST", headers, body: signed }), { result: "applied" });
 }
 
 async function rejected(status: number, type: string, make: () => Promise<unknown>): Promise<ApiError> {
