@@ -86,7 +86,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     let functions: BTreeSet<_> = template().functions.into_values().map(|function| function.binary).collect();
     assert_eq!(fixtures, functions, "every function has a fixture");
 
-    assert_eq!(watch.invoke("record-message").await, (200, json!({})));
+    assert_eq!(watch.invoke("record-message").await, (200, json!({"result": "applied"})));
     assert_eq!(watch.invoke("update-group-members").await, (200, json!({})));
     let (status, list) = watch.invoke("query-my-session-list").await;
     assert_eq!((status, test_support::test::ids(&list)), (200, vec!["p2p|alice".to_owned()]));
