@@ -55,7 +55,7 @@ impl Browser {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| format!("chromedriver does not run: {error}"))?;
-        let stdout = process.stdout.take().ok_or("chromedriver says nothing")?;
+        let stdout = process.stdout.take().ok_or("chromedriver prints nothing")?;
         let mut lines = BufReader::new(stdout).lines();
         let port = async {
             while let Some(line) = lines.next_line().await.ok().flatten() {
@@ -66,7 +66,7 @@ impl Browser {
             None
         };
         let port = timeout(Duration::from_secs(30), port).await.ok().flatten();
-        let port = port.ok_or("chromedriver does not tell its port")?;
+        let port = port.ok_or("chromedriver does not print its port")?;
         Ok(Self { url: format!("http://127.0.0.1:{port}"), process: Mutex::new(process) })
     }
 

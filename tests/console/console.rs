@@ -16,14 +16,14 @@ use test_support::{
 use crate::browser::{Page, browser};
 
 scenarios![
-    two_users_see_both_lists_move,
-    a_group_is_made_and_changed_and_dismissed,
-    a_list_goes_on_by_its_cursor_and_a_month_passes,
+    both_users_see_their_lists_move,
+    a_group_is_created_changed_and_dismissed,
+    a_list_is_paged_by_cursor_and_a_month_passes,
     markup_stays_text,
     a_request_is_found_and_repeated_and_copied,
     any_copy_of_the_feed_is_posted,
-    a_page_waits_for_the_service_and_goes_on,
-    a_phone_and_a_keyboard_will_do,
+    the_page_waits_for_the_service_and_reconnects,
+    the_page_works_on_a_phone_and_by_keyboard,
 ];
 
 /// A service of its own, with the console open on it.
@@ -35,97 +35,97 @@ async fn console(t: &Test) -> (Test, Page) {
 
 async fn open(own: &Test, width: u32) -> Page {
     let page = browser().await.open(&format!("{}/console", own.app.url()), width).await;
-    page.shows("side-1-state", "syncToken").await;
-    page.shows("side-2-state", "syncToken").await;
+    page.shows("user-1-state", "syncToken").await;
+    page.shows("user-2-state", "syncToken").await;
     page
 }
 
-async fn send(page: &Page, side: u8, to: &str, text: &str) {
-    page.fill(&format!("side-{side}-to"), to).await;
-    page.fill(&format!("side-{side}-text"), text).await;
-    page.click(&format!("side-{side}-send")).await;
+async fn send(page: &Page, panel: u8, to: &str, text: &str) {
+    page.fill(&format!("user-{panel}-to"), to).await;
+    page.fill(&format!("user-{panel}-text"), text).await;
+    page.click(&format!("user-{panel}-send")).await;
 }
 
 /// Opens the newest call whose session item says this.
-async fn open_call(page: &Page, said: &str) {
-    let row = format!(
-        "[...document.querySelectorAll('#calls tr')].find(row => row.textContent.includes('{said}'))"
+async fn open_request(page: &Page, text: &str) {
+    let session_item = format!(
+        "[...document.querySelectorAll('#requests tr')].find(row => row.textContent.includes('{text}'))"
     );
-    page.run(&format!("{row}.querySelector('button').click()")).await;
+    page.run(&format!("{session_item}.querySelector('button').click()")).await;
 }
 
-async fn two_users_see_both_lists_move(t: Test) {
+async fn both_users_see_their_lists_move(t: Test) {
     let (own, page) = console(&t).await;
     send(&page, 1, "p2p|bob", "hello bob").await;
-    page.shows("side-1-list", "alice: hello bob").await;
-    page.shows("side-2-list", "alice: hello bob").await;
+    page.shows("user-1-list", "alice: hello bob").await;
+    page.shows("user-2-list", "alice: hello bob").await;
 
     // What comes from elsewhere moves the lists too.
     let carol = own.known_user("carol");
     own.deliver([&test_support::copies::message(&carol, &own.known_user("bob"), 1)]).await;
-    page.shows("side-2-list", "carol: text 1").await;
+    page.shows("user-2-list", "carol: text 1").await;
 
-    page.choose("side-1-list", "p2p|bob").await;
-    page.fill("side-1-edit-text", "hello dear bob").await;
-    page.click("side-1-edit").await;
-    page.shows("side-2-list", "alice: hello dear bob (edited)").await;
-    page.click("side-1-recall").await;
-    page.shows("side-2-list", "alice recalled a message").await;
+    page.choose("user-1-list", "p2p|bob").await;
+    page.fill("user-1-edit-text", "hello dear bob").await;
+    page.click("user-1-edit").await;
+    page.shows("user-2-list", "alice: hello dear bob (edited)").await;
+    page.click("user-1-recall").await;
+    page.shows("user-2-list", "alice recalled a message").await;
 
-    page.choose("side-2-list", "p2p|alice").await;
-    page.fill("side-2-ext", "pinned").await;
-    page.click("side-2-set-ext").await;
-    page.shows("side-2-list", "pinned").await;
-    page.click("side-2-delete").await;
-    page.until("side-2-list", |list| !list.contains("p2p|alice")).await;
-    page.shows("side-1-list", "alice recalled a message").await;
+    page.choose("user-2-list", "p2p|alice").await;
+    page.fill("user-2-ext", "pinned").await;
+    page.click("user-2-set-ext").await;
+    page.shows("user-2-list", "pinned").await;
+    page.click("user-2-delete").await;
+    page.until("user-2-list", |list| !list.contains("p2p|alice")).await;
+    page.shows("user-1-list", "alice recalled a message").await;
     page.close().await;
 }
 
-async fn a_group_is_made_and_changed_and_dismissed(t: Test) {
+async fn a_group_is_created_changed_and_dismissed(t: Test) {
     let (_own, page) = console(&t).await;
     for group in ["team|7", "super_team|9"] {
         page.fill("group", group).await;
         page.click("add").await;
-        page.shows("side-2-list", group).await;
+        page.shows("user-2-list", group).await;
         send(&page, 2, group, "hello all").await;
-        page.shows("side-1-list", "bob: hello all").await;
+        page.shows("user-1-list", "bob: hello all").await;
         page.fill("who", "bob").await;
         page.click("kick").await;
-        page.until("side-2-list", |list| !list.contains("hello all")).await;
-        send(&page, 1, group, "they are gone").await;
-        page.shows("side-1-list", "they are gone").await;
+        page.until("user-2-list", |list| !list.contains("hello all")).await;
+        send(&page, 1, group, "they have left").await;
+        page.shows("user-1-list", "they have left").await;
         page.click("members").await;
         page.shows("result", "are alice, bob").await;
-        page.shows("side-2-list", "they are gone").await;
+        page.shows("user-2-list", "they have left").await;
         page.click("dismiss").await;
-        page.until("side-2-list", |list| !list.contains("they are gone")).await;
+        page.until("user-2-list", |list| !list.contains("they have left")).await;
         page.fill("who", "bob,carol").await;
     }
     page.close().await;
 }
 
-async fn a_list_goes_on_by_its_cursor_and_a_month_passes(t: Test) {
+async fn a_list_is_paged_by_cursor_and_a_month_passes(t: Test) {
     let (own, page) = console(&t).await;
     let alice = own.known_user("alice");
     for number in 0..25 {
         let friend = own.known_user(&format!("friend-{number}"));
         own.deliver([&test_support::copies::message(&friend, &alice, number)]).await;
     }
-    page.fill("side-1-user", "alice").await;
-    page.leave("side-1-user").await;
-    page.shows("side-1-state", "10 shown; hasMore: true").await;
-    page.click("side-1-more").await;
-    page.shows("side-1-state", "20 shown; hasMore: true").await;
-    page.click("side-1-more").await;
-    page.shows("side-1-state", "25 shown; hasMore: false").await;
+    page.fill("user-1-user", "alice").await;
+    page.leave("user-1-user").await;
+    page.shows("user-1-state", "10 shown; hasMore: true").await;
+    page.click("user-1-more").await;
+    page.shows("user-1-state", "20 shown; hasMore: true").await;
+    page.click("user-1-more").await;
+    page.shows("user-1-state", "25 shown; hasMore: false").await;
 
     // A sync token lasts 30 days; the page fetches the list again.
     page.click("month").await;
     page.shows("clock", "31.0 days ahead").await;
-    page.shows("side-1-state", "10 shown; hasMore: true").await;
+    page.shows("user-1-state", "10 shown; hasMore: true").await;
     send(&page, 1, "p2p|bob", "a month later").await;
-    page.shows("side-2-list", "a month later").await;
+    page.shows("user-2-list", "a month later").await;
     page.close().await;
 }
 
@@ -139,19 +139,19 @@ async fn markup_stays_text(t: Test) {
         "msgTimestamp": session_local::clock::now_ms().to_string(), "body": MARKUP, "fromNick": MARKUP,
     });
     own.deliver([&copy]).await;
-    page.shows("side-2-list", MARKUP).await;
-    page.choose("side-2-list", &eve.session_id()).await;
-    page.fill("side-2-ext", MARKUP).await;
-    page.click("side-2-set-ext").await;
-    page.shows("side-2-details", "\"ext\": ").await;
-    page.click("tab-calls").await;
-    page.shows("calls", "updateMySession").await;
-    open_call(&page, "updateMySession").await;
-    page.shows("call", "UpdateItem").await;
-    page.click("tab-rows").await;
-    page.fill("rows-of", "bob").await;
+    page.shows("user-2-list", MARKUP).await;
+    page.choose("user-2-list", &eve.session_id()).await;
+    page.fill("user-2-ext", MARKUP).await;
+    page.click("user-2-set-ext").await;
+    page.shows("user-2-details", "\"ext\": ").await;
+    page.click("tab-requests").await;
+    page.shows("requests", "updateMySession").await;
+    open_request(&page, "updateMySession").await;
+    page.shows("request", "UpdateItem").await;
+    page.click("tab-items").await;
+    page.fill("items-of", "bob").await;
     page.click("read").await;
-    page.shows("rows", "onerror").await;
+    page.shows("items", "onerror").await;
     assert_eq!(page.run("return document.querySelectorAll('main img, main script, main i').length").await, 0);
     assert_eq!(page.run("return document.title").await, "Session service: console");
     page.close().await;
@@ -160,34 +160,34 @@ async fn markup_stays_text(t: Test) {
 async fn a_request_is_found_and_repeated_and_copied(t: Test) {
     let (own, page) = console(&t).await;
     send(&page, 1, "p2p|bob", "hello bob").await;
-    page.shows("side-2-list", "hello bob").await;
-    page.choose("side-2-list", "p2p|alice").await;
-    page.click("side-2-delete").await;
-    page.until("side-2-list", |list| !list.contains("p2p|alice")).await;
-    page.click("tab-calls").await;
+    page.shows("user-2-list", "hello bob").await;
+    page.choose("user-2-list", "p2p|alice").await;
+    page.click("user-2-delete").await;
+    page.until("user-2-list", |list| !list.contains("p2p|alice")).await;
+    page.click("tab-requests").await;
     page.fill("filter", "deleteMySession").await;
-    page.shows("calls", "bob").await;
-    page.until("calls", |calls| !calls.contains("recordMessage")).await;
-    open_call(&page, "").await;
-    page.shows("call", "UpdateItem").await;
-    let shown = page.until("call", |call| call.contains("a million such calls cost $")).await;
+    page.shows("requests", "bob").await;
+    page.until("requests", |calls| !calls.contains("recordMessage")).await;
+    open_request(&page, "").await;
+    page.shows("request", "UpdateItem").await;
+    let shown = page.until("request", |call| call.contains("a million such requests cost $")).await;
     assert!(shown.contains("userId=bob sessionId=p2p|alice"), "{shown}");
     page.click("repeat").await;
     page.shows("result", r#"Repeated: 200 {"deleted":["p2p|alice"]"#).await;
     // The second delete failed its condition.
-    page.shows("calls", "1 condition failed").await;
-    open_call(&page, "condition failed").await;
-    page.shows("call", "condition failed").await;
+    page.shows("requests", "1 condition failed").await;
+    open_request(&page, "condition failed").await;
+    page.shows("request", "condition failed").await;
 
     // What is copied runs in a shell, and holds no token.
     let calls: Vec<Value> =
-        own.request(Method::GET, "/console/calls").send().await.unwrap().json().await.unwrap();
+        own.request(Method::GET, "/console/requests").send().await.unwrap().json().await.unwrap();
     let local = t.app.executable("local").display();
     for (operation, printed) in
         [("deleteMySession", r#""deleted":["p2p|alice"]"#), ("recordMessage", r#"{"result":"applied"}"#)]
     {
         let call = calls.iter().find(|call| call["operation"] == operation).unwrap();
-        let path = format!("/console/calls/{}", call["number"]);
+        let path = format!("/console/requests/{}", call["number"]);
         let call: Value = own.request(Method::GET, &path).send().await.unwrap().json().await.unwrap();
         let curl = call["curl"].as_str().unwrap();
         let script = format!("cargo() {{ shift; {local} \"$@\"; }}\n{curl}");
@@ -201,7 +201,7 @@ async fn a_request_is_found_and_repeated_and_copied(t: Test) {
 async fn any_copy_of_the_feed_is_posted(t: Test) {
     let (_own, page) = console(&t).await;
     for (sample, seen) in
-        [("stream", "The answer is 42."), ("kick", "she is gone"), ("half-emoji", "hello bob")]
+        [("stream", "The answer is 42."), ("kick", "she has left"), ("half-emoji", "hello bob")]
     {
         page.fill("sample", sample).await;
         page.click("fill").await;
@@ -213,7 +213,7 @@ async fn any_copy_of_the_feed_is_posted(t: Test) {
         };
         timeout(Duration::from_secs(20), filled).await.expect("the sample is filled in");
         page.click("post").await;
-        page.shows("side-2-list", seen).await;
+        page.shows("user-2-list", seen).await;
         page.fill("copies", "").await;
     }
     page.fill("copies", r#"{"eventType": "1", "to": "bob"}"#).await;
@@ -222,30 +222,30 @@ async fn any_copy_of_the_feed_is_posted(t: Test) {
     page.close().await;
 }
 
-async fn a_page_waits_for_the_service_and_goes_on(t: Test) {
+async fn the_page_waits_for_the_service_and_reconnects(t: Test) {
     let (service, ready) = start_at(&t, "0", &[]).await;
     let page = browser().await.open(ready["console"].as_str().unwrap(), 1200).await;
-    page.shows("side-2-state", "syncToken").await;
+    page.shows("user-2-state", "syncToken").await;
     send(&page, 1, "p2p|bob", "before").await;
-    page.shows("side-2-list", "before").await;
+    page.shows("user-2-list", "before").await;
     stop(service).await;
-    page.shows("away", "No service answers").await;
+    page.shows("away", "The service does not respond").await;
     // Another service, with other keys and other data, at the same address.
     let port = ready["url"].as_str().unwrap().rsplit(':').next().unwrap();
     let (service, _) = start_at(&t, port, &[]).await;
     page.until("away", str::is_empty).await;
-    page.until("side-2-list", |list| !list.contains("before")).await;
+    page.until("user-2-list", |list| !list.contains("before")).await;
     send(&page, 1, "p2p|bob", "after").await;
-    page.shows("side-2-list", "after").await;
+    page.shows("user-2-list", "after").await;
     page.close().await;
     stop(service).await;
 }
 
-async fn a_phone_and_a_keyboard_will_do(t: Test) {
+async fn the_page_works_on_a_phone_and_by_keyboard(t: Test) {
     let own = Test::at(t.app.traced().await);
     let page = open(&own, 500).await;
     let wider = "return document.documentElement.scrollWidth > document.documentElement.clientWidth";
-    for tab in ["tab-talk", "tab-calls", "tab-rows"] {
+    for tab in ["tab-talk", "tab-requests", "tab-items"] {
         page.click(tab).await;
         assert_eq!(page.run(wider).await, false, "{tab} fits its width");
     }
@@ -254,10 +254,10 @@ async fn a_phone_and_a_keyboard_will_do(t: Test) {
     assert_eq!(page.run(unlabelled).await, json!([]), "every field has a label");
     page.click("tab-talk").await;
     page.press("tab-talk", Key::Right.into()).await;
-    assert_eq!(page.run("return document.activeElement.id").await, "tab-calls");
-    assert_eq!(page.run("return document.getElementById('view-calls').hidden").await, false);
+    assert_eq!(page.run("return document.activeElement.id").await, "tab-requests");
+    assert_eq!(page.run("return document.getElementById('view-requests').hidden").await, false);
     page.click("tab-talk").await;
-    page.press("side-1-text", Key::Enter.into()).await;
-    page.shows("side-2-list", "hello").await;
+    page.press("user-1-text", Key::Enter.into()).await;
+    page.shows("user-2-list", "hello").await;
     page.close().await;
 }

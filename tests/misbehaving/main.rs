@@ -12,11 +12,11 @@ impl Operation for Misbehaving {
         Self
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        if call.method() == Method::PUT {
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        if request.method() == Method::PUT {
             return Err(StoreError::Failed("ResourceNotFoundException".into()).into());
         }
-        match call.session_id()?.as_str() {
+        match request.session_id()?.as_str() {
             "p2p|panic" => panic!("a secret"),
             "p2p|exit" => std::process::exit(3),
             "p2p|wait" => std::future::pending().await,

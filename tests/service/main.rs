@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         let unseen = CONTRACT.unseen();
         if !unseen.is_empty() {
             return fail(&format!(
-                "infra/openapi.yaml has answers that no scenario saw: {}",
+                "infra/openapi.yaml has responses that no scenario got: {}",
                 unseen.join(", ")
             ));
         }

@@ -32,10 +32,10 @@ const ALARMS: [(&str, &str); 16] = [
 ];
 
 #[test]
-fn operations_tells_each_alarm_of_the_template() {
-    let made: BTreeSet<_> = resources("AWS::CloudWatch::Alarm").into_keys().collect();
+fn operations_documents_each_alarm() {
+    let declared: BTreeSet<_> = resources("AWS::CloudWatch::Alarm").into_keys().collect();
     let listed: BTreeSet<_> = ALARMS.iter().map(|(name, _)| format!("{name}Alarm")).collect();
-    assert_eq!(made, listed);
+    assert_eq!(declared, listed);
     let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
     for (name, fires) in ALARMS {
         assert!(operations.contains(&format!("| {name} | {fires}")), "docs/operations.md on {name}");
@@ -43,7 +43,7 @@ fn operations_tells_each_alarm_of_the_template() {
 }
 
 #[test]
-fn each_alarm_goes_by_one_metric() {
+fn each_alarm_has_one_metric() {
     let mut counted = BTreeSet::new();
     for (id, alarm) in resources("AWS::CloudWatch::Alarm") {
         assert!(alarm.get("Metrics").is_none(), "{id}");

@@ -7,14 +7,14 @@ use session_local::{contract, executables::workspace};
 use test_support::contract::limits::{CHANGES, EXT, IDS, LIMIT, MEMBERS, number};
 
 #[test]
-fn the_pages_tell_the_same_errors() {
+fn the_pages_document_the_same_errors() {
     for page in ["docs/apps.md", "docs/apps.zh-CN.md"] {
         tells_the_same_errors(page);
     }
 }
 
 #[test]
-fn the_pages_tell_the_same_limits() {
+fn the_pages_document_the_same_limits() {
     let page = |name: &str| fs::read_to_string(workspace().join("docs").join(name)).unwrap();
     let thousands = |number: usize| match number {
         0..1_000 => number.to_string(),
@@ -32,7 +32,7 @@ fn the_pages_tell_the_same_limits() {
         ("backends.zh-CN.md", format!("合计最多 {} 个帐号", thousands(number(CHANGES)))),
         ("backends.zh-CN.md", format!("不超过 {} 人的群", number(MEMBERS))),
     ] {
-        assert!(page(name).contains(&phrase), "docs/{name} does not say {phrase:?}");
+        assert!(page(name).contains(&phrase), "docs/{name} does not contain {phrase:?}");
     }
     let contract = fs::read_to_string(workspace().join("infra/openapi.yaml")).unwrap();
     for limit in ["20,000", "16,384", "4,096"] {
@@ -48,7 +48,7 @@ fn the_pages_tell_the_same_limits() {
 
 /// The rules at the head of the document.
 #[test]
-fn the_rules_for_generated_clients_are_kept() {
+fn the_document_obeys_the_rules_for_generated_clients() {
     fn walk(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
         visit(path, value);
         match value {
@@ -106,19 +106,19 @@ fn tells_the_same_errors(page: &str) {
     let readme = fs::read_to_string(workspace().join(page)).unwrap();
     let table = readme.split("| status | code |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    let mut told = BTreeSet::new();
+    let mut in_page = BTreeSet::new();
     for row in rows {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
         let cases = cells[2]
             .split([',', '\u{ff0c}'])
             .map(|case| case.trim().trim_matches('`'))
             .filter(|case| !case.is_empty());
-        told.extend(
+        in_page.extend(
             cases.map(|case| (cells[0].parse().unwrap(), cells[1].parse().unwrap(), case.to_owned())),
         );
     }
     let mut documented = problems(&contract::read().unwrap());
     // OpenAPI has no place for what other methods are answered.
     documented.insert((405, 414, "method-not-allowed".to_owned()));
-    assert_eq!(told, documented);
+    assert_eq!(in_page, documented);
 }

@@ -45,13 +45,13 @@ fn the_template_s_tables_are_the_store_s() {
     }
     assert_eq!(sessions.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
     assert_eq!(keys(&tables["GroupsTable"].create), [(schema::GROUP_ID.to_owned(), "HASH".to_owned())]);
-    let kept = &tables["DeadLettersTable"];
-    assert_eq!(keys(&kept.create), [(schema::COPY_ID.to_owned(), "HASH".to_owned())]);
-    assert_eq!(kept.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
+    let dead_letters = &tables["DeadLettersTable"];
+    assert_eq!(keys(&dead_letters.create), [(schema::COPY_ID.to_owned(), "HASH".to_owned())]);
+    assert_eq!(dead_letters.ttl_attribute.as_deref(), Some(schema::EXPIRES_AT));
 }
 
 #[test]
-fn the_contract_has_the_template_s_routes() {
+fn the_openapi_document_has_the_template_s_routes() {
     let routes: BTreeSet<_> = template().routes.iter().map(Route::key).collect();
     assert_eq!(CONTRACT.routes(), routes);
 }
@@ -86,7 +86,7 @@ fn the_backend_never_gets_a_500() {
 }
 
 #[test]
-fn the_backend_has_limits_of_its_own() {
+fn the_backend_has_its_own_limits() {
     for (endpoint, elsewhere) in [("HttpApi", None), ("FunctionUrl", Some("POST /v1/messages"))] {
         let mut parameters = Template::something_given();
         parameters.insert("FeedEndpoint", endpoint.to_owned());
@@ -115,25 +115,25 @@ fn the_stack_policy_guards_what_is_retained() {
 }
 
 #[test]
-fn operations_tells_every_parameter() {
+fn operations_documents_every_parameter() {
     let operations = fs::read_to_string(workspace().join("docs/operations.md")).unwrap();
     let rows = operations.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|row| {
         let (name, rest) = row.split_once("` | ")?;
         Some((name.to_owned(), rest.split(" | ").next()?.trim_matches('`').to_owned()))
     });
-    let told: BTreeMap<_, _> = rows.filter(|(name, _)| name.starts_with(char::is_uppercase)).collect();
+    let documented: BTreeMap<_, _> = rows.filter(|(name, _)| name.starts_with(char::is_uppercase)).collect();
     let shown = |default: Option<String>| match default.as_deref() {
         None => "required".to_owned(),
         Some("") => "empty".to_owned(),
         Some(default) => default.to_owned(),
     };
     let declared = Template::parameters().unwrap().into_iter().map(|(name, default)| (name, shown(default)));
-    assert_eq!(told, declared.collect());
+    assert_eq!(documented, declared.collect());
 }
 
 /// The template gives each function what it reads; `cargo lambda` gets the same from its file.
 #[test]
-fn every_variable_is_declared_read_and_given() {
+fn every_environment_variable_is_declared_and_read() {
     let read: BTreeSet<String> = [sources("shared/session-api"), sources("functions")]
         .concat()
         .into_iter()
@@ -173,7 +173,7 @@ fn the_policies_are_the_same_for_tables_that_are_given() {
         parameters.insert(name, table.to_owned());
     }
     let given = Template::on_one_address(&parameters).unwrap();
-    assert!(given.tables.is_empty(), "the stack makes none");
+    assert!(given.tables.is_empty(), "the stack creates none");
     let prefix = "arn:aws:dynamodb:us-east-1:123456789012:table/given-";
     for (id, function) in template().functions {
         let renamed = given.functions[&id].allowed.iter().cloned().map(|mut allowed| {

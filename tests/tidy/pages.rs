@@ -48,7 +48,7 @@ const KINDS: [&str; 21] = [
 ];
 
 #[test]
-fn every_block_is_of_a_kind_that_is_held() {
+fn every_code_block_is_tested() {
     for path in PAGES {
         for block in blocks(&page(path)) {
             assert!(KINDS.contains(&&*block.kind), "{path}: a block of the kind {:?}", block.kind);
@@ -60,7 +60,7 @@ fn every_block_is_of_a_kind_that_is_held() {
 
 /// What is run and compared in English then holds in Chinese.
 #[test]
-fn both_languages_show_the_same() {
+fn both_languages_show_the_same_blocks() {
     for path in PAGES.iter().filter_map(|path| path.strip_suffix(".zh-CN.md")) {
         let (english, chinese) = (page(&format!("{path}.md")), page(&format!("{path}.zh-CN.md")));
         let shown = |page: &str| -> Vec<_> {
@@ -108,14 +108,14 @@ fn invariants_name_tests_that_exist() {
         let exists = of_module
             .map(|path| fs::read_to_string(path).unwrap())
             .any(|text| text.contains(&format!("fn {last}(")) || text.contains(&format!("mod {last} ")));
-        assert!(exists, "ARCHITECTURE.md names {named}, which is no test");
+        assert!(exists, "ARCHITECTURE.md names {named}, which is not a test");
         tests += 1;
     }
     assert!(tests > 10, "{tests} names of tests");
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let pages = PAGES.iter().copied().chain(["SECURITY.md", "tests/ministack/README.md"]);
     for path in pages {
         let text = prose(&page(path));
@@ -145,7 +145,7 @@ fn the_readme_stays_short() {
 }
 
 #[test]
-fn the_changelog_tells_of_tables() {
+fn the_changelog_mentions_tables() {
     let changelog = page("CHANGELOG.md");
     let versions: Vec<_> = changelog.split("\n## ").skip(1).collect();
     assert!(versions[0].starts_with(env!("CARGO_PKG_VERSION")), "the newest is this one");
@@ -161,12 +161,12 @@ fn the_changelog_tells_of_tables() {
 /// An anchor as GitHub makes it of a headline.
 fn anchor(headline: &str) -> String {
     let text = headline.trim_start_matches('#').trim().to_lowercase();
-    let kept = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_');
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    let letters = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_');
+    letters.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 #[test]
-fn answers_are_as_the_contract_says() {
+fn responses_match_the_openapi_document() {
     for (kind, schema) in [
         ("json session", "RecentSession"),
         ("json LastMessage", "LastMessage"),
@@ -193,13 +193,13 @@ fn the_test_vector_holds() {
     let body = of_kind(BACKENDS, "json vector").concat();
     let (md5, check_sum) = sign(LOCAL_APP_SECRET, body.trim_end(), "1700000000000");
     assert_eq!(of_kind(BACKENDS, "text vector").concat(), format!("MD5: {md5}\nCheckSum: {check_sum}\n"));
-    let told = format!("({} bytes,", body.trim_end().len());
-    assert!(page(BACKENDS).contains(&told), "the page does not say {told}");
+    let stated = format!("({} bytes,", body.trim_end().len());
+    assert!(page(BACKENDS).contains(&stated), "the page does not contain {stated}");
 }
 
 /// Routes that the pages name, and those that the README lists.
 #[test]
-fn routes_that_are_named_exist() {
+fn documented_routes_exist() {
     let routes: BTreeSet<_> = template().routes.iter().map(Route::key).collect();
     for path in PAGES {
         for named in code(&page(path)) {

@@ -76,7 +76,7 @@ fn no_retired_word_is_used() {
         };
         for (number, line) in text.lines().enumerate() {
             for (word, instead) in retired(line) {
-                found.push(format!("{path}:{}: {word}: say {instead}", number + 1));
+                found.push(format!("{path}:{}: {word}: use {instead}", number + 1));
             }
         }
     }

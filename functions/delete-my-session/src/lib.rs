@@ -30,19 +30,19 @@ impl Operation for DeleteMySession {
         Self
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let caller = call.caller()?;
-        let (ids, up_to) = if call.method() == Method::POST {
-            call.reject_unknown_query(&[])?;
-            batch(&call.fields()?, call.account_case())?
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let caller = request.caller()?;
+        let (ids, up_to) = if request.method() == Method::POST {
+            request.reject_unknown_query(&[])?;
+            batch(&request.fields()?, request.account_case())?
         } else {
-            call.reject_unknown_query(&[UP_TO])?;
-            (vec![call.session_id()?], call.query(UP_TO)?)
+            request.reject_unknown_query(&[UP_TO])?;
+            (vec![request.session_id()?], request.query(UP_TO)?)
         };
-        let sessions = call.store().sessions_of(&caller);
+        let sessions = request.store().sessions_of(&caller);
         let deadline = Instant::now() + TIME_FOR_ALL;
         let delete = |id: SessionId| async move {
-            let deleted = timeout_at(deadline, sessions.delete(&id, up_to, call.now())).await;
+            let deleted = timeout_at(deadline, sessions.delete(&id, up_to, request.now())).await;
             (id, deleted.unwrap_or_else(|_| Err(StoreError::Unavailable("deadline".into()))))
         };
         let results = stream::iter(ids).map(delete).buffered(AT_ONCE).collect::<Vec<_>>().await;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_failed_is_told_and_a_whole_is_a_problem() {
+    fn a_partial_failure_is_listed_and_a_total_one_is_a_problem() {
         let id = |text: &str| text.parse::<SessionId>().unwrap();
         let throttled = || Err(StoreError::Throttled("T".into()));
         let done = || Ok(Deleted::Done);
@@ -164,7 +164,7 @@ mod tests {
             (id("p2p|c"), Ok(Deleted::Newer)),
         ]);
         let part = part.unwrap();
-        let detail = "the database is busy; safe to repeat";
+        let detail = "the database throttled the request; safe to retry";
         assert_eq!(
             json!(part),
             json!({"deleted": ["p2p|a"], "newer": ["p2p|c"], "failed": [{"sessionId": "p2p|b", "code": 503, "detail": detail}]})

@@ -14,7 +14,7 @@ use session_store::Erased;
 /// How long ago a call may have been signed, or how far ahead: whoever has an old one must not erase what came since.
 const MAX_AGE: Duration = Duration::from_mins(15);
 /// After so many session items, or so long, the rest is the next call's: a function answers within four seconds.
-const MAX_ROWS: usize = 1_000;
+const MAX_ITEMS: usize = 1_000;
 const WITHIN: Duration = Duration::from_secs(3);
 
 /// The operation eraseUser.
@@ -30,11 +30,11 @@ impl Operation for EraseUser {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        self.signature.verify_recent(call, call.body(RequestContext::MAX_BODY_BYTES)?, MAX_AGE)?;
-        call.reject_unknown_query(&[])?;
-        let user = account(&call.fields()?, call.account_case())?;
-        let erased = call.store().sessions_of(&user).erase(MAX_ROWS, WITHIN).await?;
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        self.signature.verify_recent(request, request.body(RequestContext::MAX_BODY_BYTES)?, MAX_AGE)?;
+        request.reject_unknown_query(&[])?;
+        let user = account(&request.fields()?, request.account_case())?;
+        let erased = request.store().sessions_of(&user).erase(MAX_ITEMS, WITHIN).await?;
         Ok(Reply::json(&EraseUserResponse::from(erased)))
     }
 }
@@ -46,8 +46,8 @@ struct EraseUserResponse {
 }
 
 impl From<Erased> for EraseUserResponse {
-    fn from(Erased { rows, remaining }: Erased) -> Self {
-        Self { erased: rows, remaining }
+    fn from(Erased { session_items, remaining }: Erased) -> Self {
+        Self { erased: session_items, remaining }
     }
 }
 

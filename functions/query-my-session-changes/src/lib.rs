@@ -2,7 +2,7 @@
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{
-    Account, Flag, InvalidField, InvalidValue, Limit, PageRequest, Pass, RecentSessionChanges, SyncToken,
+    Account, Flag, InvalidField, InvalidValue, Limit, PageRequest, RecentSessionChanges, SyncPass, SyncToken,
     Timestamp, TokenRejection, UnverifiedToken,
 };
 
@@ -20,15 +20,15 @@ impl Operation for QueryMySessionChanges {
         Self { sync_epoch: environment.parsed("SYNC_EPOCH").unwrap_or_default() }
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let caller = call.caller()?;
-        call.reject_unknown_query(&["since", "limit", "needLastMsg"])?;
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let caller = request.caller()?;
+        request.reject_unknown_query(&["since", "limit", "needLastMsg"])?;
         let of = PageRequest {
-            limit: call.query("limit")?.unwrap_or(Limit::MAX),
-            need_last_msg: call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set(),
+            limit: request.query("limit")?.unwrap_or(Limit::MAX),
+            need_last_msg: request.query("needLastMsg")?.unwrap_or(Flag::YES).is_set(),
         };
-        let pass = self.pass(call.query("since")?, &caller, call.now())?;
-        let page = call.store().sessions_of(&caller).changes(&pass, of, call.now()).await?;
+        let sync_pass = self.sync_pass(request.query("since")?, &caller, request.now())?;
+        let page = request.store().sessions_of(&caller).changes(&sync_pass, of, request.now()).await?;
         let changes = RecentSessionChanges {
             updated: page.updated,
             deleted: page.deleted,
@@ -41,16 +41,16 @@ impl Operation for QueryMySessionChanges {
 
 impl QueryMySessionChanges {
     /// The pass that a token goes on with.
-    fn pass(
+    fn sync_pass(
         &self,
         since: Option<UnverifiedToken>,
         caller: &Account,
         now: Timestamp,
-    ) -> Result<Pass, Problem> {
+    ) -> Result<SyncPass, Problem> {
         let missing = || -> InvalidField { InvalidValue::new("is required: a list's syncToken").of("since") };
         let token = since.ok_or_else(missing)?;
-        match token.pass(caller, self.sync_epoch, now) {
-            Ok(pass) => Ok(pass),
+        match token.sync_pass(caller, self.sync_epoch, now) {
+            Ok(sync_pass) => Ok(sync_pass),
             Err(TokenRejection::Expired) => Err(Problem::sync_token_expired()),
         }
     }
@@ -61,16 +61,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_goes_on_for_its_account_in_its_epoch() {
+    fn a_token_continues_for_its_account_in_its_epoch() {
         let (alice, now) = ("alice".parse().unwrap(), Timestamp::from_millis(1_700_000_000_000));
-        let pass = |epoch: u32, account: &str| {
-            let token = SyncToken::new(&alice, 1, Pass::after(now)).to_string().parse().unwrap();
+        let sync_pass = |epoch: u32, account: &str| {
+            let token = SyncToken::new(&alice, 1, SyncPass::after(now)).to_string().parse().unwrap();
             let operation = QueryMySessionChanges { sync_epoch: epoch };
-            operation.pass(Some(token), &account.parse().unwrap(), now).map_err(|problem| problem.status())
+            operation
+                .sync_pass(Some(token), &account.parse().unwrap(), now)
+                .map_err(|problem| problem.status())
         };
-        assert_eq!(pass(1, "alice"), Ok(Pass::after(now)));
-        assert_eq!((pass(2, "alice"), pass(1, "bob")), (Err(410), Err(410)));
-        let none = QueryMySessionChanges { sync_epoch: 0 }.pass(None, &alice, now).unwrap_err();
+        assert_eq!(sync_pass(1, "alice"), Ok(SyncPass::after(now)));
+        assert_eq!((sync_pass(2, "alice"), sync_pass(1, "bob")), (Err(410), Err(410)));
+        let none = QueryMySessionChanges { sync_epoch: 0 }.sync_pass(None, &alice, now).unwrap_err();
         assert_eq!((none.status(), none.detail()), (400, "since is required: a list's syncToken"));
     }
 }

@@ -1,7 +1,7 @@
 //! queryMySessionList: `GET /v1/sessions`. One page of the caller's list, newest first.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
-use session_model::{Flag, InvalidField, Limit, ListQuery, Pass, SyncToken};
+use session_model::{Flag, InvalidField, Limit, ListQuery, SyncPass, SyncToken};
 
 /// The operation queryMySessionList.
 #[derive(Debug)]
@@ -17,9 +17,9 @@ impl Operation for QueryMySessionList {
         Self { sync_epoch: environment.parsed("SYNC_EPOCH").unwrap_or_default() }
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let caller = call.caller()?;
-        call.reject_unknown_query(&[
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let caller = request.caller()?;
+        request.reject_unknown_query(&[
             "minTimestamp",
             "maxTimestamp",
             "needLastMsg",
@@ -27,21 +27,21 @@ impl Operation for QueryMySessionList {
             "hasMore",
             "cursor",
         ])?;
-        let query = query(call)?;
-        let mut list = call.store().sessions_of(&caller).list(&query, call.now()).await?;
+        let query = query(request)?;
+        let mut list = request.store().sessions_of(&caller).list(&query, request.now()).await?;
         if query.is_of_everything() {
-            let pass = Pass::after(call.now());
-            list.sync_token = Some(SyncToken::new(&caller, self.sync_epoch, pass));
+            let sync_pass = SyncPass::after(request.now());
+            list.sync_token = Some(SyncToken::new(&caller, self.sync_epoch, sync_pass));
         }
         Ok(Reply::json(&list).compressible())
     }
 }
 
-fn query(call: &RequestContext<'_>) -> Result<ListQuery, InvalidField> {
-    let (min, max) = (call.query("minTimestamp")?, call.query("maxTimestamp")?);
-    let need_last_msg = call.query("needLastMsg")?.unwrap_or(Flag::YES).is_set();
-    let limit = call.query("limit")?.unwrap_or(Limit::MAX);
+fn query(request: &RequestContext<'_>) -> Result<ListQuery, InvalidField> {
+    let (min, max) = (request.query("minTimestamp")?, request.query("maxTimestamp")?);
+    let need_last_msg = request.query("needLastMsg")?.unwrap_or(Flag::YES).is_set();
+    let limit = request.query("limit")?.unwrap_or(Limit::MAX);
     // Without effect, as in Yunxin; a value that is no flag is rejected all the same.
-    call.query::<Flag>("hasMore")?;
-    ListQuery::new(min, max, call.query("cursor")?, limit, need_last_msg)
+    request.query::<Flag>("hasMore")?;
+    ListQuery::new(min, max, request.query("cursor")?, limit, need_last_msg)
 }

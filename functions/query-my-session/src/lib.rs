@@ -13,11 +13,11 @@ impl Operation for QueryMySession {
         Self
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let caller = call.caller()?;
-        call.reject_unknown_query(&[])?;
-        let id = call.session_id()?;
-        let session = call.store().sessions_of(&caller).get(&id).await?;
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let caller = request.caller()?;
+        request.reject_unknown_query(&[])?;
+        let id = request.session_id()?;
+        let session = request.store().sessions_of(&caller).get(&id).await?;
         Ok(Reply::json(&session.ok_or_else(Problem::no_such_session)?))
     }
 }

@@ -43,32 +43,32 @@ impl Operation for RecordMessage {
         }
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
         // The feed's own address has no gateway before it, which would tell methods apart.
-        if call.method() != Method::POST {
+        if request.method() != Method::POST {
             return Err(Problem::only_post());
         }
-        let body = call.body(MAX_BODY_BYTES)?;
+        let body = request.body(MAX_BODY_BYTES)?;
         if is_console_check(body) {
             return Ok(Reply::default());
         }
-        self.signature.verify(call, body)?;
+        self.signature.verify(request, body)?;
         // A byte that is no UTF-8 matters only where it is read.
         let text = String::from_utf8_lossy(body);
         let copy = MessageCopy::parse(&text);
         let msg_id = copy.as_ref().ok().and_then(MessageCopy::server_id).map(Cow::into_owned);
         let mut note = Note { msg_id, ..Note::default() };
         let event =
-            copy.map_err(NotApplied::from).and_then(|copy| copy.event(call.now(), call.account_case()));
+            copy.map_err(NotApplied::from).and_then(|copy| copy.event(request.now(), request.account_case()));
         let mut is_early = false;
         let (outcome, reason) = match event {
-            Ok(event) if event.latest.is_ahead(call.now()) => {
+            Ok(event) if event.latest.is_ahead(request.now()) => {
                 is_early = true;
                 (Outcome::DeadLettered, Some(EARLY.to_owned()))
             }
             Ok(event) => {
                 note.unknown_notice = event.unknown_notice;
-                apply(call, &event.effect).await?
+                apply(request, &event.effect).await?
             }
             Err(NotApplied::Ignored(why)) => (Outcome::Ignored, Some(why.to_owned())),
             Err(NotApplied::Unreadable(error)) => (Outcome::DeadLettered, Some(error.to_string())),
@@ -76,12 +76,12 @@ impl Operation for RecordMessage {
         note.outcome = Some(outcome).filter(|outcome| *outcome != Outcome::Applied);
         note.reason.clone_from(&reason);
         if let (Outcome::DeadLettered, Some(why)) = (outcome, &reason) {
-            let stored = call.store().dead_letters(&self.dead_letters).put(body, why, call.now()).await;
+            let stored = request.store().dead_letters(&self.dead_letters).put(body, why, request.now()).await;
             if let Err(error) = stored {
-                return Err(not_stored(call, note, error));
+                return Err(not_stored(request, note, error));
             }
         }
-        call.note(note);
+        request.note(note);
         match reason {
             _ if is_early => Err(Problem::unavailable(EARLY)),
             None => Ok(Reply::json(&json!({ "result": outcome }))),
@@ -91,44 +91,51 @@ impl Operation for RecordMessage {
 }
 
 /// Why a copy that cannot be applied is not stored as a dead letter either.
-fn not_stored(call: &RequestContext<'_>, note: Note, error: DeadLetterError) -> Problem {
+fn not_stored(request: &RequestContext<'_>, note: Note, error: DeadLetterError) -> Problem {
     match error {
         DeadLetterError::TooLong => {
             let reason = note.reason.map(|why| format!("too long for a dead letter: {why}"));
-            call.note(Note { outcome: Some(Outcome::Rejected), reason, ..note });
+            request.note(Note { outcome: Some(Outcome::Rejected), reason, ..note });
             Problem::too_large_to_store()
         }
         DeadLetterError::Store(error) => {
-            call.note(Note { msg_id: note.msg_id, ..Note::default() });
+            request.note(Note { msg_id: note.msg_id, ..Note::default() });
             error.into()
         }
     }
 }
 
-const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to repeat";
+const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to retry";
 
 /// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
 /// hold up the others.
-async fn apply(call: &RequestContext<'_>, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
+async fn apply(
+    request: &RequestContext<'_>,
+    effect: &Effect,
+) -> Result<(Outcome, Option<String>), StoreError> {
     // Of session items all also when one fails: what is written need not be written by the repeat.
     let results: Vec<Result<(), StoreError>> = match effect {
-        Effect::P2p { rows, entry } => {
+        Effect::P2p { session_items, entry } => {
             let record = async |(user, id): &(Account, SessionId)| {
-                call.store().sessions_of(user).record(id, entry, call.now()).await
+                request.store().sessions_of(user).record(id, entry, request.now()).await
             };
-            future::join_all(rows.iter().map(record)).await
+            future::join_all(session_items.iter().map(record)).await
         }
-        Effect::EditP2p { rows, edit } => {
+        Effect::EditP2p { session_items, edit } => {
             let edit = async |(user, id): &(Account, SessionId)| {
-                call.store().sessions_of(user).edit(id, edit, call.now()).await
+                request.store().sessions_of(user).edit(id, edit, request.now()).await
             };
-            future::join_all(rows.iter().map(edit)).await
+            future::join_all(session_items.iter().map(edit)).await
         }
-        Effect::EditGroup { group, edit } => vec![call.store().group(group, call.now()).edit(edit).await],
-        Effect::Group { group, event } => match call.store().group(group, call.now()).apply(event).await {
-            Ok(left_out) => left_out.into_iter().map(|left_out| Err(left_out.error)).collect(),
-            Err(error) => vec![Err(error)],
-        },
+        Effect::EditGroup { group, edit } => {
+            vec![request.store().group(group, request.now()).edit(edit).await]
+        }
+        Effect::Group { group, event } => {
+            match request.store().group(group, request.now()).apply(event).await {
+                Ok(left_out) => left_out.into_iter().map(|left_out| Err(left_out.error)).collect(),
+                Err(error) => vec![Err(error)],
+            }
+        }
     };
     let (lasting, passing): (Vec<_>, Vec<_>) =
         results.into_iter().filter_map(Result::err).partition(StoreError::is_of_one_item);

@@ -29,17 +29,17 @@ impl Operation for UpdateGroupMembers {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        self.signature.verify(call, call.body(RequestContext::MAX_BODY_BYTES)?)?;
-        call.reject_unknown_query(&[])?;
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        self.signature.verify(request, request.body(RequestContext::MAX_BODY_BYTES)?)?;
+        request.reject_unknown_query(&[])?;
         let body = Body {
-            group: call.group_id()?,
-            fields: call.fields()?,
-            now: call.now(),
-            case: call.account_case(),
+            group: request.group_id()?,
+            fields: request.fields()?,
+            now: request.now(),
+            case: request.account_case(),
         };
-        let event = if call.method() == Method::PUT { body.whole_list()? } else { body.changes()? };
-        let left_out = call.store().group(&body.group, call.now()).apply(&event).await?;
+        let event = if request.method() == Method::PUT { body.whole_list()? } else { body.changes()? };
+        let left_out = request.store().group(&body.group, request.now()).apply(&event).await?;
         Ok(Reply::json(&UpdateGroupMembersResponse::new(left_out)))
     }
 }

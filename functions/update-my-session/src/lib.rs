@@ -15,12 +15,12 @@ impl Operation for UpdateMySession {
         Self
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let caller = call.caller()?;
-        call.reject_unknown_query(&[])?;
-        let id = call.session_id()?;
-        let ext = ext(&call.patch()?)?;
-        Ok(Reply::json(&call.store().sessions_of(&caller).set_ext(&id, &ext, call.now()).await?))
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let caller = request.caller()?;
+        request.reject_unknown_query(&[])?;
+        let id = request.session_id()?;
+        let ext = ext(&request.patch()?)?;
+        Ok(Reply::json(&request.store().sessions_of(&caller).set_ext(&id, &ext, request.now()).await?))
     }
 }
 

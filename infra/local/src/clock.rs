@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_moves_ahead_with_its_clones_and_not_for_ever() {
+    fn a_clock_moves_ahead_with_its_clones_up_to_a_limit() {
         let clock = Clock::ahead(Duration::from_mins(1));
         let clone = clock.clone();
         assert!(clone.advance(Duration::from_mins(1)));

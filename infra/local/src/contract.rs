@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_part_for_apps_has_what_it_needs_and_nothing_else() {
+    fn the_apps_document_has_what_it_refers_to_and_nothing_else() {
         let whole = read().unwrap();
         let part = for_apps(&whole);
         let paths: Vec<_> = part["paths"].as_object().unwrap().keys().collect();

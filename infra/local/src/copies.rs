@@ -50,12 +50,12 @@ const FILES: &[(&str, &str)] = samples![
     "recall-first",
     "repeated",
     "stream",
+    "super-team-created",
     "super-team-dismissal",
     "super-team-edit",
     "super-team-invite",
     "super-team-kick",
     "super-team-leave",
-    "super-team-made",
     "super-team-numbers",
     "super-team-owner",
     "super-team-recall",
@@ -84,7 +84,7 @@ pub struct Sample {
     pub about: String,
     copies: Vec<Value>,
     /// What becomes of its last copy.
-    pub becomes: Becomes,
+    pub result: SampleResult,
     /// What is seen afterwards: by an account and the id of their session, the fields of the last message that matter, or nothing where
     /// there is no such session.
     #[serde(default)]
@@ -94,7 +94,7 @@ pub struct Sample {
 /// What becomes of a copy.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
-pub enum Becomes {
+pub enum SampleResult {
     /// The response is `{"result": "applied"}`.
     Applied,
     /// The response is `{"result": "ignored", "reason": "…"}`.
@@ -105,13 +105,13 @@ pub enum Becomes {
     Early,
 }
 
-impl Becomes {
+impl SampleResult {
     /// What a response says; none when the copy was rejected.
     #[must_use]
-    pub fn of(status: u16, answer: &Value) -> Option<Self> {
+    pub fn of(status: u16, response: &Value) -> Option<Self> {
         match status {
-            200 if answer["result"] == "dead-lettered" => Some(Self::DeadLettered),
-            200 if answer["result"] == "ignored" => Some(Self::Ignored),
+            200 if response["result"] == "dead-lettered" => Some(Self::DeadLettered),
+            200 if response["result"] == "ignored" => Some(Self::Ignored),
             200 => Some(Self::Applied),
             503 => Some(Self::Early),
             _ => None,
@@ -198,7 +198,7 @@ impl Sample {
     pub fn named(name: &str) -> Result<Self> {
         match FILES.iter().find(|(known, _)| *known == name) {
             Some((name, text)) => Self::parse(name, text),
-            None => bail!("there is no sample {name}: cargo local trigger --list names them all"),
+            None => bail!("there is no sample {name}: cargo local trigger --list lists all samples"),
         }
     }
 
@@ -214,7 +214,7 @@ impl Sample {
         for (field, value) in fields {
             let mut having: Vec<_> = copies.iter_mut().filter_map(Value::as_object_mut).collect();
             if having.is_empty() {
-                bail!("{} has no fields that could be set: its copy is a text", self.name);
+                bail!("{} has no fields to set: its body is not a JSON object", self.name);
             }
             let last = having.len() - 1;
             if having.iter().any(|copy| copy.contains_key(field)) {
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_set_where_it_is_or_in_the_last_copy() {
+    fn a_field_is_set_where_it_exists_or_in_the_last_copy() {
         let set = |sample: &str, field: &str| {
             let fields = [(field.to_owned(), "X".to_owned())];
             Sample::named(sample).unwrap().bodies(&Cast::at(1), &fields).map(|bodies| {

@@ -34,7 +34,7 @@ impl DynamoDb {
             Some(folder) => {
                 tokio::fs::create_dir_all(folder)
                     .await
-                    .with_context(|| format!("cannot make {}", folder.display()))?;
+                    .with_context(|| format!("cannot create {}", folder.display()))?;
                 let file = folder.join("dynamodb.sqlite");
                 let path = file.to_str().with_context(|| format!("{} is not UTF-8", file.display()))?;
                 Database::new(path).with_context(|| format!("cannot open {path}"))?
@@ -73,13 +73,13 @@ impl DynamoDb {
             let mut scan = expired(table, attribute);
             scan["FilterExpression"] = "#ttl < :now".into();
             loop {
-                let page = self.call("Scan", &scan).await?;
+                let page = self.request("Scan", &scan).await?;
                 for item in page["Items"].as_array().into_iter().flatten() {
                     let mut delete = expired(table, attribute);
                     delete["Key"] = table.key_of(item);
                     // It may have been written again.
                     delete["ConditionExpression"] = "#ttl < :now".into();
-                    match self.call("DeleteItem", &delete).await {
+                    match self.request("DeleteItem", &delete).await {
                         Err(error) if error.to_string().contains("ConditionalCheckFailed") => {}
                         other => drop(other?),
                     }
@@ -102,18 +102,18 @@ impl DynamoDb {
     /// Creates the tables that are not there yet, with their TTL.
     pub async fn create_tables(&self, tables: &[Table]) -> Result<()> {
         for table in tables {
-            match self.call("CreateTable", &table.create).await {
+            match self.request("CreateTable", &table.create).await {
                 Err(error) if error.to_string().contains("ResourceInUseException") => {
                     self.check_indexes(table).await?;
                 }
                 other => drop(other.with_context(|| format!("cannot create table {}", table.name))?),
             }
             let Some(attribute) = &table.ttl_attribute else { continue };
-            let described = self.call("DescribeTimeToLive", &json!({"TableName": table.name})).await?;
+            let described = self.request("DescribeTimeToLive", &json!({"TableName": table.name})).await?;
             if described["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED" {
                 let ttl = json!({"AttributeName": attribute, "Enabled": true});
                 let input = json!({"TableName": table.name, "TimeToLiveSpecification": ttl});
-                self.call("UpdateTimeToLive", &input).await?;
+                self.request("UpdateTimeToLive", &input).await?;
             }
         }
         Ok(())
@@ -125,11 +125,11 @@ impl DynamoDb {
             let indexes = of["LocalSecondaryIndexes"].as_array().into_iter().flatten();
             indexes.filter_map(|index| Some(index["IndexName"].as_str()?.to_owned())).collect()
         };
-        let there = self.call("DescribeTable", &json!({"TableName": table.name})).await?;
+        let there = self.request("DescribeTable", &json!({"TableName": table.name})).await?;
         let missing = &names(&table.create) - &names(&there["Table"]);
         if let Some(index) = missing.first() {
             bail!(
-                "the table {} was made by another version of the service: it has no index {index}, and none can be added. \
+                "the table {} was created by another version of the service: it has no index {index}, and none can be added. \
                  Take another folder or engine, or delete this one's data",
                 table.name
             );
@@ -138,7 +138,7 @@ impl DynamoDb {
     }
 
     /// One request of DynamoDB's API, by the name of its action.
-    pub async fn call(&self, action: &str, input: &Value) -> Result<Value> {
+    pub async fn request(&self, action: &str, input: &Value) -> Result<Value> {
         // Local engines look at the form of a signature only.
         let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
                              SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
@@ -150,7 +150,7 @@ impl DynamoDb {
             .header("x-amz-date", "20260101T000000Z")
             .header("authorization", authorization)
             .body(input.to_string());
-        let unreachable = || format!("no DynamoDB answers at {}", self.endpoint);
+        let unreachable = || format!("no response from DynamoDB at {}", self.endpoint);
         let response = request.send().await.with_context(unreachable)?;
         let status = response.status();
         let text = response.text().await.with_context(unreachable)?;

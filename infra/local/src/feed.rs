@@ -79,16 +79,16 @@ impl Feed {
 
     /// Posts whatever this is, signed.
     pub async fn post_bytes(&self, body: Vec<u8>) -> Result<Response> {
-        self.call(Method::POST, &self.posts_to, body).await
+        self.send(Method::POST, &self.posts_to, body).await
     }
 
     /// Tries the address of message copies as a backend's console does: with an empty body.
     pub async fn try_address(&self) -> Result<()> {
-        let answer = self.http.post(&self.posts_to).body("").send().await;
-        let status = answer.with_context(|| no_service(&self.posts_to))?.status();
+        let response = self.http.post(&self.posts_to).body("").send().await;
+        let status = response.with_context(|| no_service(&self.posts_to))?.status();
         // A busy service is there.
-        if status.is_client_error() && !is_passing(status) {
-            bail!("{} answers {status}: it takes no message copies", self.posts_to);
+        if status.is_client_error() && !is_transient(status) {
+            bail!("{} responds {status}: it is not a feed endpoint", self.posts_to);
         }
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Feed {
     ) -> Result<Response> {
         let group_id = utf8_percent_encode(group_id, NON_ALPHANUMERIC);
         let url = format!("{}/v1/groups/{group_id}/members", self.url);
-        self.call(method, &url, body).await
+        self.send(method, &url, body).await
     }
 
     /// The posting of a message copy as a command for a shell, signed now.
@@ -128,10 +128,10 @@ impl Feed {
     /// Erases some of what a user has, signed in the same way.
     pub async fn erase(&self, body: &Value) -> Result<Response> {
         let url = format!("{}/v1/users/erase", self.url);
-        self.call(Method::POST, &url, body.to_string().into_bytes()).await
+        self.send(Method::POST, &url, body.to_string().into_bytes()).await
     }
 
-    async fn call(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response> {
+    async fn send(&self, method: Method, url: &str, body: Vec<u8>) -> Result<Response> {
         let cur_time = self.clock.now_ms().to_string();
         let (md5, check_sum) = sign(&self.app_secret, &body, &cur_time);
         let request = self
@@ -181,7 +181,7 @@ impl Feed {
 
 /// Whether the same call may be answered otherwise later.
 #[must_use]
-pub fn is_passing(status: StatusCode) -> bool {
+pub fn is_transient(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
@@ -194,7 +194,7 @@ pub fn feed_url(url: &str) -> String {
 /// What to tell when nothing answers at an address.
 #[must_use]
 pub fn no_service(url: &str) -> String {
-    format!("no service answers at {url}: start one with cargo local, or tell where it is with --url")
+    format!("no response from {url}: start a service with cargo local, or pass its address with --url")
 }
 
 /// The `MD5` and the `CheckSum` of a body.

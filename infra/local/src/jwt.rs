@@ -98,7 +98,7 @@ impl Issuer {
 }
 
 fn new_key() -> Result<EncodingKey> {
-    let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot make a signing key")?;
+    let key = RsaPrivateKey::new(&mut OsRng, 2048).context("cannot create a signing key")?;
     Ok(EncodingKey::from_rsa_der(key.to_pkcs1_der()?.as_bytes()))
 }
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_rejected() {
+    fn any_other_token_is_rejected() {
         let (issuer, stranger) = (issuer(), self::issuer());
         let authorizer = authorizer(&issuer);
         let with = |name: &str, value: Value| {

@@ -18,5 +18,5 @@ mod shell;
 pub mod template;
 pub mod trace;
 
-pub use gateway::Answered;
+pub use gateway::Completed;
 pub use service::{Options, Service, listen};

@@ -14,7 +14,7 @@ use crate::{
     cost::Prices,
     dynamodb::DynamoDb,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
-    gateway::{self, Answered, Gateway, ISSUER_PATH, Keys, Routes},
+    gateway::{self, Completed, Gateway, ISSUER_PATH, Keys, Routes},
     jwt::{Authorizer, Issuer},
     lambda::{Function, LogSink, Program},
     template::{Route, Template},
@@ -23,7 +23,7 @@ use crate::{
 
 const AUDIENCE: &str = "local";
 /// How many answered calls a slow listener may be behind.
-const CALLS_NOT_TOLD_YET: usize = 1_000;
+const EXCHANGES_QUEUED: usize = 1_000;
 
 /// How to run the service.
 pub struct Options {
@@ -60,7 +60,7 @@ pub struct Service {
 pub async fn listen(port: u16) -> Result<TcpListener> {
     let hint = || {
         format!(
-            "cannot serve on port {port}: is a cargo local running already? --port takes another one, 0 a free one"
+            "cannot serve on port {port}: is cargo local already running? Choose another port with --port, or 0 for any free one"
         )
     };
     TcpListener::bind(("127.0.0.1", port)).await.with_context(hint)
@@ -107,7 +107,7 @@ impl Service {
             functions,
             clock: options.clock,
             tracer,
-            calls: broadcast::Sender::new(CALLS_NOT_TOLD_YET),
+            completed: broadcast::Sender::new(EXCHANGES_QUEUED),
             signed_by,
             dynamodb: dynamodb.clone(),
             swept,
@@ -153,8 +153,8 @@ impl Service {
 
     /// Tells of each call once it is answered.
     #[must_use]
-    pub fn calls(&self) -> broadcast::Receiver<Answered> {
-        self.gateway.calls.subscribe()
+    pub fn completed(&self) -> broadcast::Receiver<Completed> {
+        self.gateway.completed.subscribe()
     }
 
     /// The time that it lives in.

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_problems_are_reported_at_once() {
+    fn all_problems_are_reported_together() {
         let read = |name: &str| match name {
             "SET" => Ok("value".to_owned()),
             "URL" => Ok("http://127.0.0.1:8000".to_owned()),

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_is_read() {
+    fn the_fields_in_use_are_read() {
         with_event(&event(), |event| {
             let event = event.unwrap();
             assert_eq!((event.method(), event.request_id().as_deref()), (&Method::PATCH, Some("r-1")));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_any_type_do_not_fail_an_event_and_name_nobody() {
+    fn claims_of_any_other_type_are_harmless_and_name_no_user() {
         with_event(&event(), |event| {
             for claim in ["level", "groups", "none", "absent"] {
                 assert_eq!(event.unwrap().claim(claim), None, "{claim}");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_used_may_be_anything() {
+    fn unused_fields_may_hold_anything() {
         let mut odd = event();
         odd["headers"]["host"] = "no host at all: \u{1}".into();
         odd["rawPath"] = json!({"a": 1});
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_call_is_none() {
+    fn an_event_that_is_not_an_http_request_is_rejected() {
         for event in [
             json!({}),
             json!([]),

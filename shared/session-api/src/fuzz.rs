@@ -9,8 +9,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     Environment, Operation, Problem, Reply, RequestContext,
-    call::Callers,
     event::GatewayEvent,
+    request::CallerSettings,
     serve::{Ready, Server},
 };
 
@@ -30,28 +30,28 @@ impl Operation for Reads {
         Self
     }
 
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let caller = call.caller()?;
-        call.body(RequestContext::MAX_BODY_BYTES)?;
-        match call.method().as_str() {
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let caller = request.caller()?;
+        request.body(RequestContext::MAX_BODY_BYTES)?;
+        match request.method().as_str() {
             "GET" => {
-                call.reject_unknown_query(&["minTimestamp", "limit", "needLastMsg", "cursor", "since"])?;
-                call.query::<Timestamp>("minTimestamp")?;
-                call.query::<Limit>("limit")?;
-                call.query::<Flag>("needLastMsg")?;
-                call.query::<Cursor>("cursor")?;
-                call.query::<UnverifiedToken>("since")?;
+                request.reject_unknown_query(&["minTimestamp", "limit", "needLastMsg", "cursor", "since"])?;
+                request.query::<Timestamp>("minTimestamp")?;
+                request.query::<Limit>("limit")?;
+                request.query::<Flag>("needLastMsg")?;
+                request.query::<Cursor>("cursor")?;
+                request.query::<UnverifiedToken>("since")?;
             }
             "PATCH" => {
-                let fields = call.patch()?;
+                let fields = request.patch()?;
                 fields.reject_unknown_fields(&["ext"])?;
                 fields.optional_text("ext")?;
             }
             "PUT" => {
-                call.group_id()?;
-                call.fields()?.texts("members")?;
+                request.group_id()?;
+                request.fields()?.texts("members")?;
             }
-            _ => drop(call.session_id()?),
+            _ => drop(request.session_id()?),
         }
         Ok(Reply::json(&caller.to_string()).compressible())
     }
@@ -60,14 +60,15 @@ impl Operation for Reads {
 fn event(input: &[u8]) {
     static SERVER: OnceLock<Option<(Runtime, Server<Reads>)>> = OnceLock::new();
     let server = SERVER.get_or_init(|| {
-        let callers = Callers { user_claim: "sub".into(), account_case: AccountCase::Lower };
+        let caller_settings = CallerSettings { user_claim: "sub".into(), account_case: AccountCase::Lower };
         let store = Store::connect(Settings::default()).ok()?;
         let runtime = Builder::new_current_thread().enable_all().build().ok()?;
-        Some((runtime, Server::new(Ok(Ready { operation: Reads, store, callers }))))
+        Some((runtime, Server::new(Ok(Ready { operation: Reads, store, caller_settings }))))
     });
     let (Some((runtime, server)), Ok(text)) = (server, std::str::from_utf8(input)) else { return };
-    let answer = runtime.block_on(server.handle(text, "invocation"));
-    let status = serde_json::to_value(answer).ok().and_then(|answer: Value| answer["statusCode"].as_u64());
+    let response = runtime.block_on(server.handle(text, "invocation"));
+    let status =
+        serde_json::to_value(response).ok().and_then(|response: Value| response["statusCode"].as_u64());
     // What is no call of the gateway comes from no client.
     assert!(GatewayEvent::parse(text).is_none() || status < Some(500), "{status:?}");
 }

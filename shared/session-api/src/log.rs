@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_says_what_happened_at_which_cost() {
+    fn a_line_has_the_outcome_and_the_cost() {
         let mut line = json!(Invocation { cause: Some("throttled: T"), ..invocation(503) });
         let timestamp = line.as_object_mut().unwrap().remove("timestamp").unwrap();
         assert!(timestamp.as_str().unwrap().ends_with('Z'), "{timestamp}");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_must_look_at_is_an_error() {
+    fn outcomes_that_need_attention_are_errors() {
         let level = |status, outcome| {
             let note = Note { outcome, reason: Some("to is missing".into()), ..Note::default() };
             json!(Invocation { note: Some(&note), ..invocation(status) })["level"].take()
@@ -200,8 +200,8 @@ mod tests {
         assert_eq!(level(404, None), "WARN");
         let unreadable = Some(Unreadable { items: 2, attribute: "lastMsgType" });
         let line = json!(Invocation { unreadable, ..invocation(200) });
-        let told = ["level", "unreadable", "unreadableAttribute"].map(|name| line[name].clone());
-        assert_eq!(told, [json!("WARN"), json!(2), json!("lastMsgType")]);
+        let fields = ["level", "unreadable", "unreadableAttribute"].map(|name| line[name].clone());
+        assert_eq!(fields, [json!("WARN"), json!(2), json!("lastMsgType")]);
     }
 
     /// What Lambda's log filter needs to know a line's level: without both, it takes the line for INFO.
@@ -212,17 +212,17 @@ mod tests {
             let time = line["timestamp"].as_str().unwrap();
             assert!(OffsetDateTime::parse(time, &Rfc3339).is_ok(), "{line}");
         }
-        assert_eq!(skew_line(-25_000)["clockSkewMs"], -25_000, "an alarm goes by it");
+        assert_eq!(skew_line(-25_000)["clockSkewMs"], -25_000, "an alarm counts it");
     }
 
     #[test]
-    fn the_first_call_of_a_process_says_so() {
+    fn the_first_invocation_of_a_process_is_marked() {
         assert_eq!(json!(Invocation { cold_start: true, ..invocation(200) })["coldStart"], true);
         assert_eq!(json!(invocation(200)).get("coldStart"), None);
     }
 
     #[test]
-    fn a_note_tells_what_became_of_a_copy() {
+    fn a_note_has_the_outcome_of_a_copy() {
         let note = Note {
             outcome: Some(Outcome::DeadLettered),
             reason: Some("to is missing".into()),

@@ -18,7 +18,7 @@ pub struct Problem {
 enum Kind {
     InvalidParameter,
     InvalidBody,
-    AnotherPull,
+    AnotherList,
     UnsupportedMediaType,
     Unauthenticated,
     BadSignature,
@@ -36,7 +36,7 @@ impl Kind {
         match self {
             Self::InvalidParameter => ("invalid-parameter", 400, 414, "Bad Request"),
             Self::InvalidBody => ("invalid-body", 400, 414, "Bad Request"),
-            Self::AnotherPull => ("cursor-outside-window", 400, 414, "Bad Request"),
+            Self::AnotherList => ("cursor-outside-window", 400, 414, "Bad Request"),
             Self::UnsupportedMediaType => ("unsupported-media-type", 415, 414, "Unsupported Media Type"),
             Self::Unauthenticated => ("unauthenticated", 401, 302, "Unauthorized"),
             Self::BadSignature => ("bad-signature", 403, 403, "Forbidden"),
@@ -128,23 +128,23 @@ impl Problem {
 
     /// 503: the deadline came first.
     pub(crate) fn out_of_time() -> Self {
-        Self::unavailable("no answer in time; safe to repeat").because("deadline")
+        Self::unavailable("no response in time; safe to retry").because("deadline")
     }
 
     /// 503: the operation panicked.
     pub(crate) fn panicked() -> Self {
-        Self::unavailable("the call was interrupted; safe to repeat").because("panic")
+        Self::unavailable("the request was interrupted; safe to retry").because("panic")
     }
 
     /// 503: the function was started with a configuration that it cannot work with.
     pub(crate) fn misconfigured(reason: &str) -> Self {
-        Self::unavailable("the service is not configured; safe to repeat").because(reason)
+        Self::unavailable("the service is not configured; safe to retry").because(reason)
     }
 
     /// 503: the event is none that a gateway makes of a call.
     pub(crate) fn unreadable_event() -> Self {
-        Self::unavailable("the call could not be read; safe to repeat")
-            .because("event: not that of an HTTP call")
+        Self::unavailable("the request could not be read; safe to retry")
+            .because("event: not an HTTP request")
     }
 
     /// For a caller that takes a 500 for delivered, as the feed does: what failed is not done, so it must repeat it.
@@ -205,7 +205,7 @@ impl From<InvalidField> for Problem {
         let kind = match rejection.place {
             Place::Parameter => Kind::InvalidParameter,
             Place::Body => Kind::InvalidBody,
-            Place::AnotherPull => Kind::AnotherPull,
+            Place::AnotherList => Kind::AnotherList,
         };
         let detail = rejection.to_string();
         let parameter = Some(rejection.field.into_owned()).filter(|name| name != "body");
@@ -216,8 +216,10 @@ impl From<InvalidField> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let problem = match error {
-            StoreError::Throttled(_) => Self::unavailable("the database is busy; safe to repeat"),
-            StoreError::Unavailable(_) => Self::unavailable("the database did not answer; safe to repeat"),
+            StoreError::Throttled(_) => {
+                Self::unavailable("the database throttled the request; safe to retry")
+            }
+            StoreError::Unavailable(_) => Self::unavailable("the database did not respond; safe to retry"),
             StoreError::MalformedItem(_) | StoreError::Rejected(_) | StoreError::Failed(_) => {
                 Self::new(Kind::Internal, "internal error")
             }
@@ -247,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_is_told_what_to_do_in_headers_too() {
+    fn headers_repeat_what_the_client_should_do() {
         assert_eq!(Problem::no_identity().header(), Some(("www-authenticate", "Bearer")));
         assert_eq!(Problem::unavailable("later").header(), Some(("retry-after", "1")));
         assert_eq!(Problem::only_post().header(), Some(("allow", "POST")));
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_the_store_shows_nothing_of_its_inside() {
+    fn a_store_error_shows_no_internals() {
         for (error, status, logged) in [
             (StoreError::Throttled("T".into()), 503, "throttled: T"),
             (StoreError::Unavailable("U".into()), 503, "unavailable: U"),

@@ -46,8 +46,8 @@ impl Reply {
     }
 
     /// The answer to a client that accepts these encodings (`Accept-Encoding`).
-    pub(crate) fn into_answer(self, accept_encoding: &str) -> Answer {
-        let mut head = Head::new(200, "application/json");
+    pub(crate) fn into_response(self, accept_encoding: &str) -> Response {
+        let mut head = ResponseHead::new(200, "application/json");
         if self.compressible {
             head = head.with_header("vary", "accept-encoding");
             if self.json.len() >= MIN_GZIP_BYTES && accepts_gzip(accept_encoding) {
@@ -63,8 +63,8 @@ impl Reply {
 }
 
 impl Problem {
-    pub(crate) fn into_answer(self, request_id: &str) -> Answer {
-        let mut head = Head::new(self.status(), "application/problem+json");
+    pub(crate) fn into_response(self, request_id: &str) -> Response {
+        let mut head = ResponseHead::new(self.status(), "application/problem+json");
         if let Some((name, value)) = self.header() {
             head = head.with_header(name, value);
         }
@@ -76,12 +76,12 @@ impl Problem {
 /// content type, look through a long base64 for what to escape, and copy it once more.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(crate) struct Answer(Box<RawValue>);
+pub(crate) struct Response(Box<RawValue>);
 
 /// An answer, but for a body that is pushed behind it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Head<'a> {
+struct ResponseHead<'a> {
     status_code: u16,
     headers: BTreeMap<&'static str, &'static str>,
     is_base64_encoded: bool,
@@ -91,7 +91,7 @@ struct Head<'a> {
     body: Option<&'a str>,
 }
 
-impl<'a> Head<'a> {
+impl<'a> ResponseHead<'a> {
     fn new(status_code: u16, content_type: &'static str) -> Self {
         let headers = BTreeMap::from([
             ("content-type", content_type),
@@ -107,12 +107,12 @@ impl<'a> Head<'a> {
     }
 
     /// Written in one go, and not looked through again.
-    fn with_text(self, text: &'a str) -> Answer {
+    fn with_text(self, text: &'a str) -> Response {
         // What it holds has a JSON form.
-        Answer(to_raw_value(&Self { body: Some(text), ..self }).unwrap_or_default())
+        Response(to_raw_value(&Self { body: Some(text), ..self }).unwrap_or_default())
     }
 
-    fn with_bytes(mut self, bytes: &[u8]) -> Answer {
+    fn with_bytes(mut self, bytes: &[u8]) -> Response {
         const BODY: &str = ",\"body\":\"";
         self.is_base64_encoded = true;
         // An object, which the body then closes. Base64 in quotes is JSON.
@@ -122,7 +122,7 @@ impl<'a> Head<'a> {
         json.push_str(BODY);
         base64_simd::STANDARD.encode_append(bytes, &mut json);
         json.push_str("\"}");
-        Answer(RawValue::from_string(json).unwrap_or_default())
+        Response(RawValue::from_string(json).unwrap_or_default())
     }
 }
 
@@ -165,12 +165,12 @@ mod tests {
 
     use super::*;
 
-    fn answered(reply: &Reply, accept_encoding: &str) -> Value {
-        serde_json::to_value(reply.clone().into_answer(accept_encoding)).unwrap()
+    fn responded(reply: &Reply, accept_encoding: &str) -> Value {
+        serde_json::to_value(reply.clone().into_response(accept_encoding)).unwrap()
     }
 
     #[test]
-    fn gzip_is_chosen_as_the_client_says() {
+    fn gzip_follows_accept_encoding() {
         for accepted in [
             "gzip",
             "br, gzip",
@@ -189,22 +189,22 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_page_says_the_same() {
+    fn a_compressed_page_has_the_same_content() {
         let page = Reply::json(&vec!["text"; 1_000]).compressible();
-        let answer = answered(&page, "gzip");
-        assert_eq!(answer["headers"]["content-encoding"], "gzip");
-        assert_eq!(answer["headers"]["vary"], "accept-encoding");
-        let body = base64_simd::STANDARD.decode_to_vec(answer["body"].as_str().unwrap()).unwrap();
+        let response = responded(&page, "gzip");
+        assert_eq!(response["headers"]["content-encoding"], "gzip");
+        assert_eq!(response["headers"]["vary"], "accept-encoding");
+        let body = base64_simd::STANDARD.decode_to_vec(response["body"].as_str().unwrap()).unwrap();
         let mut text = String::new();
         GzDecoder::new(&*body).read_to_string(&mut text).unwrap();
         assert_eq!(text, page.text());
-        assert_eq!(answered(&page, "br")["headers"].get("content-encoding"), None);
+        assert_eq!(responded(&page, "br")["headers"].get("content-encoding"), None);
     }
 
     #[test]
-    fn a_long_body_goes_as_base64_and_not_escaped() {
+    fn a_long_body_is_sent_as_base64() {
         let long = "\"".repeat(4_000);
-        let sent = |text: &str| answered(&Reply::json(&text), "");
+        let sent = |text: &str| responded(&Reply::json(&text), "");
         let (headers, body) = (
             json!({"content-type": "application/json", "cache-control": "no-store"}),
             base64_simd::STANDARD.encode_to_string(serde_json::to_string(&long).unwrap()),

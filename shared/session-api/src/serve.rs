@@ -18,8 +18,8 @@ use session_store::{ClockCheck, Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
 use crate::{
-    Environment, Note, Outcome, Problem, Reply, RequestContext, call::Callers, clock, event::GatewayEvent,
-    log, memory, reply::Answer,
+    Environment, Note, Outcome, Problem, Reply, RequestContext, clock, event::GatewayEvent, log, memory,
+    reply::Response, request::CallerSettings,
 };
 
 /// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
@@ -39,7 +39,7 @@ pub trait Operation: Send + Sync + Sized + 'static {
     fn configure(environment: &mut Environment) -> Self;
 
     /// Does one call.
-    fn answer(&self, call: &RequestContext<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
+    fn handle(&self, request: &RequestContext<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
 }
 
 /// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start still has a whole
@@ -91,14 +91,14 @@ async fn run<O: Operation>() -> Result<(), String> {
 
 /// What a function needs to answer calls, or why it cannot.
 async fn prepare<O: Operation>(mut environment: Environment) -> Result<Ready<O>, String> {
-    let (operation, settings, callers) = configure::<O>(&mut environment);
+    let (operation, settings, caller_settings) = configure::<O>(&mut environment);
     environment.finish()?;
     let store = Store::connect(settings).map_err(|error| error.to_string())?;
     store.prewarm(O::CONNECTIONS).await;
-    Ok(Ready { operation, store, callers })
+    Ok(Ready { operation, store, caller_settings })
 }
 
-fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Callers) {
+fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, CallerSettings) {
     // Nobody's but a developer's, who does not wait for a month.
     clock::move_ahead(environment.parsed("CLOCK_OFFSET_MS").unwrap_or_default());
     // Read by the SDK.
@@ -109,7 +109,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
         let roots = pem.and_then(|pem| TrustedRoots::parse(pem).map_err(|invalid| invalid.to_string()));
         roots.map_err(|reason| environment.problem(format!("AWS_CA_BUNDLE {reason}"))).ok()
     });
-    let callers = Callers {
+    let caller_settings = CallerSettings {
         user_claim: environment.optional("USER_CLAIM").unwrap_or_else(|| "sub".to_owned()),
         account_case: environment.parsed("ACCOUNT_CASE").unwrap_or_default(),
     };
@@ -128,7 +128,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
         ca_bundle,
         operation: O::NAME,
     };
-    (O::configure(environment), settings, callers)
+    (O::configure(environment), settings, caller_settings)
 }
 
 pub(crate) struct Server<O> {
@@ -139,7 +139,7 @@ pub(crate) struct Server<O> {
 pub(crate) struct Ready<O> {
     pub(crate) operation: O,
     pub(crate) store: Store,
-    pub(crate) callers: Callers,
+    pub(crate) caller_settings: CallerSettings,
 }
 
 impl<O: Operation> Server<O> {
@@ -148,17 +148,17 @@ impl<O: Operation> Server<O> {
     }
 
     /// Answers the call that an event is, and logs what came of it. `invocation` is Lambda's id of it.
-    pub(crate) async fn handle(&self, event: &str, invocation: &str) -> Answer {
+    pub(crate) async fn handle(&self, event: &str, invocation: &str) -> Response {
         let started = Instant::now();
         let event = catch_unwind(|| GatewayEvent::parse(event)).ok().flatten();
         // A client has the gateway's id as `apigw-requestid`.
         let request_id = event.as_ref().and_then(GatewayEvent::request_id).unwrap_or(invocation.into());
-        let call = self.call(event);
-        let result = match &call {
-            Ok((ready, call)) => ready.answer(call).await,
+        let request = self.request(event);
+        let result = match &request {
+            Ok((ready, request)) => ready.handle(request).await,
             Err(problem) => Err(problem.clone()),
         };
-        let call = call.as_ref().ok().map(|(_, call)| call);
+        let request = request.as_ref().ok().map(|(_, request)| request);
         let (status, code, cause) = match &result {
             Ok(_) => (200, 200, None),
             Err(problem) => (problem.status(), problem.code(), Some(problem.cause())),
@@ -169,36 +169,36 @@ impl<O: Operation> Server<O> {
             code,
             cause,
             duration: started.elapsed(),
-            units: call.map(|call| call.store().units()).unwrap_or_default(),
+            units: request.map(|request| request.store().units()).unwrap_or_default(),
             request_id: &request_id,
             cold_start: !self.has_been_called.swap(true, Ordering::Relaxed),
-            unreadable: call.and_then(|call| call.store().unreadable()),
-            note: call.and_then(RequestContext::noted),
+            unreadable: request.and_then(|request| request.store().unreadable()),
+            note: request.and_then(RequestContext::noted),
         }
         .log();
         match result {
             Ok(reply) => {
-                let accept_encoding = call.and_then(|call| call.header("accept-encoding"));
-                reply.into_answer(accept_encoding.as_deref().unwrap_or_default())
+                let accept_encoding = request.and_then(|request| request.header("accept-encoding"));
+                reply.into_response(accept_encoding.as_deref().unwrap_or_default())
             }
-            Err(problem) => problem.into_answer(&request_id),
+            Err(problem) => problem.into_response(&request_id),
         }
     }
 
-    fn call<'a>(
+    fn request<'a>(
         &'a self,
         event: Option<GatewayEvent<'a>>,
     ) -> Result<(&'a Ready<O>, RequestContext<'a>), Problem> {
         let ready = self.ready.as_ref().map_err(|reason| Problem::misconfigured(reason))?;
         let event = event.ok_or_else(Problem::unreadable_event)?;
-        Ok((ready, RequestContext::new(event, ready.store.metered(), clock::now(), &ready.callers)))
+        Ok((ready, RequestContext::new(event, ready.store.metered(), clock::now(), &ready.caller_settings)))
     }
 }
 
 impl<O: Operation> Ready<O> {
-    async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let answer = AssertUnwindSafe(Box::pin(self.operation.answer(call))).catch_unwind();
-        let result = match timeout(DEADLINE, answer).await {
+    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let response = AssertUnwindSafe(Box::pin(self.operation.handle(request))).catch_unwind();
+        let result = match timeout(DEADLINE, response).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Problem::panicked()),
             Err(_) => Err(Problem::out_of_time()),
@@ -208,8 +208,8 @@ impl<O: Operation> Ready<O> {
         }
         result.map_err(|problem| {
             // Whoever finds the address may call it; only a call that is signed somehow tells that the feed has a problem.
-            if [403, 413].contains(&problem.status()) && call.header("CheckSum").is_some() {
-                call.note(Note { outcome: Some(Outcome::Rejected), ..Note::default() });
+            if [403, 413].contains(&problem.status()) && request.header("CheckSum").is_some() {
+                request.note(Note { outcome: Some(Outcome::Rejected), ..Note::default() });
             }
             problem.repeatable()
         })
@@ -233,8 +233,8 @@ mod tests {
             Self
         }
 
-        async fn answer(&self, call: &RequestContext<'_>) -> Result<Reply, Problem> {
-            match call.header("how").as_deref() {
+        async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+            match request.header("how").as_deref() {
                 Some("panic") => panic!("secret"),
                 Some("fail") => Err(StoreError::Failed("AccessDeniedException".into()).into()),
                 _ => Ok(Reply::default()),
@@ -242,16 +242,17 @@ mod tests {
         }
     }
 
-    async fn answered(ready: Result<Ready<Failing>, String>, event: &Value) -> (u64, Value) {
-        let answer = Server::new(ready).handle(&event.to_string(), "lambda-1").await;
-        let answer = serde_json::to_value(answer).unwrap();
-        let status = answer["statusCode"].as_u64().unwrap();
-        (status, serde_json::from_str(answer["body"].as_str().unwrap()).unwrap())
+    async fn responded(ready: Result<Ready<Failing>, String>, event: &Value) -> (u64, Value) {
+        let response = Server::new(ready).handle(&event.to_string(), "lambda-1").await;
+        let response = serde_json::to_value(response).unwrap();
+        let status = response["statusCode"].as_u64().unwrap();
+        (status, serde_json::from_str(response["body"].as_str().unwrap()).unwrap())
     }
 
     fn ready() -> Ready<Failing> {
-        let callers = Callers { user_claim: "sub".into(), account_case: session_model::AccountCase::Keep };
-        Ready { operation: Failing, store: Store::connect(Settings::default()).unwrap(), callers }
+        let caller_settings =
+            CallerSettings { user_claim: "sub".into(), account_case: session_model::AccountCase::Keep };
+        Ready { operation: Failing, store: Store::connect(Settings::default()).unwrap(), caller_settings }
     }
 
     fn event(how: &str) -> Value {
@@ -259,27 +260,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_costs_one_answer_which_may_be_repeated() {
-        let (status, problem) = answered(Ok(ready()), &event("panic")).await;
+    async fn a_panic_becomes_a_503() {
+        let (status, problem) = responded(Ok(ready()), &event("panic")).await;
         assert_eq!((status, &problem["requestId"]), (503, &"lambda-1".into()));
         assert!(!problem.to_string().contains("secret"));
-        assert_eq!(answered(Ok(ready()), &event("")).await, (200, json!({})));
+        assert_eq!(responded(Ok(ready()), &event("")).await, (200, json!({})));
     }
 
     #[tokio::test]
     async fn a_backend_never_gets_a_500() {
-        assert_eq!(answered(Ok(ready()), &event("fail")).await.0, 503);
+        assert_eq!(responded(Ok(ready()), &event("fail")).await.0, 503);
     }
 
     #[tokio::test]
-    async fn an_event_that_cannot_be_read_is_no_500() {
-        assert_eq!(answered(Ok(ready()), &json!({"Records": []})).await.0, 503);
-        assert_eq!(answered(Ok(ready()), &json!("text")).await.0, 503);
+    async fn an_unreadable_event_is_not_a_500() {
+        assert_eq!(responded(Ok(ready()), &json!({"Records": []})).await.0, 503);
+        assert_eq!(responded(Ok(ready()), &json!("text")).await.0, 503);
     }
 
     #[tokio::test]
-    async fn a_misconfigured_function_answers_that_it_may_be_called_again() {
-        let (status, problem) = answered(Err("TABLE is not set".into()), &event("")).await;
+    async fn a_misconfigured_function_responds_503() {
+        let (status, problem) = responded(Err("TABLE is not set".into()), &event("")).await;
         assert_eq!((status, &problem["requestId"]), (503, &"lambda-1".into()));
         assert!(!problem.to_string().contains("TABLE"));
     }

@@ -36,20 +36,20 @@ impl Signature {
     /// `AppKey` is compared where it is there.
     ///
     /// What was signed long ago is rejected: a copy from an archive must not bring back what was removed since.
-    pub fn verify(&self, call: &RequestContext<'_>, body: &[u8]) -> Result<(), Problem> {
-        let cur_time = self.verify_sums(call, body)?;
-        self.check_age(&cur_time, call.now()).map_err(Problem::forbidden)
+    pub fn verify(&self, request: &RequestContext<'_>, body: &[u8]) -> Result<(), Problem> {
+        let cur_time = self.verify_sums(request, body)?;
+        self.check_age(&cur_time, request.now()).map_err(Problem::forbidden)
     }
 
     /// Verifies a request that must have been signed within `max_age`, whatever is configured.
     pub fn verify_recent(
         &self,
-        call: &RequestContext<'_>,
+        request: &RequestContext<'_>,
         body: &[u8],
         max_age: Duration,
     ) -> Result<(), Problem> {
-        let signed = signed_at(&self.verify_sums(call, body)?).map_err(Problem::forbidden)?;
-        let apart = Duration::from_millis(signed.abs_diff(call.now().as_millis()));
+        let signed = signed_at(&self.verify_sums(request, body)?).map_err(Problem::forbidden)?;
+        let apart = Duration::from_millis(signed.abs_diff(request.now().as_millis()));
         if apart > max_age {
             let minutes = max_age.as_secs() / 60;
             return Err(Problem::forbidden(format!("CurTime must be of the last {minutes} minutes")));
@@ -58,11 +58,11 @@ impl Signature {
     }
 
     /// What the backend signed the body at.
-    fn verify_sums<'a>(&self, call: &RequestContext<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
+    fn verify_sums<'a>(&self, request: &RequestContext<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
         let header =
-            |name: &str| call.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
+            |name: &str| request.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
         let is_ours = |app_key: &str| bool::from(app_key.as_bytes().ct_eq(self.app_key.as_bytes()));
-        if call.header("AppKey").is_some_and(|app_key| !is_ours(&app_key)) {
+        if request.header("AppKey").is_some_and(|app_key| !is_ours(&app_key)) {
             return Err(Problem::forbidden("AppKey is not known"));
         }
         let md5 = header("MD5")?;
@@ -111,7 +111,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::call::tests::with_call;
+    use crate::request::tests::with_request;
 
     const BODY: &str = r#"{"eventType":"1"}"#;
 
@@ -134,8 +134,8 @@ mod tests {
         for (name, value) in changes {
             headers[*name] = (*value).into();
         }
-        with_call(&json!({"headers": headers, "body": BODY}), |call| {
-            let verified = signature(7).verify(call, call.body(100).unwrap());
+        with_request(&json!({"headers": headers, "body": BODY}), |request| {
+            let verified = signature(7).verify(request, request.body(100).unwrap());
             verified.map_err(|problem| format!("{} {}", problem.status(), problem.detail()))
         })
     }
@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_proves_the_sender_also_without_an_app_key() {
+    fn the_secret_proves_the_sender_even_without_an_app_key() {
         assert_eq!(verified(&[("appkey", None)]), Ok(()));
     }
 
     #[test]
-    fn whatever_does_not_fit_is_rejected_by_its_name() {
+    fn a_mismatch_names_what_does_not_match() {
         let other_md5 = md5("{}");
         for (header, value, named) in [
             ("appkey", Some("other"), "403 AppKey is not known"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_signed_long_ago_or_ahead_is_rejected() {
+    fn an_old_or_future_signature_is_rejected() {
         let now = 1_700_000_000_000;
         let checked = |days: u64, cur_time: u64| {
             signature(days).check_age(&cur_time.to_string(), Timestamp::from_millis(now)).is_ok()

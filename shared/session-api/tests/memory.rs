@@ -15,7 +15,7 @@ fn faults() -> u64 {
 }
 
 /// What calls with six buffers of 100 KB cost: 150 pages each.
-fn faults_of_calls() -> u64 {
+fn faults_of_invocations() -> u64 {
     let before = faults();
     for _ in 0..100 {
         drop(black_box([(); 6].map(|()| vec![1_u8; 100_000])));
@@ -24,8 +24,8 @@ fn faults_of_calls() -> u64 {
 }
 
 #[test]
-fn the_next_call_gets_the_same_pages() {
-    assert!(faults_of_calls() > 10_000, "glibc gives them back");
+fn the_next_invocation_reuses_the_same_pages() {
+    assert!(faults_of_invocations() > 10_000, "glibc gives them back");
     memory::raise_mmap_threshold();
-    assert!(faults_of_calls() < 5_000, "they are kept");
+    assert!(faults_of_invocations() < 5_000, "they are reused");
 }

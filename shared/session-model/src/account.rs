@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_path_or_a_key_cannot_carry_is_rejected() {
+    fn characters_unfit_for_a_path_or_key_are_rejected() {
         for text in
             ["", "a/b", "cut \u{fffd}", "a\nb", "a\u{7f}b", "a\u{85}b", &"x".repeat(256), &"é".repeat(128)]
         {

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lower_case_is_of_ascii_letters_in_accounts_alone() {
+    fn lower_case_changes_ascii_letters_in_accounts_only() {
         let lower = AccountCase::Lower;
         assert_eq!(lower.account("AliceÉ_9").unwrap().as_str(), "aliceÉ_9");
         assert_eq!(lower.session_id("p2p|Alice|B").unwrap().as_str(), "p2p|alice|b");

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_page_gave_is_rejected() {
+    fn a_made_up_cursor_is_rejected() {
         let encoded = |plain: &str| URL_SAFE_NO_PAD.encode_to_string(plain.replace(' ', "\0"));
         let texts = [
             String::new(),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_id_is_kept_while_the_time_stays() {
+    fn the_other_id_stays_while_the_time_is_equal() {
         let (own, group): (SessionId, SessionId) = ("p2p|a".parse().unwrap(), "team|1".parse().unwrap());
         let window = Window::new(ms(0), ms(9)).unwrap();
         let first = Cursor::after_own(None, window, ms(5), own.clone());

@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_text_is_none() {
+    fn the_empty_string_removes_it() {
         assert_eq!("".parse::<Ext>().unwrap().text(), None);
         assert_eq!(" ".parse::<Ext>().unwrap().text(), Some(" "));
     }

@@ -35,8 +35,8 @@ fn read_copy(copy: &str) {
     for case in [AccountCase::Keep, AccountCase::Lower] {
         let Ok(event) = copy.event(NOW, case) else { continue };
         let entry = match event.effect {
-            Effect::P2p { entry, rows } => {
-                assert!((1..=2).contains(&rows.len()));
+            Effect::P2p { entry, session_items } => {
+                assert!((1..=2).contains(&session_items.len()));
                 Some(entry)
             }
             Effect::Group { event, .. } => event.entry,
@@ -99,7 +99,7 @@ fn sync_token(input: &[u8]) {
     let plain = base64_simd::URL_SAFE_NO_PAD.encode_to_string(input);
     for text in from_utf8(input).into_iter().chain([&*plain]) {
         let Ok(token) = text.parse::<UnverifiedToken>() else { continue };
-        let _ = token.pass(&account, 0, NOW);
+        let _ = token.sync_pass(&account, 0, NOW);
     }
 }
 

@@ -46,5 +46,5 @@ pub enum Place {
     /// In the body.
     Body,
     /// A cursor of another pull than the one that the bounds beside it tell.
-    AnotherPull,
+    AnotherList,
 }

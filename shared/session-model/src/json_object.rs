@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_is_not_judged() {
+    fn unread_values_are_not_checked() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         for odd in ["1e999", r#""\ud83d""#, r#"{"\udc00": [1, 2.5e-400]}"#, "-0", &deep] {
             let json = format!(r#"{{"odd": {odd}, "\ud83d": 1, "wanted": "x"}}"#);
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_none() {
+    fn malformed_json_is_rejected() {
         for text in ["", "{", "{}x", "nul", "'a'", r#"{"a": 1,}"#, r#""\x""#] {
             assert!(JsonValue::parse(text).is_none(), "{text}");
         }
@@ -225,7 +225,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_string_comes_back(text in any::<String>()) {
+        fn any_string_is_read_back_unchanged(text in any::<String>()) {
             let json = serde_json::to_string(&text).unwrap();
             prop_assert_eq!(JsonValue::parse(&json).unwrap().string().unwrap(), text);
         }

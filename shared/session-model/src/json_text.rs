@@ -114,20 +114,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_equal_however_they_are_escaped() {
+    fn strings_are_equal_however_they_are_escaped() {
         let escaped: JsonText = serde_json::from_str(r#""caf\u00e9 \/""#).unwrap();
         assert_eq!(escaped, "café /".into());
         assert_ne!(escaped, "cafe /".into());
-        assert_eq!(serde_json::to_string(&escaped).unwrap(), r#""caf\u00e9 \/""#, "it goes out as it came");
+        assert_eq!(serde_json::to_string(&escaped).unwrap(), r#""caf\u00e9 \/""#, "it is returned unchanged");
         assert!(serde_json::from_str::<JsonText>("1").is_err());
     }
 
     proptest! {
         #[test]
-        fn any_text_comes_back(text in any::<String>()) {
-            let kept = JsonText::from(text.as_str());
-            prop_assert_eq!(kept.json_len() + 2, serde_json::to_string(&text).unwrap().len());
-            prop_assert_eq!(kept.plain(), text);
+        fn any_text_is_read_back_unchanged(text in any::<String>()) {
+            let stored = JsonText::from(text.as_str());
+            prop_assert_eq!(stored.json_len() + 2, serde_json::to_string(&text).unwrap().len());
+            prop_assert_eq!(stored.plain(), text);
         }
     }
 }

@@ -63,7 +63,7 @@ impl Shown {
         }
     }
 
-    /// Shows what a copy has of a message, one that is no string as its JSON text; absent fields are left out.
+    /// Shows what a copy has of a message, one that is no string as its JSON; absent fields are left out.
     pub(crate) fn message<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
         for field in OF_A_MESSAGE {
             self.field(field, value(field));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_cut_between_characters_and_the_rest_is_left_out_whole() {
+    fn strings_are_cut_between_characters_and_objects_left_out_whole() {
         let han = "你".repeat(6_667);
         assert_eq!(han.len(), 20_001);
         let cut = shown("body", &json!(han));
@@ -170,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_shown_as_its_json() {
+    fn a_value_of_another_type_is_shown_as_its_json() {
         assert_eq!(shown("body", &json!({"a": [1]}))["body"], r#"{"a":[1]}"#);
         assert_eq!(shown("body", &json!(5))["body"], "5");
     }
 
     #[test]
-    fn an_edit_takes_a_field_s_name_out_of_truncated_or_puts_it_in() {
+    fn an_edit_updates_the_truncated_fields() {
         let text = |value: &Value| JsonText::from(value.to_string());
         let edited = |last_msg: &Value, field: Field, new: &str| -> Value {
             let mut edited = Edited::parse(&text(last_msg)).unwrap();

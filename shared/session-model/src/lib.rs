@@ -30,7 +30,7 @@ mod timestamp;
 pub use account::Account;
 pub use account_case::AccountCase;
 pub use changes::{
-    ChangeKey, ChangeReads, ChangesPage, Keys, LATE_MS, Memberships, PageRequest, Pass, Phase, Start,
+    ChangeKey, ChangeReads, ChangesPage, Keys, LATE_MS, Memberships, PageRequest, Phase, Start, SyncPass,
     SyncToken, TokenRejection, UnverifiedToken, UpdatedItems, WINDOW_MS, is_in_window, read_changes,
 };
 pub use cursor::Cursor;

@@ -128,9 +128,9 @@ impl ListQuery {
         let window = Window::new(min.unwrap_or(default_min), max.unwrap_or(default_max));
         if given.is_some_and(|given| window != Ok(given)) {
             let reason =
-                "belongs to a pull with other bounds: give it alone, or with the bounds of its first page";
+                "belongs to a list with other bounds: send it alone, or with the bounds of its first page";
             let rejection = InvalidValue::new(reason).of("cursor");
-            return Err(InvalidField { place: Place::AnotherPull, ..rejection });
+            return Err(InvalidField { place: Place::AnotherList, ..rejection });
         }
         Ok(Self { window: window?, cursor, limit, need_last_msg })
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_page_of_an_open_pull_has_a_watermark() {
+    fn only_the_first_page_of_an_open_list_has_a_watermark() {
         let open = Window::new(ms(0), ms(0)).unwrap();
         let cursor = Some(Cursor::start(open, ms(80_000)));
         let watermark =
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_belongs_to_its_pull() {
+    fn a_cursor_belongs_to_its_list() {
         let bounded = Cursor::start(Window::new(ms(5), ms(7)).unwrap(), ms(6));
         let open = Cursor::start(Window::new(ms(0), ms(0)).unwrap(), ms(6));
         for (cursor, min, max, fits) in [
@@ -251,7 +251,7 @@ mod tests {
                     assert_eq!((query.range().min(), query.range().max()), (cursor.window().min(), ms(6)));
                 }
                 Err(rejection) => {
-                    assert_eq!((fits, rejection.place), (false, Place::AnotherPull), "{rejection}");
+                    assert_eq!((fits, rejection.place), (false, Place::AnotherList), "{rejection}");
                 }
             }
         }

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_kept_nowhere_is_older_than_any_kept_one() {
+    fn a_message_outside_history_is_older_than_any_other() {
         let nowhere = MessageId::new("0", "zzz");
         assert!(MessageId::NONE < nowhere && nowhere < "1".into() && MessageId::from("1") < "m".into());
         assert_ne!(nowhere, MessageId::new("0", "zzy"));
@@ -103,7 +103,7 @@ mod tests {
             let id = |number: u64| MessageId::from(&*format!("{}{number}", "0".repeat(zeros)));
             prop_assume!(a != 0 && b != 0);
             prop_assert_eq!(id(a).cmp(&id(b)), a.cmp(&b));
-            prop_assert_eq!(&id(a), &MessageId::from(&*a.to_string()), "leading zeros say nothing");
+            prop_assert_eq!(&id(a), &MessageId::from(&*a.to_string()), "leading zeros are ignored");
         }
 
         #[test]

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_left_out() {
+    fn absent_fields_are_left_out() {
         let text = serde_json::to_string(&session()).unwrap();
         assert_eq!(text, r#"{"sessionId":"p2p|alice","updateTime":1700000000000}"#);
         let list = RecentSessionList {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_of_a_session_is_measured_as_it_will_be_escaped() {
+    fn the_size_of_a_session_is_measured_after_escaping() {
         let all_escapes: String = (0..0x80u8).map(char::from).chain("é界😀".chars()).collect();
         let session = RecentSession {
             ext: Some(all_escapes.clone()),

@@ -126,7 +126,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_rejected_or_kept_as_it_is(text in ".{0,40}") {
+        fn any_string_is_rejected_or_kept_unchanged(text in ".{0,40}") {
             if let Ok(id) = text.parse::<SessionId>() {
                 prop_assert_eq!(id.to_string(), text);
             }

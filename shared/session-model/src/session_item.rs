@@ -111,82 +111,100 @@ mod tests {
         Entry { last_msg, ..message(time) }
     }
 
-    fn shown(row: &SessionItem) -> Option<u64> {
-        row.update_time().map(Timestamp::as_millis)
+    fn shown(session_item: &SessionItem) -> Option<u64> {
+        session_item.update_time().map(Timestamp::as_millis)
     }
 
     #[test]
-    fn only_what_is_newer_than_the_tombstone_revives_a_deleted_session() {
-        let mut row = SessionItem::default();
-        row.record(&message(10), NOW);
-        row.delete(NOW);
-        assert_eq!(shown(&row), None);
+    fn only_newer_events_revive_a_deleted_session() {
+        let mut session_item = SessionItem::default();
+        session_item.record(&message(10), NOW);
+        session_item.delete(NOW);
+        assert_eq!(shown(&session_item), None);
         assert!(
-            !row.record(&message(10), NOW)
-                && !row.record(&message(9), NOW)
-                && !row.record(&recall(10, 50), NOW)
+            !session_item.record(&message(10), NOW)
+                && !session_item.record(&message(9), NOW)
+                && !session_item.record(&recall(10, 50), NOW)
         );
-        assert_eq!(shown(&row), None);
-        assert!(row.record(&recall(11, 50), NOW));
-        assert_eq!(shown(&row), Some(50));
+        assert_eq!(shown(&session_item), None);
+        assert!(session_item.record(&recall(11, 50), NOW));
+        assert_eq!(shown(&session_item), Some(50));
     }
 
     #[test]
     fn the_time_of_a_session_may_move_backwards() {
-        let mut row = SessionItem::default();
-        row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
-        assert_eq!(shown(&row), Some(100));
-        row.record(&message(10), NOW);
-        assert_eq!(shown(&row), Some(10), "a placeholder gives way to a late message");
-        row.record(&recall(10, 50), NOW);
-        row.record(&message(11), NOW);
-        assert_eq!(shown(&row), Some(11), "so does a notice to a newer message");
+        let mut session_item = SessionItem::default();
+        session_item.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
+        assert_eq!(shown(&session_item), Some(100));
+        session_item.record(&message(10), NOW);
+        assert_eq!(shown(&session_item), Some(10), "a placeholder gives way to a late message");
+        session_item.record(&recall(10, 50), NOW);
+        session_item.record(&message(11), NOW);
+        assert_eq!(shown(&session_item), Some(11), "so does a notice to a newer message");
     }
 
     #[test]
-    fn an_ext_does_not_move_a_live_session_and_goes_with_a_deleted_one() {
-        let mut row = SessionItem::default();
-        row.record(&message(10), NOW);
-        row.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
-        assert_eq!((shown(&row), row.ext.text()), (Some(10), Some("mine")));
-        row.delete(NOW);
-        assert_eq!(row.ext.text(), None);
-        row.set_ext("again".parse().unwrap(), Timestamp::from_millis(200));
-        assert_eq!(shown(&row), Some(200));
-        assert!(!row.record(&message(10), NOW), "the tombstone still holds under the placeholder");
+    fn an_ext_does_not_move_a_session_and_is_deleted_with_it() {
+        let mut session_item = SessionItem::default();
+        session_item.record(&message(10), NOW);
+        session_item.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
+        assert_eq!((shown(&session_item), session_item.ext.text()), (Some(10), Some("mine")));
+        session_item.delete(NOW);
+        assert_eq!(session_item.ext.text(), None);
+        session_item.set_ext("again".parse().unwrap(), Timestamp::from_millis(200));
+        assert_eq!(shown(&session_item), Some(200));
+        assert!(!session_item.record(&message(10), NOW), "the tombstone still holds under the placeholder");
     }
 
     #[test]
-    fn what_update_time_does_not_show_is_stamped() {
+    fn changes_that_update_time_does_not_show_get_a_change_time() {
         const LATE: u64 = 4 * 60 * 1000;
         let at = Timestamp::from_millis;
-        let stamped = |change: &dyn Fn(&mut SessionItem)| {
-            let mut row = SessionItem::default();
-            row.record(&message(10), NOW);
-            assert_eq!(row.change_time, None, "a message on time shows by itself");
-            change(&mut row);
-            row.change_time
+        let with_change_time = |change: &dyn Fn(&mut SessionItem)| {
+            let mut session_item = SessionItem::default();
+            session_item.record(&message(10), NOW);
+            assert_eq!(session_item.change_time, None, "a message on time shows by itself");
+            change(&mut session_item);
+            session_item.change_time
         };
-        assert_eq!(stamped(&|row| _ = row.record(&message(11), at(11 + LATE))), None, "just on time");
-        assert_eq!(stamped(&|row| _ = row.record(&message(11), at(12 + LATE))), Some(at(12 + LATE)), "late");
-        assert_eq!(stamped(&|row| _ = row.record(&recall(10, 20), at(20))), None);
-        assert_eq!(stamped(&|row| _ = row.record(&recall(10, 20), at(21 + LATE))), Some(at(21 + LATE)));
-        assert_eq!(stamped(&|row| _ = row.record(&message(9), at(12 + LATE))), None, "nothing changes");
-        assert_eq!(stamped(&|row| row.delete(at(20))), Some(at(20)));
-        assert_eq!(stamped(&|row| row.set_ext("x".parse().unwrap(), at(20))), Some(at(20)));
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&message(11), at(11 + LATE))),
+            None,
+            "just on time"
+        );
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&message(11), at(12 + LATE))),
+            Some(at(12 + LATE)),
+            "late"
+        );
+        assert_eq!(with_change_time(&|session_item| _ = session_item.record(&recall(10, 20), at(20))), None);
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&recall(10, 20), at(21 + LATE))),
+            Some(at(21 + LATE))
+        );
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&message(9), at(12 + LATE))),
+            None,
+            "nothing changes"
+        );
+        assert_eq!(with_change_time(&|session_item| session_item.delete(at(20))), Some(at(20)));
+        assert_eq!(
+            with_change_time(&|session_item| session_item.set_ext("x".parse().unwrap(), at(20))),
+            Some(at(20))
+        );
     }
 
     proptest! {
         #[test]
-        fn a_row_that_its_user_leaves_alone_is_its_register(history in prop::collection::vec(registers(), 0..8)) {
-            let mut row = SessionItem::default();
+        fn a_session_item_without_user_changes_equals_its_register(history in prop::collection::vec(registers(), 0..8)) {
+            let mut session_item = SessionItem::default();
             let mut merged = None;
             for register in history {
                 let Some(last_msg) = register.last_msg.clone() else { continue };
-                row.record(&Entry { position: register.position.clone(), last_msg }, NOW);
+                session_item.record(&Entry { position: register.position.clone(), last_msg }, NOW);
                 merged = Some(Register::merge(merged, register));
             }
-            prop_assert_eq!(row, SessionItem { register: merged, ..SessionItem::default() });
+            prop_assert_eq!(session_item, SessionItem { register: merged, ..SessionItem::default() });
         }
     }
 }

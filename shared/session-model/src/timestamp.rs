@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_time_lies_between_2000_and_soon() {
+    fn a_feed_time_is_between_2000_and_the_near_future() {
         let now = Timestamp(1_700_000_000_000);
         for (ahead, most) in [(Ahead::FiveMinutes, 300_000), (Ahead::OneDay, 86_400_000)] {
             for plausible in [946_684_800_000, now.0, now.0 + most] {

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
-    ChangeKey, ChangeReads, ChangesPage, GroupId, GroupItem, Keys, Memberships, PageRequest, Pass, SessionId,
-    SessionItem, Start, Timestamp, UpdatedItems, read_changes,
+    ChangeKey, ChangeReads, ChangesPage, GroupId, GroupItem, Keys, Memberships, PageRequest, SessionId,
+    SessionItem, Start, SyncPass, Timestamp, UpdatedItems, read_changes,
 };
 
 use crate::{
     Sessions, StoreError,
     group_items::{self, CONCURRENT_REQUESTS, PER_REQUEST},
     item::{self, Attributes, Item, n},
-    list::Rows,
+    list::QueryPage,
     raw_item::RawItem,
     schema::{BY_CHANGE_TIME, BY_UPDATE_TIME, CHANGE_TIME, UPDATE_TIME},
 };
@@ -23,11 +23,11 @@ impl Sessions<'_> {
     /// connections at once.
     pub async fn changes(
         &self,
-        pass: &Pass,
+        sync_pass: &SyncPass,
         of: PageRequest,
         now: Timestamp,
     ) -> Result<ChangesPage, StoreError> {
-        read_changes(self, self.user, pass, of, now).await
+        read_changes(self, self.user, sync_pass, of, now).await
     }
 
     /// The place of a session item in an index by time, as a key to go on from.
@@ -43,12 +43,13 @@ impl ChangeReads for Sessions<'_> {
 
     async fn start(
         &self,
-        stamps: (Timestamp, Timestamp),
+        change_times: (Timestamp, Timestamp),
         least_update_time: Timestamp,
         limit: usize,
     ) -> Result<Start, StoreError> {
         // Two at once, as the list: a third connection would cost a start more than the short queries take one after the other.
-        let short = async { Ok((self.keys(stamps, None, limit).await?, Sessions::memberships(self).await?)) };
+        let short =
+            async { Ok((self.keys(change_times, None, limit).await?, Sessions::memberships(self).await?)) };
         let (updated, (keys, memberships)) =
             tokio::try_join!(self.updated(least_update_time, None, limit), short)?;
         Ok(Start { keys, updated, memberships })
@@ -89,16 +90,19 @@ impl ChangeReads for Sessions<'_> {
         }
     }
 
-    async fn rows(&self, ids: Vec<SessionId>) -> Result<HashMap<SessionId, Option<SessionItem>>, StoreError> {
+    async fn session_items(
+        &self,
+        ids: Vec<SessionId>,
+    ) -> Result<HashMap<SessionId, Option<SessionItem>>, StoreError> {
         let keys = ids.iter().map(|id| self.key(id)).collect();
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-        let mut rows = HashMap::with_capacity(ids.len());
-        let read = |mut item: RawItem<'_>| (item::session_id(&item), item::row(&mut item));
-        for (id, row) in self.store.batch(&self.store.sessions_table, wanted, read).await? {
+        let mut session_items = HashMap::with_capacity(ids.len());
+        let read = |mut item: RawItem<'_>| (item::session_id(&item), item::session_item(&mut item));
+        for (id, session_item) in self.store.batch(&self.store.sessions_table, wanted, read).await? {
             // An id that was asked for.
-            rows.insert(id?, self.store.readable(row)?);
+            session_items.insert(id?, self.store.readable(session_item)?);
         }
-        Ok(rows)
+        Ok(session_items)
     }
 
     async fn updated(
@@ -115,14 +119,14 @@ impl ChangeReads for Sessions<'_> {
                 .expression_attribute_values(":least", n(least_update_time.earlier_by(1)))
                 .scan_index_forward(false)
                 .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-            let Rows { mut rows, next } = self.send_query(request, start).await?;
-            if rows.is_empty() && next.is_some() {
+            let QueryPage { mut session_items, next } = self.send_query(request, start).await?;
+            if session_items.is_empty() && next.is_some() {
                 start = next;
                 continue;
             }
-            let found = rows.len();
-            rows.retain(|(_, row)| row.update_time() >= Some(least_update_time));
-            return Ok(UpdatedItems { more: next.is_some() && rows.len() == found, rows });
+            let found = session_items.len();
+            session_items.retain(|(_, session_item)| session_item.update_time() >= Some(least_update_time));
+            return Ok(UpdatedItems { more: next.is_some() && session_items.len() == found, session_items });
         }
     }
 
@@ -130,11 +134,11 @@ impl ChangeReads for Sessions<'_> {
         Sessions::memberships(self).await
     }
 
-    async fn heads(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
+    async fn group_items(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
         let chunks: Vec<Vec<Item>> =
             groups.chunks(PER_REQUEST).map(|chunk| chunk.iter().map(group_items::key).collect()).collect();
-        let read = |keys: Vec<Item>| self.store.heads(keys);
-        let heads = stream::iter(chunks.into_iter().map(read)).buffer_unordered(CONCURRENT_REQUESTS);
-        heads.try_concat().await
+        let read = |keys: Vec<Item>| self.store.group_items(keys);
+        let group_items = stream::iter(chunks.into_iter().map(read)).buffer_unordered(CONCURRENT_REQUESTS);
+        group_items.try_concat().await
     }
 }

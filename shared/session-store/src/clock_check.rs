@@ -25,15 +25,15 @@ const EVERY_MS: u64 = 60_000;
 #[derive(Clone, Debug)]
 pub struct ClockCheck {
     now: fn() -> Timestamp,
-    tell: fn(i64),
+    report: fn(i64),
     last_ms: Arc<AtomicU64>,
 }
 
 impl ClockCheck {
     /// A check of the clock `now`, that tells by how many milliseconds it is ahead when that is too much.
     #[must_use]
-    pub fn new(now: fn() -> Timestamp, tell: fn(i64)) -> Self {
-        Self { now, tell, last_ms: Arc::default() }
+    pub fn new(now: fn() -> Timestamp, report: fn(i64)) -> Self {
+        Self { now, report, last_ms: Arc::default() }
     }
 
     /// Whether it is time to check, at `now`.
@@ -70,7 +70,7 @@ impl Intercept for ClockCheck {
             && self.is_due(now)
             && ahead.abs() > MAX_SKEW_MS
         {
-            (self.tell)(ahead);
+            (self.report)(ahead);
         }
         Ok(())
     }
@@ -118,9 +118,9 @@ mod tests {
                 spawn(async move {
                     let mut request = [0; 4_096];
                     while connection.read(&mut request).await.is_ok_and(|read| read > 0) {
-                        let answer =
+                        let response =
                             format!("HTTP/1.1 200 OK\r\nDate: {DATE}\r\nContent-Length: 2\r\n\r\n{{}}");
-                        let _ = connection.write_all(answer.as_bytes()).await;
+                        let _ = connection.write_all(response.as_bytes()).await;
                     }
                 });
             }
@@ -128,14 +128,14 @@ mod tests {
         address
     }
 
-    async fn told(now: fn() -> Timestamp, tell: fn(i64)) {
+    async fn check(now: fn() -> Timestamp, report: fn(i64)) {
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("a", "b", None, None, "test"))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .endpoint_url(dynamodb().await)
-            .interceptor(ClockCheck::new(now, tell));
+            .interceptor(ClockCheck::new(now, report));
         let client = Client::from_conf(config.build());
         for _ in 0..3 {
             client.list_tables().send().await.unwrap();
@@ -143,16 +143,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_off_is_told_once() {
+    async fn a_skewed_clock_is_logged_once() {
         static COUNT: AtomicI64 = AtomicI64::new(0);
         static AHEAD: AtomicI64 = AtomicI64::new(0);
-        let tell = |ahead| {
+        let report = |ahead| {
             COUNT.fetch_add(1, Ordering::Relaxed);
             AHEAD.store(ahead, Ordering::Relaxed);
         };
-        told(|| Timestamp::from_millis(DATE_MS + 25_000), tell).await;
+        check(|| Timestamp::from_millis(DATE_MS + 25_000), report).await;
         assert_eq!((COUNT.load(Ordering::Relaxed), AHEAD.load(Ordering::Relaxed)), (1, 25_000));
-        told(|| Timestamp::from_millis(DATE_MS + 19_000), tell).await;
+        check(|| Timestamp::from_millis(DATE_MS + 19_000), report).await;
         assert_eq!(COUNT.load(Ordering::Relaxed), 1, "within what clocks may differ");
     }
 }

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_panic_later_is_rejected_now() {
+    fn invalid_roots_are_rejected() {
         let mut damaged = AMAZON_ROOTS.to_vec();
         damaged[100] = b'!';
         let no_certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();

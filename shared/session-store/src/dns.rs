@@ -42,16 +42,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_is_good_for_its_name_and_a_moment() {
+    async fn a_lookup_is_cached_for_its_name_and_a_short_time() {
         let resolver = CachingResolver::default();
         let found = resolver.resolve_dns("localhost").await.unwrap();
         assert!(found.iter().all(IpAddr::is_loopback) && !found.is_empty());
-        let kept = |addresses: Vec<IpAddr>, at| Found { name: "localhost".to_owned(), addresses, at };
+        let entry = |addresses: Vec<IpAddr>, at| Found { name: "localhost".to_owned(), addresses, at };
         let other = IpAddr::from([192, 0, 2, 1]);
-        *resolver.0.lock().await = Some(kept(vec![other], Instant::now()));
+        *resolver.0.lock().await = Some(entry(vec![other], Instant::now()));
         assert_eq!(resolver.resolve_dns("localhost").await.unwrap(), [other], "not asked again");
         assert_ne!(resolver.resolve_dns("127.0.0.1").await.unwrap(), [other], "another name");
-        *resolver.0.lock().await = Some(kept(vec![other], Instant::now() - FRESH));
+        *resolver.0.lock().await = Some(entry(vec![other], Instant::now() - FRESH));
         assert_eq!(resolver.resolve_dns("localhost").await.unwrap(), found, "asked again");
     }
 }

@@ -23,7 +23,7 @@ const AT_ONCE: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erased {
     /// How many session items were deleted.
-    pub rows: usize,
+    pub session_items: usize,
     /// Whether there may be more.
     pub remaining: bool,
 }
@@ -33,16 +33,16 @@ impl Sessions<'_> {
     /// what is deleted already.
     pub async fn erase(&self, max_items: usize, within: Duration) -> Result<Erased, StoreError> {
         let until = Instant::now() + within;
-        let (mut rows, mut start) = (0, None);
+        let (mut session_items, mut start) = (0, None);
         loop {
             let (keys, next) = self.keys_after(start).await?;
             let left = self.delete_all(&keys, until).await?;
-            rows += keys.len() - left;
+            session_items += keys.len() - left;
             if left == 0 && next.is_none() {
-                return Ok(Erased { rows, remaining: false });
+                return Ok(Erased { session_items, remaining: false });
             }
-            if rows >= max_items || Instant::now() >= until {
-                return Ok(Erased { rows, remaining: true });
+            if session_items >= max_items || Instant::now() >= until {
+                return Ok(Erased { session_items, remaining: true });
             }
             start = next;
         }
@@ -76,7 +76,7 @@ impl Sessions<'_> {
     async fn delete_batch(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {
         let delete = |key: &Item| {
             let delete = DeleteRequest::builder().set_key(Some(key.clone())).build();
-            let delete = delete.map_err(|_| StoreError::Failed("request not made".into()))?;
+            let delete = delete.map_err(|_| StoreError::Failed("request not built".into()))?;
             Ok(WriteRequest::builder().delete_request(delete).build())
         };
         let mut writes = keys.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;

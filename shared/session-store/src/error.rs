@@ -66,7 +66,7 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
                     Self::Failed(code)
                 }
             }
-            _ => Self::Failed("request not made".into()),
+            _ => Self::Failed("request not built".into()),
         }
     }
 }
@@ -116,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_unavailable() {
+    fn no_response_means_unavailable() {
         let timeout: SdkError<GetItemError, HttpResponse> = SdkError::timeout_error("secret");
         assert_eq!(StoreError::from(timeout).to_string(), "unavailable: timeout");
         let construction: SdkError<GetItemError, HttpResponse> = SdkError::construction_failure("secret");
-        assert_eq!(StoreError::from(construction).to_string(), "failed: request not made");
+        assert_eq!(StoreError::from(construction).to_string(), "failed: request not built");
     }
 }

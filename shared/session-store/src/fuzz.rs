@@ -4,7 +4,7 @@ use session_model::{GroupItem, SessionItem};
 
 use crate::{
     StoreError, item,
-    raw::{self, BatchAnswer, QueryAnswer},
+    raw::{self, BatchResponse, QueryResponse},
     raw_item::RawItem,
 };
 
@@ -12,32 +12,34 @@ use crate::{
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of this crate.
-pub const TARGETS: &[Target] = &[("item", item), ("raw-answer", raw_answer)];
+pub const TARGETS: &[Target] = &[("item", item), ("raw-answer", raw_response)];
 
 /// A stored session item or group item.
 fn item(input: &[u8]) {
     let Ok(mut item) = raw::parse::<RawItem<'_>>(input) else { return };
     let _ = (item::session_id(&item), item::group_id(&item));
-    let row: Result<SessionItem, _> = item::row(&mut item);
-    let head: Result<GroupItem, _> = item::head(&mut item);
-    for read in [row.err(), head.err()].into_iter().flatten() {
+    let session_item: Result<SessionItem, _> = item::session_item(&mut item);
+    let group_item: Result<GroupItem, _> = item::group_item(&mut item);
+    for read in [session_item.err(), group_item.err()].into_iter().flatten() {
         assert!(matches!(read, StoreError::MalformedItem(_)), "{read}");
     }
 }
 
-fn raw_answer(input: &[u8]) {
-    if let Ok(answer) = raw::parse::<QueryAnswer<'_>>(input) {
-        let _ = answer.next();
+fn raw_response(input: &[u8]) {
+    if let Ok(response) = raw::parse::<QueryResponse<'_>>(input) {
+        let _ = response.next();
         assert!(
-            answer.into_session_items().all(|row| matches!(row, Ok(_) | Err(StoreError::MalformedItem(_))))
+            response
+                .into_session_items()
+                .all(|session_item| matches!(session_item, Ok(_) | Err(StoreError::MalformedItem(_))))
         );
     }
-    if let Ok(answer) = raw::parse::<BatchAnswer<'_>>(input) {
-        let _ = answer.unprocessed();
+    if let Ok(response) = raw::parse::<BatchResponse<'_>>(input) {
+        let _ = response.unprocessed();
         assert_eq!(
-            answer
+            response
                 .items()
-                .filter_map(|mut item| item::head(&mut item).err())
+                .filter_map(|mut item| item::group_item(&mut item).err())
                 .find(|error| !error.is_of_one_item()),
             None
         );

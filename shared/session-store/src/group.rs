@@ -12,7 +12,7 @@ use crate::{
     Sessions, Store, StoreError, group_items,
     item::{self, b, hashes, n, s},
     optimistic::{self, Snapshot},
-    sessions::stamp_of_row,
+    sessions::change_time_of_item,
     update::{OLDER, ReturnValues, Update, Updated},
 };
 
@@ -59,7 +59,7 @@ impl Group<'_> {
         Ok(session_model::edit(&item, |held| held.value.edit(edit, self.now)).await?)
     }
 
-    async fn write_row(
+    async fn write_session(
         &self,
         user: &Account,
         write: &SessionWrite,
@@ -71,13 +71,15 @@ impl Group<'_> {
             .update(
                 &self.store.sessions_table,
                 key,
-                row_update(write, self.now),
+                session_update(write, self.now),
                 ReturnValues::OnConditionFailure,
             )
             .await?
         {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::ConditionFailed(mut item) => Ok(Written::ConditionFailed(item::row(&mut item)?)),
+            Updated::ConditionFailed(mut item) => {
+                Ok(Written::ConditionFailed(item::session_item(&mut item)?))
+            }
         }
     }
 }
@@ -106,18 +108,18 @@ impl Items<'_> {
         Ok(Written::Done)
     }
 
-    async fn write_row(
+    async fn write_session(
         &self,
         user: Account,
         write: SessionWrite,
     ) -> Result<(Account, Written<SessionItem>), StoreError> {
-        let written = self.or_left_out(Some(&user), self.group.write_row(&user, &write).await)?;
+        let written = self.or_left_out(Some(&user), self.group.write_session(&user, &write).await)?;
         Ok((user, written))
     }
 
-    async fn merge_head(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
+    async fn merge_group(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
         let item = GroupItemRef { group: self.group, write: Some(write) };
-        let written = item.update(head_update(write, self.group.now)).await?;
+        let written = item.update(group_update(write, self.group.now)).await?;
         let written = match write {
             // What they show may depend on edits.
             GroupWrite::Record(_) | GroupWrite::RecordListed { .. } => {
@@ -136,7 +138,7 @@ impl GroupStore for Items<'_> {
     type Error = StoreError;
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, StoreError> {
-        self.or_left_out(None, self.merge_head(&write).await)
+        self.or_left_out(None, self.merge_group(&write).await)
     }
 
     async fn write_sessions(
@@ -145,7 +147,7 @@ impl GroupStore for Items<'_> {
     ) -> Result<Vec<(Account, Written<SessionItem>)>, StoreError> {
         // All of them also when one fails: one user does not hold up the others.
         let written =
-            more_and_more(writes.into_iter().map(|(user, write)| self.write_row(user, write))).await;
+            more_and_more(writes.into_iter().map(|(user, write)| self.write_session(user, write))).await;
         written.into_iter().collect()
     }
 }
@@ -176,7 +178,7 @@ impl GroupItemRef<'_> {
             .await?
         {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::ConditionFailed(item) => Ok(Written::ConditionFailed(optimistic::head(item)?)),
+            Updated::ConditionFailed(item) => Ok(Written::ConditionFailed(optimistic::group_item(item)?)),
         }
     }
 }
@@ -187,7 +189,7 @@ impl AmendableItem for GroupItemRef<'_> {
 
     async fn read(&self) -> Result<Snapshot<GroupItem>, StoreError> {
         let Group { store, id, .. } = *self.group;
-        optimistic::head(
+        optimistic::group_item(
             store.read(&store.groups_table, group_items::key(id), true, None).await?.unwrap_or_default(),
         )
     }
@@ -226,18 +228,18 @@ fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Updat
 }
 
 /// Every write of a group item is stamped.
-fn head_update(write: &GroupWrite, now: Timestamp) -> Update {
+fn group_update(write: &GroupWrite, now: Timestamp) -> Update {
     match write {
         GroupWrite::Record(entry) => Update::record(entry, Some(now)),
         GroupWrite::RecordListed { entry, time, digest } => {
             with_same_list(Update::record(entry, Some(now)), *time, digest)
         }
         GroupWrite::RaiseListedAt { time, digest } => {
-            with_same_list(Update::default().stamped(now), *time, digest)
+            with_same_list(Update::default().with_change_time(now), *time, digest)
         }
         GroupWrite::StoreList { version, time, digest, hashes: members, exact } => {
             let update = Update::default()
-                .stamped(now)
+                .with_change_time(now)
                 .set("listedAt = :listed, listDigest = :digest, membersVersion = :next")
                 .only_if(
                     "attribute_not_exists(listedAt) OR listedAt < :listed OR \
@@ -258,7 +260,7 @@ fn head_update(write: &GroupWrite, now: Timestamp) -> Update {
             }
         }
         GroupWrite::RemoveMembers { time, hashes: members } => Update::default()
-            .stamped(now)
+            .with_change_time(now)
             .set("membersVersion = if_not_exists(membersVersion, :zero) + :one")
             .remove("listKey")
             .delete("memberHashes :members")
@@ -270,12 +272,12 @@ fn head_update(write: &GroupWrite, now: Timestamp) -> Update {
     }
 }
 
-fn row_update(write: &SessionWrite, now: Timestamp) -> Update {
+fn session_update(write: &SessionWrite, now: Timestamp) -> Update {
     let membership = |at: MemberAt| {
         Update::default()
             .set("memberAt = :at, memberRank = :rank")
             .remove("expiresAt")
-            .stamped(now)
+            .with_change_time(now)
             .only_if(NOT_GREATER)
             .with(":at", n(at.time))
             .with(":rank", n(at.rank.as_number()))
@@ -285,9 +287,9 @@ fn row_update(write: &SessionWrite, now: Timestamp) -> Update {
         SessionWrite::Leave(time) => {
             membership(MemberAt { time: *time, rank: Rank::Leave }).remove("memberSince")
         }
-        SessionWrite::Record(entry) => Update::record(entry, stamp_of_row(entry, now)),
+        SessionWrite::Record(entry) => Update::record(entry, change_time_of_item(entry, now)),
         SessionWrite::RecordEmpty(time) => Update::default()
-            .stamped(now)
+            .with_change_time(now)
             .set("updateTime = :t, msgTime = :t, msgId = :id")
             .remove("lastMsg, lastMsgType, expiresAt")
             .only_if(OLDER)

@@ -28,24 +28,27 @@ pub(crate) fn key(group: &GroupId) -> Item {
 impl Store {
     /// The group item of a group; none before its first message or change of members. Read eventually, or strongly where a write
     /// depends on it.
-    pub(crate) async fn head(
+    pub(crate) async fn group_item(
         &self,
         group: &GroupId,
         strongly: bool,
     ) -> Result<Option<GroupItem>, StoreError> {
         let item = self.read(&self.groups_table, key(group), strongly, Some(SHOWN)).await?;
-        item.map(|mut item| item::head(&mut item)).transpose()
+        item.map(|mut item| item::group_item(&mut item)).transpose()
     }
 
     /// The group items with up to [`PER_REQUEST`] keys, those that exist and can be read: without its group item, a group shows its members
     /// their own session items. Read eventually: half a unit each.
-    pub(crate) async fn heads(&self, keys: Vec<Item>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
-        let mut heads = HashMap::with_capacity(keys.len());
+    pub(crate) async fn group_items(
+        &self,
+        keys: Vec<Item>,
+    ) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
+        let mut group_items = HashMap::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
-        let read = |mut item: RawItem<'_>| Ok((item::group_id(&item)?, item::head(&mut item)?));
-        for head in self.batch(&self.groups_table, wanted, read).await? {
-            heads.extend(self.readable(head)?);
+        let read = |mut item: RawItem<'_>| Ok((item::group_id(&item)?, item::group_item(&mut item)?));
+        for group_item in self.batch(&self.groups_table, wanted, read).await? {
+            group_items.extend(self.readable(group_item)?);
         }
-        Ok(heads)
+        Ok(group_items)
     }
 }

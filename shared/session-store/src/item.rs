@@ -101,7 +101,7 @@ pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError
 }
 
 /// The session item that a stored item holds, but for its edits: where it is read to be shown, `lastMsg` holds them.
-pub(crate) fn row(item: &mut impl Attributes) -> Result<SessionItem, StoreError> {
+pub(crate) fn session_item(item: &mut impl Attributes) -> Result<SessionItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
     let last_msg = last_msg(item, update_time)?;
@@ -139,7 +139,7 @@ pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
 }
 
 /// The group item that a stored item holds, but for its edits.
-pub(crate) fn head(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
+pub(crate) fn group_item(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {
         (Some(position), Some(last_msg)) => Some(Register { position, last_msg: Some(last_msg) }),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_of_a_row_is_read() {
+    fn every_state_of_a_session_item_is_read() {
         let position = Position { time: Timestamp::from_millis(7), id: "m".into() };
         let held = |last_msg| Some(Register { position: position.clone(), last_msg });
         let at = Timestamp::from_millis(9);
@@ -249,23 +249,23 @@ mod tests {
                 SessionItem { placeholder: Some(at), ..SessionItem::default() },
             ),
         ] {
-            assert_eq!(row(&mut item(attributes)), Ok(expected), "{attributes:?}");
+            assert_eq!(session_item(&mut item(attributes)), Ok(expected), "{attributes:?}");
         }
     }
 
     #[test]
-    fn a_text_that_is_longer_than_today_s_limit_is_read() {
+    fn a_string_longer_than_today_s_limit_is_read() {
         let long = "x".repeat(Ext::MAX_CHARS + 1);
-        let row = row(&mut item(&[(UPDATE_TIME, n(7u64)), (EXT, s(&*long))])).unwrap();
-        assert_eq!(row.ext.text(), Some(&*long));
+        let session_item = session_item(&mut item(&[(UPDATE_TIME, n(7u64)), (EXT, s(&*long))])).unwrap();
+        assert_eq!(session_item.ext.text(), Some(&*long));
     }
 
     #[test]
-    fn what_is_never_written_is_rejected_by_the_name_of_its_attribute() {
+    fn an_unknown_value_is_rejected_with_its_attribute() {
         let with = |name: &'static str, value: AttributeValue| {
             let mut item = item(&message());
             item.insert(name.to_owned(), value);
-            row(&mut item)
+            session_item(&mut item)
         };
         for (name, value) in [
             (UPDATE_TIME, s("7")),
@@ -287,7 +287,7 @@ mod tests {
         ] {
             let mut item = item(&message());
             item.remove(absent);
-            assert_eq!(row(&mut item), Err(StoreError::MalformedItem(named)), "without {absent}");
+            assert_eq!(session_item(&mut item), Err(StoreError::MalformedItem(named)), "without {absent}");
         }
         assert_eq!(session_id(&item(&[(SESSION_ID, s("bare"))])), Err(StoreError::MalformedItem(SESSION_ID)));
     }

@@ -2,7 +2,7 @@
 //! conditional writes, the classes of errors, and the connection.
 //!
 //! Every write of a message, recall, delete or ext is one conditional `UpdateItem` of one item, and says exactly what
-//! [`session_model::SessionItem`] says. All methods are safe to repeat.
+//! [`session_model::SessionItem`] says. All methods are safe to retry.
 
 mod changes;
 mod clock_check;

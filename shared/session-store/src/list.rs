@@ -11,22 +11,22 @@ use crate::{
     Sessions, StoreError,
     group_items::{self, CONCURRENT_REQUESTS, PER_REQUEST},
     item::{Item, n, s},
-    raw::{self, CaptureResponse, QueryAnswer},
+    raw::{self, CaptureResponse, QueryResponse},
     schema::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
 /// One answer of a query, without the session items that cannot be read, and the key it goes on from.
-pub(crate) struct Rows {
-    pub(crate) rows: Vec<(SessionId, SessionItem)>,
+pub(crate) struct QueryPage {
+    pub(crate) session_items: Vec<(SessionId, SessionItem)>,
     pub(crate) next: Option<Item>,
 }
 
 /// What `byUpdateTime` holds of a page.
 #[derive(Default)]
-struct OwnRows {
+struct OwnItems {
     /// Sessions whose session items stand for themselves, one more than the page takes or all there are; with what each session item knows
     /// of a membership that has ended.
-    kept: Vec<(RecentSession, Option<MemberAt>)>,
+    sessions: Vec<(RecentSession, Option<MemberAt>)>,
     /// Session items of groups the user is a member of, passed on the way.
     members: Vec<(SessionId, SessionItem)>,
     /// Where to read on.
@@ -39,16 +39,16 @@ enum Next {
     Start,
     From(Item),
     #[default]
-    Nowhere,
+    End,
 }
 
-impl OwnRows {
+impl OwnItems {
     /// Whether no more need to be read: none is left, or they fill the page and one is left over to tell that there are
     /// more. Measures texts only where nothing else decides.
     fn are_enough(&self, query: &ListQuery) -> bool {
-        let text_bytes = || self.kept.iter().map(|(session, _)| session.text_len()).sum::<usize>();
-        matches!(self.next, Next::Nowhere)
-            || self.kept.len() > query.limit().get()
+        let text_bytes = || self.sessions.iter().map(|(session, _)| session.text_len()).sum::<usize>();
+        matches!(self.next, Next::End)
+            || self.sessions.len() > query.limit().get()
             || text_bytes() > Page::MAX_TEXT_BYTES
     }
 }
@@ -57,7 +57,7 @@ impl Sessions<'_> {
     /// One page, newest first, as it stands at `now`. The user's own session items and their memberships are read in parallel, both
     /// strongly, then the group items of their groups; all are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
-        let mut own = OwnRows { next: Next::Start, ..OwnRows::default() };
+        let mut own = OwnItems { next: Next::Start, ..OwnItems::default() };
         let ((), mut memberships) = tokio::try_join!(self.read_own(query, &mut own), self.memberships())?;
         reconcile(&mut own, &mut memberships);
         while !own.are_enough(query) {
@@ -66,7 +66,7 @@ impl Sessions<'_> {
         }
         let mut groups = self.groups(query, memberships).await?.into_iter().peekable();
         let mut page = Page::new(query);
-        for (own, _) in own.kept {
+        for (own, _) in own.sessions {
             // At one time a user's own session items come before their groups.
             while let Some(group) = groups.next_if(|group| group.update_time > own.update_time) {
                 if page.push_group(group).is_break() {
@@ -83,7 +83,7 @@ impl Sessions<'_> {
 
     /// Reads `byUpdateTime` on until own session items fill the page or none is left. Session items of the user's groups are passed over, so
     /// further queries ask for more than is missing.
-    async fn read_own(&self, query: &ListQuery, own: &mut OwnRows) -> Result<(), StoreError> {
+    async fn read_own(&self, query: &ListQuery, own: &mut OwnItems) -> Result<(), StoreError> {
         const FURTHER: i32 = 100;
         let range = query.range();
         loop {
@@ -92,7 +92,7 @@ impl Sessions<'_> {
                     (self.start_key(query), i32::try_from(query.limit().get() + 1).unwrap_or(FURTHER))
                 }
                 Next::From(key) => (Some(key), FURTHER),
-                Next::Nowhere => return Ok(()),
+                Next::End => return Ok(()),
             };
             let request = self
                 .query(BY_UPDATE_TIME)
@@ -101,17 +101,17 @@ impl Sessions<'_> {
                 .expression_attribute_values(":max", n(range.max()))
                 .scan_index_forward(false)
                 .limit(limit);
-            let Rows { rows, next } = self.send_query(request, start).await?;
-            own.next = next.map_or(Next::Nowhere, Next::From);
-            own.kept.reserve(rows.len());
-            for (id, row) in rows {
-                if row.is_member() {
-                    own.members.push((id, row));
+            let QueryPage { session_items, next } = self.send_query(request, start).await?;
+            own.next = next.map_or(Next::End, Next::From);
+            own.sessions.reserve(session_items.len());
+            for (id, session_item) in session_items {
+                if session_item.is_member() {
+                    own.members.push((id, session_item));
                 } else {
-                    let known_at = row.membership.map(|held| held.at);
-                    let session = row.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME));
+                    let known_at = session_item.membership.map(|held| held.at);
+                    let session = session_item.into_session(id).ok_or(StoreError::MalformedItem(UPDATE_TIME));
                     let session = self.store.readable(session)?;
-                    own.kept.extend(session.map(|session| (shown(session, query), known_at)));
+                    own.sessions.extend(session.map(|session| (shown(session, query), known_at)));
                 }
             }
             if own.are_enough(query) {
@@ -134,11 +134,11 @@ impl Sessions<'_> {
         let mut start = None;
         loop {
             let request = self.query(BY_MEMBERSHIP).key_condition_expression("userId = :user");
-            let Rows { rows, next } = self.send_query(request, start).await?;
-            for (id, row) in rows {
+            let QueryPage { session_items, next } = self.send_query(request, start).await?;
+            for (id, session_item) in session_items {
                 let group = GroupId::try_from(id).map_err(|_| StoreError::MalformedItem(SESSION_ID));
                 let group = self.store.readable(group)?;
-                memberships.extend(group.map(|group| (group, row)));
+                memberships.extend(group.map(|group| (group, session_item)));
             }
             start = next;
             if start.is_none() {
@@ -155,11 +155,11 @@ impl Sessions<'_> {
         memberships: Memberships,
     ) -> Result<Vec<RecentSession>, StoreError> {
         let range = query.range();
-        let taken = |session: &RecentSession| {
+        let is_listed = |session: &RecentSession| {
             let cursor = query.cursor().filter(|cursor| cursor.time() == session.update_time);
             cursor.and_then(|cursor| cursor.group()).is_some_and(|last| session.session_id <= *last)
         };
-        let wanted = |session: &RecentSession| range.contains(session.update_time) && !taken(session);
+        let wanted = |session: &RecentSession| range.contains(session.update_time) && !is_listed(session);
         let newest_first = |a: &RecentSession, b: &RecentSession| {
             b.update_time.cmp(&a.update_time).then_with(|| a.session_id.cmp(&b.session_id))
         };
@@ -170,11 +170,13 @@ impl Sessions<'_> {
             Some(memberships.by_ref().take(PER_REQUEST).collect())
         });
         let read = |chunk: Vec<(GroupId, SessionItem)>| async move {
-            let mut heads =
-                self.store.heads(chunk.iter().map(|(group, _)| group_items::key(group)).collect()).await?;
-            let sessions = chunk.into_iter().filter_map(|(group, row)| {
-                let head = heads.remove(&group);
-                row.into_group_session(&group, self.user, head)
+            let mut group_items = self
+                .store
+                .group_items(chunk.iter().map(|(group, _)| group_items::key(group)).collect())
+                .await?;
+            let sessions = chunk.into_iter().filter_map(|(group, session_item)| {
+                let group_item = group_items.remove(&group);
+                session_item.into_group_session(&group, self.user, group_item)
             });
             Ok::<Vec<_>, StoreError>(sessions.filter(wanted).collect())
         };
@@ -209,29 +211,31 @@ impl Sessions<'_> {
         &self,
         query: QueryFluentBuilder,
         start: Option<Item>,
-    ) -> Result<Rows, StoreError> {
-        let answer = CaptureResponse::of_query();
-        query.set_exclusive_start_key(start).customize().interceptor(answer.clone()).send().await?;
-        let answer = answer.take();
-        let answer: QueryAnswer<'_> = raw::read(answer.as_ref())?;
-        self.store.meter.add_read_units(answer.read_units());
-        let next = answer.next()?;
-        let rows = answer.into_session_items().filter_map(|row| self.store.readable(row).transpose());
-        Ok(Rows { next, rows: rows.collect::<Result<_, _>>()? })
+    ) -> Result<QueryPage, StoreError> {
+        let response = CaptureResponse::of_query();
+        query.set_exclusive_start_key(start).customize().interceptor(response.clone()).send().await?;
+        let response = response.take();
+        let response: QueryResponse<'_> = raw::read(response.as_ref())?;
+        self.store.meter.add_read_units(response.read_units());
+        let next = response.next()?;
+        let session_items = response
+            .into_session_items()
+            .filter_map(|session_item| self.store.readable(session_item).transpose());
+        Ok(QueryPage { next, session_items: session_items.collect::<Result<_, _>>()? })
     }
 }
 
 /// The two queries see a session item at two instants. A session that both saw counts once, by the session item that knows the greater
 /// membership event; a membership that only `byUpdateTime` saw is one all the same.
-fn reconcile(own: &mut OwnRows, memberships: &mut Memberships) {
-    let known_at = |row: &SessionItem| row.membership.map(|held| held.at);
-    for (id, row) in own.members.drain(..) {
+fn reconcile(own: &mut OwnItems, memberships: &mut Memberships) {
+    let known_at = |session_item: &SessionItem| session_item.membership.map(|held| held.at);
+    for (id, session_item) in own.members.drain(..) {
         let Some(group) = id.group() else { continue };
-        if memberships.get(&group).is_none_or(|seen| known_at(seen) < known_at(&row)) {
-            memberships.insert(group, row);
+        if memberships.get(&group).is_none_or(|seen| known_at(seen) < known_at(&session_item)) {
+            memberships.insert(group, session_item);
         }
     }
-    own.kept.retain(|(session, left_at)| {
+    own.sessions.retain(|(session, left_at)| {
         let Some(group) = session.session_id.group() else { return true };
         let Some(seen) = memberships.get(&group) else { return true };
         let has_left = known_at(seen) < *left_at;
@@ -271,28 +275,33 @@ mod tests {
     }
 
     fn left(time: u64) -> (RecentSession, Option<MemberAt>) {
-        let row = SessionItem { placeholder: Some(ms(1)), ..SessionItem::default() };
-        (row.into_session("team|1".parse().unwrap()).unwrap(), Some(at(time)))
+        let session_item = SessionItem { placeholder: Some(ms(1)), ..SessionItem::default() };
+        (session_item.into_session("team|1".parse().unwrap()).unwrap(), Some(at(time)))
     }
 
     /// What is left of a session item that one query saw as a member's and the other as one of somebody who left.
-    fn reconciled(own: OwnRows, membership: Option<u64>) -> (usize, Option<MemberAt>) {
+    fn reconciled(own: OwnItems, membership: Option<u64>) -> (usize, Option<MemberAt>) {
         let group: GroupId = "team|1".parse().unwrap();
         let mut own = own;
         let mut memberships: Memberships =
             membership.map(|time| (group.clone(), member(time))).into_iter().collect();
         reconcile(&mut own, &mut memberships);
-        (own.kept.len(), memberships.get(&group).and_then(|row| row.membership).map(|held| held.at))
+        (
+            own.sessions.len(),
+            memberships.get(&group).and_then(|session_item| session_item.membership).map(|held| held.at),
+        )
     }
 
     #[test]
-    fn a_session_that_both_queries_saw_counts_once_by_the_newer_event() {
-        let kept = |time| OwnRows { kept: vec![left(time)], ..OwnRows::default() };
-        assert_eq!(reconciled(kept(5), Some(4)), (1, None), "they have left since");
-        assert_eq!(reconciled(kept(5), Some(6)), (0, Some(at(6))), "they are back");
-        assert_eq!(reconciled(kept(5), None), (1, None));
-        let passed =
-            |time| OwnRows { members: vec![("team|1".parse().unwrap(), member(time))], ..OwnRows::default() };
+    fn a_session_found_by_both_queries_is_listed_once() {
+        let sessions = |time| OwnItems { sessions: vec![left(time)], ..OwnItems::default() };
+        assert_eq!(reconciled(sessions(5), Some(4)), (1, None), "they have left since");
+        assert_eq!(reconciled(sessions(5), Some(6)), (0, Some(at(6))), "they are back");
+        assert_eq!(reconciled(sessions(5), None), (1, None));
+        let passed = |time| OwnItems {
+            members: vec![("team|1".parse().unwrap(), member(time))],
+            ..OwnItems::default()
+        };
         assert_eq!(reconciled(passed(5), None), (0, Some(at(5))), "a membership that only one query saw");
         assert_eq!(reconciled(passed(5), Some(6)), (0, Some(at(6))));
         assert_eq!(reconciled(passed(6), Some(5)), (0, Some(at(6))));

@@ -71,15 +71,15 @@ impl Amendable for GroupItem {
 }
 
 /// A session item with its edits.
-pub(crate) fn row(mut item: Item) -> Result<Snapshot<SessionItem>, StoreError> {
+pub(crate) fn session_item(mut item: Item) -> Result<Snapshot<SessionItem>, StoreError> {
     let (edits, text) = edits(&item)?;
-    Ok(Snapshot { value: SessionItem { edits, ..item::row(&mut item)? }, edits: text })
+    Ok(Snapshot { value: SessionItem { edits, ..item::session_item(&mut item)? }, edits: text })
 }
 
 /// A group item with its edits.
-pub(crate) fn head(mut item: Item) -> Result<Snapshot<GroupItem>, StoreError> {
+pub(crate) fn group_item(mut item: Item) -> Result<Snapshot<GroupItem>, StoreError> {
     let (edits, text) = edits(&item)?;
-    Ok(Snapshot { value: GroupItem { edits, ..item::head(&mut item)? }, edits: text })
+    Ok(Snapshot { value: GroupItem { edits, ..item::group_item(&mut item)? }, edits: text })
 }
 
 fn edits(item: &Item) -> Result<(Edits, Option<String>), StoreError> {
@@ -104,7 +104,7 @@ pub(crate) fn replacement<T: Amendable>(before: &Snapshot<T>, after: &T, expires
         None => update.remove("edits"),
     };
     if let Some(now) = after.change_time().filter(|_| after.change_time() != before.value.change_time()) {
-        update = update.stamped(now);
+        update = update.with_change_time(now);
     }
     as_read(update, before)
 }

@@ -94,16 +94,16 @@ mod tests {
     use crate::{Settings, TrustedRoots};
 
     /// Answers each request at once, and tells on which connection it came. A connection opens later than those before it.
-    async fn answer(listener: TcpListener, tls: TlsAcceptor, told: mpsc::Sender<u32>) {
+    async fn response(listener: TcpListener, tls: TlsAcceptor, seen: mpsc::Sender<u32>) {
         let mut connections = JoinSet::new();
         for connection in 0.. {
             let (stream, _) = listener.accept().await.unwrap();
-            let (tls, told) = (tls.clone(), told.clone());
+            let (tls, seen) = (tls.clone(), seen.clone());
             connections.spawn(async move {
                 sleep(Duration::from_millis(20) * connection).await;
                 let mut stream = tls.accept(stream).await.unwrap();
                 while read_request(&mut stream).await.is_some() {
-                    told.send(connection).unwrap();
+                    seen.send(connection).unwrap();
                     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
                 }
             });
@@ -136,8 +136,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
         let (tls, root) = certificate();
-        let (told, requests) = mpsc::channel();
-        spawn(answer(listener, tls, told));
+        let (seen, requests) = mpsc::channel();
+        spawn(response(listener, tls, seen));
         let mut store = Store::connect(Settings {
             region: "us-east-1".to_owned(),
             endpoint: Some(endpoint),

@@ -41,7 +41,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct CaptureResponse {
     of: Of,
-    kept: Arc<Mutex<Option<SdkBody>>>,
+    captured: Arc<Mutex<Option<SdkBody>>>,
 }
 
 /// The operation whose answer is kept.
@@ -53,16 +53,16 @@ enum Of {
 
 impl CaptureResponse {
     pub(crate) fn of_query() -> Self {
-        Self { of: Of::Query, kept: Arc::default() }
+        Self { of: Of::Query, captured: Arc::default() }
     }
 
     pub(crate) fn of_batch() -> Self {
-        Self { of: Of::BatchGetItem, kept: Arc::default() }
+        Self { of: Of::BatchGetItem, captured: Arc::default() }
     }
 
     /// The answer, once the request is done.
     pub(crate) fn take(&self) -> Option<SdkBody> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.captured.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -107,7 +107,7 @@ impl DeserializeResponse for CaptureResponse {
     ) -> Result<context::Output, OrchestratorError<context::Error>> {
         if response.status().is_success() {
             // A clone of what is in memory shares it.
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = response.body().try_clone();
+            *self.captured.lock().unwrap_or_else(PoisonError::into_inner) = response.body().try_clone();
             return Ok(self.of.nothing());
         }
         let metadata = metadata(response.body().bytes().unwrap_or_default());
@@ -130,7 +130,7 @@ pub(crate) fn metadata(body: &[u8]) -> ErrorMetadata {
 /// The answer of a query.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct QueryAnswer<'a> {
+pub(crate) struct QueryResponse<'a> {
     /// What the items hold.
     #[serde(default)]
     items: Vec<ReadItem>,
@@ -148,20 +148,21 @@ struct Consumed {
 }
 
 /// Reads an answer; one that is cut off or no JSON may be asked for again.
-pub(crate) fn read<'a, T: Deserialize<'a>>(answer: Option<&'a SdkBody>) -> Result<T, StoreError> {
-    parse(answer.and_then(SdkBody::bytes).unwrap_or_default())
+pub(crate) fn read<'a, T: Deserialize<'a>>(response: Option<&'a SdkBody>) -> Result<T, StoreError> {
+    parse(response.and_then(SdkBody::bytes).unwrap_or_default())
 }
 
-pub(crate) fn parse<'a, T: Deserialize<'a>>(answer: &'a [u8]) -> Result<T, StoreError> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(response: &'a [u8]) -> Result<T, StoreError> {
     // Checked once to be UTF-8, and not at each text.
-    let answer = std::str::from_utf8(answer).ok().and_then(|answer| serde_json::from_str(answer).ok());
-    answer.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))
+    let response =
+        std::str::from_utf8(response).ok().and_then(|response| serde_json::from_str(response).ok());
+    response.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))
 }
 
 /// The answer of a batch of items of one table.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct BatchAnswer<'a> {
+pub(crate) struct BatchResponse<'a> {
     #[serde(borrow, default)]
     responses: HashMap<Cow<'a, str>, Vec<RawItem<'a>>>,
     #[serde(borrow, default)]
@@ -177,7 +178,7 @@ struct Unprocessed<'a> {
     keys: Vec<RawKey<'a>>,
 }
 
-impl<'a> BatchAnswer<'a> {
+impl<'a> BatchResponse<'a> {
     /// The items of the response.
     pub(crate) fn items(self) -> impl Iterator<Item = RawItem<'a>> {
         self.responses.into_values().flatten()
@@ -194,7 +195,7 @@ impl<'a> BatchAnswer<'a> {
     }
 }
 
-impl QueryAnswer<'_> {
+impl QueryResponse<'_> {
     /// The session items of the items, in their order, as far as each can be read.
     pub(crate) fn into_session_items(
         self,
@@ -219,7 +220,7 @@ struct ReadItem(Result<(SessionId, SessionItem), StoreError>);
 impl<'de> Deserialize<'de> for ReadItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut item = RawItem::deserialize(deserializer)?;
-        Ok(Self(item::session_id(&item).and_then(|id| Ok((id, item::row(&mut item)?)))))
+        Ok(Self(item::session_id(&item).and_then(|id| Ok((id, item::session_item(&mut item)?)))))
     }
 }
 
@@ -231,7 +232,7 @@ mod tests {
     use super::*;
     use crate::item::Attributes;
 
-    const ANSWER: &str = r#"{"Count":2,"Items":[
+    const RESPONSE: &str = r#"{"Count":2,"Items":[
         {"userId":{"S":"bob"},"sessionId":{"S":"p2p|al\"ice"},"updateTime":{"N":"7"},"msgTime":{"N":"7"},"msgId":{"S":"~m"},
          "lastMsg":{"S":"{\"body\":\"caf\u00e9\"}"},"lastMsgType":{"N":"0"},"ext":{"S":"m\ni"},"expiresAt":{"BOOL":true}},
         {"sessionId":{"S":"p2p|carol"},"updateTime":{"S":"7"}}],
@@ -239,45 +240,49 @@ mod tests {
         "ConsumedCapacity":{"CapacityUnits":1.5,"TableName":"T"}}"#;
 
     #[test]
-    fn an_answer_is_read_as_the_sdk_would() {
-        let answer = parse::<QueryAnswer<'_>>(ANSWER.as_bytes()).unwrap();
-        assert!((answer.read_units() - 1.5).abs() < 1e-9);
+    fn a_query_response_is_read_as_by_the_sdk() {
+        let response = parse::<QueryResponse<'_>>(RESPONSE.as_bytes()).unwrap();
+        assert!((response.read_units() - 1.5).abs() < 1e-9);
         let expected =
             [("userId", AttributeValue::S("b\"ob".into())), ("updateTime", AttributeValue::N("7".into()))];
-        assert_eq!(answer.next(), Ok(Some(expected.map(|(name, value)| (name.to_owned(), value)).into())));
-        let [first, second] = &answer.items[..] else { panic!("two items") };
+        assert_eq!(response.next(), Ok(Some(expected.map(|(name, value)| (name.to_owned(), value)).into())));
+        let [first, second] = &response.items[..] else { panic!("two items") };
         let register = Register {
             position: Position { time: Timestamp::from_millis(7), id: "m".into() },
             last_msg: Some(LastMsg::Message(r#"{"body":"café"}"#.into())),
         };
-        let row =
+        let session_item =
             SessionItem { register: Some(register), ext: "m\ni".parse().unwrap(), ..SessionItem::default() };
-        assert_eq!(first.0, Ok((r#"p2p|al"ice"#.parse().unwrap(), row)));
+        assert_eq!(first.0, Ok((r#"p2p|al"ice"#.parse().unwrap(), session_item)));
         assert_eq!(second.0, Err(StoreError::MalformedItem("updateTime")));
-        assert_eq!(answer.into_session_items().map(|row| row.is_ok()).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(
+            response.into_session_items().map(|session_item| session_item.is_ok()).collect::<Vec<_>>(),
+            [true, false]
+        );
     }
 
     #[test]
-    fn a_list_does_not_end_at_a_key_that_cannot_be_read() {
-        let answer =
-            parse::<QueryAnswer<'_>>(br#"{"Items":[],"LastEvaluatedKey":{"userId":{"B":"AA=="}}}"#).unwrap();
-        assert_eq!(answer.next(), Err(StoreError::MalformedItem("LastEvaluatedKey")));
-        assert_eq!(parse::<QueryAnswer<'_>>(br#"{"Items":[]}"#).unwrap().next(), Ok(None));
+    fn an_unreadable_key_does_not_end_a_list() {
+        let response =
+            parse::<QueryResponse<'_>>(br#"{"Items":[],"LastEvaluatedKey":{"userId":{"B":"AA=="}}}"#)
+                .unwrap();
+        assert_eq!(response.next(), Err(StoreError::MalformedItem("LastEvaluatedKey")));
+        assert_eq!(parse::<QueryResponse<'_>>(br#"{"Items":[]}"#).unwrap().next(), Ok(None));
     }
 
     #[test]
-    fn what_is_no_answer_may_be_asked_for_again() {
+    fn a_malformed_response_may_be_retried() {
         for text in ["", "{", r#"{"Items":[{"a":1}]}"#] {
             assert!(
-                matches!(parse::<QueryAnswer<'_>>(text.as_bytes()), Err(StoreError::Unavailable(_))),
+                matches!(parse::<QueryResponse<'_>>(text.as_bytes()), Err(StoreError::Unavailable(_))),
                 "{text}"
             );
         }
     }
 
     #[test]
-    fn a_batch_is_read_as_the_sdk_would() {
-        let answer = br#"{"Responses":{"Groups":[
+    fn a_batch_response_is_read_as_by_the_sdk() {
+        let response = br#"{"Responses":{"Groups":[
             {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQF","/////w//"]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
             {"groupId":{"S":"team|2"},"memberHashes":{"BS":["AAEC"]}},
             {"groupId":{"S":"team|3"},"memberHashes":{"SS":["a"]}},
@@ -286,11 +291,11 @@ mod tests {
             {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAEC?AAA"]}}]},
             "UnprocessedKeys":{"Groups":{"Keys":[{"groupId":{"S":"team|4"}}],"ConsistentRead":false}},
             "ConsumedCapacity":[{"TableName":"Groups","CapacityUnits":1.5}]}"#;
-        let answer: BatchAnswer<'_> = parse(answer).unwrap();
-        assert!((answer.read_units() - 1.5).abs() < 1e-9);
+        let response: BatchResponse<'_> = parse(response).unwrap();
+        assert!((response.read_units() - 1.5).abs() < 1e-9);
         let key = Item::from([("groupId".to_owned(), AttributeValue::S("team|4".into()))]);
-        assert_eq!(answer.unprocessed(), Ok(vec![key]));
-        let items: Vec<_> = answer.items().collect();
+        assert_eq!(response.unprocessed(), Ok(vec![key]));
+        let items: Vec<_> = response.items().collect();
         let hashes = |item: usize| items[item].hashes("memberHashes");
         assert_eq!(hashes(0), Ok(Some([[0, 1, 2, 3, 4, 5], [255, 255, 255, 255, 15, 255]].into())));
         for malformed in 1..=5 {
@@ -300,7 +305,7 @@ mod tests {
         assert_eq!(items[0].bytes("listDigest"), Ok(Some((0..16).collect())));
         assert_eq!(items[0].string("groupId").unwrap().as_deref(), Some("team|1"));
         let unreadable = br#"{"UnprocessedKeys":{"Groups":{"Keys":[{"groupId":{"B":"AA=="}}]}}}"#;
-        let unreadable: BatchAnswer<'_> = parse(unreadable).unwrap();
+        let unreadable: BatchResponse<'_> = parse(unreadable).unwrap();
         assert_eq!(unreadable.unprocessed(), Err(StoreError::MalformedItem("UnprocessedKeys")));
     }
 

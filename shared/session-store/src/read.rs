@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::{
     Store, StoreError,
     item::Item,
-    raw::{self, BatchAnswer, CaptureResponse},
+    raw::{self, BatchResponse, CaptureResponse},
     raw_item::RawItem,
 };
 
@@ -47,8 +47,8 @@ impl Store {
         wanted: KeysAndAttributesBuilder,
         read: impl Fn(RawItem<'_>) -> T,
     ) -> Result<Vec<T>, StoreError> {
-        let not_made = |_| StoreError::Failed("request not made".into());
-        let mut wanted: KeysAndAttributes = wanted.build().map_err(not_made)?;
+        let not_built = |_| StoreError::Failed("request not built".into());
+        let mut wanted: KeysAndAttributes = wanted.build().map_err(not_built)?;
         let mut keys = mem::take(&mut wanted.keys);
         let mut items = Vec::with_capacity(keys.len());
         for tried in 0..MAX_TRIES {
@@ -57,20 +57,20 @@ impl Store {
             }
             let mut asked = wanted.clone();
             asked.keys = keys;
-            let answer = CaptureResponse::of_batch();
+            let response = CaptureResponse::of_batch();
             self.client
                 .batch_get_item()
                 .request_items(table, asked)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .customize()
-                .interceptor(answer.clone())
+                .interceptor(response.clone())
                 .send()
                 .await?;
-            let answer = answer.take();
-            let answer: BatchAnswer<'_> = raw::read(answer.as_ref())?;
-            self.meter.add_read_units(answer.read_units());
-            keys = answer.unprocessed()?;
-            items.extend(answer.items().map(&read));
+            let response = response.take();
+            let response: BatchResponse<'_> = raw::read(response.as_ref())?;
+            self.meter.add_read_units(response.read_units());
+            keys = response.unprocessed()?;
+            items.extend(response.items().map(&read));
             if keys.is_empty() {
                 return Ok(items);
             }

@@ -39,10 +39,11 @@ impl Sessions<'_> {
     /// cannot be read shows its members their own session items, as in a list.
     pub async fn get(&self, id: &SessionId) -> Result<Option<RecentSession>, StoreError> {
         match id.group() {
-            None => Ok(self.row(id).await?.unwrap_or_default().into_session(id.clone())),
+            None => Ok(self.session_item(id).await?.unwrap_or_default().into_session(id.clone())),
             Some(group) => {
-                let (row, head) = tokio::join!(self.row(id), self.store.head(&group, false));
-                self.group_session(&group, row?.unwrap_or_default(), head)
+                let (session_item, group_item) =
+                    tokio::join!(self.session_item(id), self.store.group_item(&group, false));
+                self.group_session(&group, session_item?.unwrap_or_default(), group_item)
             }
         }
     }
@@ -52,12 +53,12 @@ impl Sessions<'_> {
     fn group_session(
         &self,
         group: &GroupId,
-        row: SessionItem,
-        head: Result<Option<GroupItem>, StoreError>,
+        session_item: SessionItem,
+        group_item: Result<Option<GroupItem>, StoreError>,
     ) -> Result<Option<RecentSession>, StoreError> {
-        let unreadable = head.as_ref().err().cloned();
-        let head = self.store.readable(head)?.flatten();
-        match (row.into_group_session(group, self.user, head), unreadable) {
+        let unreadable = group_item.as_ref().err().cloned();
+        let group_item = self.store.readable(group_item)?.flatten();
+        match (session_item.into_group_session(group, self.user, group_item), unreadable) {
             (None, Some(error)) => Err(error),
             (session, _) => Ok(session),
         }
@@ -74,7 +75,7 @@ impl Sessions<'_> {
         let update = Update::default()
             .set("updateTime = if_not_exists(updateTime, :now)")
             .remove("expiresAt")
-            .stamped(now)
+            .with_change_time(now)
             .with(":now", n(now));
         let update = match ext.text() {
             Some(text) => update.set("ext = :ext").with(":ext", s(text)),
@@ -82,12 +83,12 @@ impl Sessions<'_> {
         };
         let (Updated::Done(mut item) | Updated::ConditionFailed(mut item)) =
             self.update(id, update, ReturnValues::AllNew).await?;
-        let row = item::row(&mut item)?;
-        let session = match id.group().filter(|_| row.is_member()) {
-            None => row.into_session(id.clone()),
+        let session_item = item::session_item(&mut item)?;
+        let session = match id.group().filter(|_| session_item.is_member()) {
+            None => session_item.into_session(id.clone()),
             Some(group) => {
-                let head = self.store.head(&group, false).await;
-                self.group_session(&group, row, head)?
+                let group_item = self.store.group_item(&group, false).await;
+                self.group_session(&group, session_item, group_item)?
             }
         };
         session.ok_or(StoreError::MalformedItem(UPDATE_TIME))
@@ -110,7 +111,7 @@ impl Sessions<'_> {
             .set("expiresAt = :e")
             .remove(SHOWN)
             .only_if("attribute_exists(updateTime)")
-            .stamped(now)
+            .with_change_time(now)
             .with(":e", n(expires_at));
         let (update, return_values) = match up_to {
             None => (update, ReturnValues::None),
@@ -130,7 +131,7 @@ impl Sessions<'_> {
     /// failed condition is a success: the session item already says that, or something newer.
     pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
         let item = SessionItemRef { sessions: self, id, now };
-        let written = item.update(Update::record(entry, stamp_of_row(entry, now))).await?;
+        let written = item.update(Update::record(entry, change_time_of_item(entry, now))).await?;
         record(&item, written, |held| held.value.record(entry, now)).await?;
         Ok(())
     }
@@ -153,18 +154,22 @@ impl Sessions<'_> {
     ) -> Result<Deleted, StoreError> {
         let id = group.session_id();
         for _ in 0..MAX_TRIES {
-            let (row, head) = tokio::try_join!(self.row(id), self.store.head(group, true))?;
-            let row = row.unwrap_or_default();
-            let seen = head.as_ref().and_then(|head| head.position_seen_by(group, self.user, &row));
-            match row.clone().into_group_session(group, self.user, head.clone()) {
+            let (session_item, group_item) =
+                tokio::try_join!(self.session_item(id), self.store.group_item(group, true))?;
+            let session_item = session_item.unwrap_or_default();
+            let seen = group_item
+                .as_ref()
+                .and_then(|group_item| group_item.position_seen_by(group, self.user, &session_item));
+            match session_item.clone().into_group_session(group, self.user, group_item.clone()) {
                 None => return Ok(Deleted::Done),
                 Some(session) if up_to.is_some_and(|time| session.update_time > time) => {
                     return Ok(Deleted::Newer);
                 }
                 Some(_) => {}
             }
-            let read = row.register.as_ref().map(|held| &held.position);
-            let update = tombstone(read, seen.max(read), row.membership, expires_at).stamped(now);
+            let read = session_item.register.as_ref().map(|held| &held.position);
+            let update =
+                tombstone(read, seen.max(read), session_item.membership, expires_at).with_change_time(now);
             if let Updated::Done(_) = self.update(id, update, ReturnValues::None).await? {
                 return Ok(Deleted::Done);
             }
@@ -173,9 +178,9 @@ impl Sessions<'_> {
     }
 
     /// Everything the user's session item of the session holds, also under a deleted one, but for edits. Read strongly.
-    async fn row(&self, id: &SessionId) -> Result<Option<SessionItem>, StoreError> {
+    async fn session_item(&self, id: &SessionId) -> Result<Option<SessionItem>, StoreError> {
         let item = self.store.read(&self.store.sessions_table, self.key(id), true, None).await?;
-        item.map(|mut item| item::row(&mut item)).transpose()
+        item.map(|mut item| item::session_item(&mut item)).transpose()
     }
 
     pub(crate) fn key(&self, id: &SessionId) -> Item {
@@ -193,7 +198,7 @@ impl Sessions<'_> {
 }
 
 /// The stamp of what is recorded on a session item: none where its `updateTime` shows it.
-pub(crate) fn stamp_of_row(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
+pub(crate) fn change_time_of_item(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
     (!is_in_window(entry.update_time(), now)).then_some(now)
 }
 
@@ -208,7 +213,7 @@ impl SessionItemRef<'_> {
     async fn update(&self, update: Update) -> Result<Written<Snapshot<SessionItem>>, StoreError> {
         match self.sessions.update(self.id, update, ReturnValues::OnConditionFailure).await? {
             Updated::Done(_) => Ok(Written::Done),
-            Updated::ConditionFailed(item) => Ok(Written::ConditionFailed(optimistic::row(item)?)),
+            Updated::ConditionFailed(item) => Ok(Written::ConditionFailed(optimistic::session_item(item)?)),
         }
     }
 }
@@ -220,7 +225,7 @@ impl AmendableItem for SessionItemRef<'_> {
     async fn read(&self) -> Result<Snapshot<SessionItem>, StoreError> {
         let store = self.sessions.store;
         let item = store.read(&store.sessions_table, self.sessions.key(self.id), true, None).await?;
-        optimistic::row(item.unwrap_or_default())
+        optimistic::session_item(item.unwrap_or_default())
     }
 
     async fn replace(

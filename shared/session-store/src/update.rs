@@ -63,7 +63,7 @@ impl Update {
 
     /// The merge rule: what a copy of the feed says, if that supersedes what the item holds, and no edits are known. The same for
     /// a session item and for a group item; a group item never expires. Stamped where that is wanted.
-    pub(crate) fn record(entry: &Entry, stamp: Option<Timestamp>) -> Self {
+    pub(crate) fn record(entry: &Entry, change_time: Option<Timestamp>) -> Self {
         let (text, last_msg_type, condition) = match &entry.last_msg {
             LastMsg::Message(text) => (text, LastMsgType::Message, OLDER.to_owned()),
             LastMsg::Recall { notice, .. } => (
@@ -85,8 +85,8 @@ impl Update {
             .with(":u", n(entry.update_time()))
             .with(":t", n(entry.position.time))
             .with(":id", s(entry.position.id.as_str()));
-        let update = match stamp {
-            Some(now) => update.stamped(now),
+        let update = match change_time {
+            Some(now) => update.with_change_time(now),
             None => update,
         };
         match last_msg_type {
@@ -96,7 +96,7 @@ impl Update {
     }
 
     /// Says when the item changed, for devices that keep a copy.
-    pub(crate) fn stamped(self, now: Timestamp) -> Self {
+    pub(crate) fn with_change_time(self, now: Timestamp) -> Self {
         self.set("changeTime = :changed").with(":changed", n(now))
     }
 

@@ -22,7 +22,7 @@ use tokio::process::{Child, Command};
 use test_support::bench::{
     events::{self, Operation},
     processes,
-    runtime_api::{RuntimeApi, Said},
+    runtime_api::{ProcessEvent, RuntimeApi},
     store::Store,
 };
 
@@ -148,17 +148,17 @@ async fn instructions(store: &Store, executable: &Path, operation: Operation, ca
     for _ in 0..calls {
         asks(&mut api).await?;
         api.hand_out(operation.event()).await?;
-        match api.said().await? {
-            Said::Answers(_, answer) => operation.check(&answer)?,
-            Said::Asks(_) => bail!("it asks for another event instead of answering"),
-            Said::Fails(why) => bail!("it fails: {why}"),
+        match api.next_event().await? {
+            ProcessEvent::Responded(_, response) => operation.check(&response)?,
+            ProcessEvent::Polled(_) => bail!("it polls for another event instead of responding"),
+            ProcessEvent::Failed(why) => bail!("it fails: {why}"),
         }
     }
     asks(&mut api).await?;
     end(&mut process).await?;
     let text = std::fs::read_to_string(&summary)?;
     let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1));
-    collected.context("callgrind has no count")?.trim().parse().context("callgrind's count is no number")
+    collected.context("callgrind has no count")?.trim().parse().context("Callgrind's count is not a number")
 }
 
 fn summary_file(operation: Operation, calls: u64) -> PathBuf {
@@ -166,10 +166,10 @@ fn summary_file(operation: Operation, calls: u64) -> PathBuf {
 }
 
 async fn asks(api: &mut RuntimeApi) -> Result<()> {
-    match api.said().await? {
-        Said::Asks(_) => Ok(()),
-        Said::Answers(..) => bail!("it answers without being asked"),
-        Said::Fails(why) => bail!("it fails: {why}"),
+    match api.next_event().await? {
+        ProcessEvent::Polled(_) => Ok(()),
+        ProcessEvent::Responded(..) => bail!("it responds without an event"),
+        ProcessEvent::Failed(why) => bail!("it fails: {why}"),
     }
 }
 

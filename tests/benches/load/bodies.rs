@@ -30,10 +30,10 @@ pub(crate) fn of_a_megabyte() -> Vec<(&'static str, String)> {
     let members: serde_json::Map<_, _> = (0..MEGABYTE / 12).map(|n| (format!("f{n:06}"), 1.into())).collect();
     let names: Vec<String> = (0..MEGABYTE / 12).map(|n| format!("member{n:05}")).collect();
     vec![
-        ("one long text", text(times("x", 1)).to_string()),
-        ("a text of quotes", text(times("\"", 2)).to_string()),
-        ("a text of control characters", text(times("\u{1}", 6)).to_string()),
-        ("a text of emoji", text(times("😀", 1)).to_string()),
+        ("one long string", text(times("x", 1)).to_string()),
+        ("a string of quotes", text(times("\"", 2)).to_string()),
+        ("a string of control characters", text(times("\u{1}", 6)).to_string()),
+        ("a string of emoji", text(times("😀", 1)).to_string()),
         ("many fields", with_all(text("text".into()), members)),
         ("one field many times", format!("{{{}\"eventType\":\"1\"}}", times("\"body\":\"x\",", 1))),
         ("deep arrays", format!("{{\"eventType\":\"1\",\"body\":{}", times("[", 1))),

@@ -70,7 +70,7 @@ async fn run(options: &Options) -> Result<()> {
             println!("| {} | {connections} | {measured} |", what.name());
         }
     }
-    println!("\n| a copy of a megabyte | answer | CPU of the function, ms |\n|---|---|---|");
+    println!("\n| a copy of 1 MB | response | CPU of the function, ms |\n|---|---|---|");
     let mut wrong = Vec::new();
     for (name, body) in bodies::of_a_megabyte() {
         let (status, mut took) = one(&local, &body).await?;
@@ -137,10 +137,10 @@ async fn measure(local: &Arc<Local>, what: What, connections: u64, long: Duratio
     took.sort_unstable();
     let at = |part: f64| {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
-        let place = ((took.len() - 1) as f64 * part) as usize;
-        took[place].as_secs_f64() * 1e3
+        let index = ((took.len() - 1) as f64 * part) as usize;
+        took[index].as_secs_f64() * 1e3
     };
-    ensure!(!took.is_empty(), "no call was answered");
+    ensure!(!took.is_empty(), "no request got a response");
     let share = |of: usize| (after[of].saturating_sub(before[of])).as_secs_f64() / seconds * 100.0;
     Ok(format!(
         "{:.0} | {:.1} | {:.1} | {:.0} % | {:.0} % | {:.0} %",
@@ -199,8 +199,8 @@ async fn copy(feed: &Feed, number: u64) -> Result<()> {
 async fn list(local: &Local, http: &Client, number: u64) -> Result<()> {
     let request =
         http.get(format!("{}/v1/sessions", local.url)).bearer_auth(local.token(&user(number)).await?);
-    let answer: Value = request.send().await?.error_for_status()?.json().await?;
-    let listed = answer["sessionList"].as_array().context("no list")?.len();
+    let response: Value = request.send().await?.error_for_status()?.json().await?;
+    let listed = response["sessionList"].as_array().context("no list")?.len();
     ensure!(listed == 100, "{listed} sessions");
     Ok(())
 }

@@ -86,8 +86,8 @@ pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
-    let place = (share * last as f64).round() as usize;
-    sorted.get(place).copied().unwrap_or(f64::NAN)
+    let index = (share * last as f64).round() as usize;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
 pub(crate) fn median(values: &[f64]) -> f64 {

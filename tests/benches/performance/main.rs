@@ -41,7 +41,11 @@ struct Options {
 fn candidate(text: &str) -> Result<(String, PathBuf), String> {
     let (name, path) = text.split_once('=').ok_or("is NAME=PATH")?;
     let path = std::path::absolute(path).map_err(|error| error.to_string())?;
-    if path.is_file() { Ok((name.to_owned(), path)) } else { Err(format!("{} is no file", path.display())) }
+    if path.is_file() {
+        Ok((name.to_owned(), path))
+    } else {
+        Err(format!("{} is not a file", path.display()))
+    }
 }
 
 #[tokio::main]
@@ -61,7 +65,7 @@ async fn run(options: &Options) -> Result<()> {
     candidates.extend(options.candidates.iter().map(|(name, path)| Candidate::single(name, path)));
     let figures = plan::measure(&lab, candidates, &size).await?;
     if figures.ours().is_none() {
-        bail!("our own functions answer wrongly");
+        bail!("our own functions respond wrongly");
     }
     let figures = figures.with_costs(&executables).await?;
     println!("{}", report::markdown(&figures));

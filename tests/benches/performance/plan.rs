@@ -135,9 +135,9 @@ async fn leave_out_what_is_wrong(lab: &Lab, candidate: &mut Candidate, figures: 
     for operation in Operation::ALL {
         let checked = async {
             let (mut function, _) = Function::start(lab, &candidate.executables[&operation]).await?;
-            let (_, answer) = function.call(operation.event()).await?;
-            events::body(&answer)?;
-            operation.check(&answer)
+            let (_, response) = function.call(operation.event()).await?;
+            events::body(&response)?;
+            operation.check(&response)
         };
         if let Err(reason) = checked.await {
             candidate.executables.remove(&operation);
@@ -245,13 +245,17 @@ async fn block(
 async fn growth(lab: &Lab, ours: &Candidate, size: &Size, figures: &mut Figures) -> Result<()> {
     let Some(executable) = ours.executables.get(&Operation::List) else { return Ok(()) };
     let (mut function, _) = Function::start(lab, executable).await?;
-    let mut rows: Vec<(String, String, Warm)> = Vec::new();
+    let mut session_items: Vec<(String, String, Warm)> = Vec::new();
     for &count in size.users.iter().filter(|count| **count >= 100) {
         let user = events::user(count);
-        rows.push((format!("{count} sessions, the newest"), events::list(&user, 0), Warm::default()));
+        session_items.push((
+            format!("{count} sessions, the newest"),
+            events::list(&user, 0),
+            Warm::default(),
+        ));
         if count > 100 {
             let middle = events::time(count / 2);
-            rows.push((
+            session_items.push((
                 format!("{count} sessions, deep inside"),
                 events::list(&user, middle),
                 Warm::default(),
@@ -260,22 +264,22 @@ async fn growth(lab: &Lab, ours: &Candidate, size: &Size, figures: &mut Figures)
     }
     for &groups in &size.groups {
         let event = events::list(&events::member(groups), 0);
-        rows.push((format!("100 sessions and {groups} groups"), event, Warm::default()));
+        session_items.push((format!("100 sessions and {groups} groups"), event, Warm::default()));
     }
-    for (of, event, _) in &rows {
-        let (_, answer) = function.call(event.clone()).await?;
-        let sessions = events::body(&answer)?["sessionList"].as_array().map_or(0, Vec::len);
+    for (of, event, _) in &session_items {
+        let (_, response) = function.call(event.clone()).await?;
+        let sessions = events::body(&response)?["sessionList"].as_array().map_or(0, Vec::len);
         anyhow::ensure!(sessions == 100, "{of}: {sessions} sessions");
     }
     let progress = progress(size.rounds, "growth")?;
     for _ in 0..size.rounds {
-        for (_, event, warm) in &mut rows {
+        for (_, event, warm) in &mut session_items {
             block(&mut function, BLOCK / 4, warm, || event.clone()).await?;
         }
         progress.inc(1);
     }
     progress.finish_and_clear();
-    figures.growth = rows.into_iter().map(|(of, _, warm)| Growth { of, warm }).collect();
+    figures.growth = session_items.into_iter().map(|(of, _, warm)| Growth { of, warm }).collect();
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use tokio::{
 
 use test_support::bench::{
     processes::{cpu_of, mib},
-    runtime_api::{RuntimeApi, Said},
+    runtime_api::{ProcessEvent, RuntimeApi},
 };
 
 use crate::{cgroup::Cgroup, plan::Lab};
@@ -31,7 +31,7 @@ pub(crate) struct Function {
     api: RuntimeApi,
     // After the child: it is removed when that has ended.
     cgroup: Option<Cgroup>,
-    is_asking: bool,
+    is_idle: bool,
     id: u32,
 }
 
@@ -54,48 +54,48 @@ impl Function {
         let core = on_last_core(id);
         let cgroup = if lab.can_cap { Some(Cgroup::with(id)?) } else { None };
         core?;
-        let mut function = Self { child, api, cgroup, is_asking: false, id };
-        let asked = function.wait_until_it_asks().await?;
+        let mut function = Self { child, api, cgroup, is_idle: false, id };
+        let asked = function.wait_until_idle().await?;
         Ok((function, asked - started))
     }
 
-    async fn wait_until_it_asks(&mut self) -> Result<Instant> {
-        match self.said().await? {
-            Said::Asks(at) => {
-                self.is_asking = true;
+    async fn wait_until_idle(&mut self) -> Result<Instant> {
+        match self.next_event().await? {
+            ProcessEvent::Polled(at) => {
+                self.is_idle = true;
                 Ok(at)
             }
-            Said::Answers(..) => bail!("it answers without being asked"),
-            Said::Fails(why) => bail!("it fails: {why}"),
+            ProcessEvent::Responded(..) => bail!("it responds without an event"),
+            ProcessEvent::Failed(why) => bail!("it fails: {why}"),
         }
     }
 
-    async fn said(&mut self) -> Result<Said> {
+    async fn next_event(&mut self) -> Result<ProcessEvent> {
         tokio::select! {
-            said = timeout(PATIENCE, self.api.said()) => said.context("it says nothing")?,
+            event = timeout(PATIENCE, self.api.next_event()) => event.context("it does nothing")?,
             status = self.child.wait() => bail!("it ended: {}", status?),
         }
     }
 
     /// Hands out an event: how long the answer took, and the answer.
     pub(crate) async fn call(&mut self, event: String) -> Result<(Duration, Bytes)> {
-        if !self.is_asking {
-            self.wait_until_it_asks().await?;
+        if !self.is_idle {
+            self.wait_until_idle().await?;
         }
         let handed_out = Instant::now();
         self.api.hand_out(event).await?;
-        self.is_asking = false;
-        match self.said().await? {
-            Said::Answers(at, body) => Ok((at - handed_out, body)),
-            Said::Asks(_) => bail!("it asks for another event instead of answering"),
-            Said::Fails(why) => bail!("it fails: {why}"),
+        self.is_idle = false;
+        match self.next_event().await? {
+            ProcessEvent::Responded(at, body) => Ok((at - handed_out, body)),
+            ProcessEvent::Polled(_) => bail!("it polls for another event instead of responding"),
+            ProcessEvent::Failed(why) => bail!("it fails: {why}"),
         }
     }
 
     /// Waits until it has done all there is after an answer.
     pub(crate) async fn rest(&mut self) -> Result<()> {
-        if !self.is_asking {
-            self.wait_until_it_asks().await?;
+        if !self.is_idle {
+            self.wait_until_idle().await?;
         }
         Ok(())
     }

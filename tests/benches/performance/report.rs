@@ -55,7 +55,7 @@ fn cold(figures: &Figures, text: &mut String) {
 fn warm(figures: &Figures, text: &mut String) {
     let _ = writeln!(
         text,
-        "\nWarm calls in ms; × bare: CPU over that of the bare SDK's one request, round by round\n\n\
+        "\nWarm invocations in ms; × bare: CPU over that of the bare SDK's one request, round by round\n\n\
          | operation | | median | 99th | CPU | × bare | median at 128 MB | 99th | CPU | peak MiB |\n|---|---|---|---|---|---|---|---|---|---|"
     );
     for (operation, candidates) in &figures.warm {
@@ -106,7 +106,7 @@ fn growth(figures: &Figures, text: &mut String) {
 fn costs(figures: &Figures, text: &mut String) {
     let _ = writeln!(
         text,
-        "\nUnits of a call, and $ of a million (infra/prices.json, 10 ms billed)\n\n| | read | write | $ |\n|---|---|---|---|"
+        "\nUnits of a request, and $ of a million (infra/prices.json, 10 ms billed)\n\n| | read | write | $ |\n|---|---|---|---|"
     );
     for cost in &figures.costs {
         let (operation, dollars) = (cost.operation, cost.dollars_a_million);

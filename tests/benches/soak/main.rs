@@ -192,8 +192,8 @@ async fn run(options: &Options) -> Result<()> {
     }
     println!("| | |\n|---|---|");
     println!("| writes acknowledged, all there | {} |", counts.writes.load(Ordering::Relaxed));
-    println!("| lists, gets and pulls answered | {} |", counts.reads.load(Ordering::Relaxed));
-    println!("| calls repeated until they were taken | {} |", counts.repeated());
+    println!("| lists, gets and syncs completed | {} |", counts.reads.load(Ordering::Relaxed));
+    println!("| requests retried until they were accepted | {} |", counts.repeated());
     for (how, times) in &hurts {
         println!("| {how} | {times} times |");
     }

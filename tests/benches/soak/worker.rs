@@ -85,8 +85,8 @@ pub(crate) struct Worker {
     http: Client,
     front: Arc<RwLock<Arc<Local>>>,
     counts: Arc<Counts>,
-    rows: BTreeMap<SessionId, SessionItem>,
-    head: GroupItem,
+    session_items: BTreeMap<SessionId, SessionItem>,
+    group_item: GroupItem,
     /// Copies that may come again, or be recalled or edited.
     recent: VecDeque<Value>,
     devices: [Device; 2],
@@ -100,8 +100,8 @@ impl Worker {
             http: session_local::http::client(),
             front,
             counts,
-            rows: BTreeMap::new(),
-            head: GroupItem::default(),
+            session_items: BTreeMap::new(),
+            group_item: GroupItem::default(),
             recent: VecDeque::new(),
             devices: Default::default(),
         }
@@ -133,21 +133,21 @@ impl Worker {
         let time = clock::now_ms() - self.dice.below(4) * 700;
         let text = format!("message {} to user {}", self.dice.next(), self.number);
         match self.dice.below(100) {
-            0..40 => self.say(text_message(&friend, &self.user(), &text, time)).await,
+            0..40 => self.post(text_message(&friend, &self.user(), &text, time)).await,
             40..55 => {
                 let members = [self.user(), "somebody".to_owned()];
-                self.say(team_message("somebody", &self.team(), &members, &text, time)).await
+                self.post(team_message("somebody", &self.team(), &members, &text, time)).await
             }
             55..65 => match self.any_recent() {
-                Some(copy) => self.say(copy).await,
+                Some(copy) => self.post(copy).await,
                 None => Ok(()),
             },
             65..72 => match self.any_recent() {
-                Some(copy) => self.say(recall(&copy, time)).await,
+                Some(copy) => self.post(recall(&copy, time)).await,
                 None => Ok(()),
             },
             72..78 => match self.any_recent() {
-                Some(copy) => self.say(edit(&copy, time, &text)).await,
+                Some(copy) => self.post(edit(&copy, time, &text)).await,
                 None => Ok(()),
             },
             78..83 => self.set_ext(&text).await,
@@ -159,38 +159,38 @@ impl Worker {
             }
             _ => {
                 let device = usize::try_from(self.dice.below(2))?;
-                self.pull(device).await.map(drop)
+                self.sync(device).await.map(drop)
             }
         }
     }
 
     fn any_recent(&mut self) -> Option<Value> {
-        let place = self.dice.below(self.recent.len().max(1) as u64);
-        self.recent.get(usize::try_from(place).ok()?).cloned()
+        let index = self.dice.below(self.recent.len().max(1) as u64);
+        self.recent.get(usize::try_from(index).ok()?).cloned()
     }
 
     /// Has the feed post a copy until it is taken; then the rules know it, too.
-    async fn say(&mut self, copy: Value) -> Result<()> {
-        let answer = self.until_taken(async |local| local.feed().post(&copy).await).await?;
-        ensure!(answer["result"] == "applied", "{copy} is answered by {answer}");
+    async fn post(&mut self, copy: Value) -> Result<()> {
+        let response = self.until_accepted(async |local| local.feed().post(&copy).await).await?;
+        ensure!(response["result"] == "applied", "{copy} got {response}");
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
         let (now, text) = (Timestamp::from_millis(clock::now_ms()), copy.to_string());
         let read = MessageCopy::parse(&text).map_err(|rejection| anyhow::anyhow!("{rejection}"))?;
         let event = read.event(now, AccountCase::Keep).map_err(|why| anyhow::anyhow!("{copy}: {why:?}"))?;
         let user = self.user();
         match event.effect {
-            Effect::P2p { rows, entry } => {
-                for (_, id) in rows.into_iter().filter(|(account, _)| account.as_str() == user) {
-                    self.rows.entry(id).or_default().record(&entry, now);
+            Effect::P2p { session_items, entry } => {
+                for (_, id) in session_items.into_iter().filter(|(account, _)| account.as_str() == user) {
+                    self.session_items.entry(id).or_default().record(&entry, now);
                 }
             }
-            Effect::EditP2p { rows, edit } => {
-                for (_, id) in rows.into_iter().filter(|(account, _)| account.as_str() == user) {
-                    self.rows.entry(id).or_default().edit(&edit, now);
+            Effect::EditP2p { session_items, edit } => {
+                for (_, id) in session_items.into_iter().filter(|(account, _)| account.as_str() == user) {
+                    self.session_items.entry(id).or_default().edit(&edit, now);
                 }
             }
-            Effect::Group { event, .. } => drop(event.entry.map(|entry| self.head.record(&entry, now))),
-            Effect::EditGroup { edit, .. } => drop(self.head.edit(&edit, now)),
+            Effect::Group { event, .. } => drop(event.entry.map(|entry| self.group_item.record(&entry, now))),
+            Effect::EditGroup { edit, .. } => drop(self.group_item.edit(&edit, now)),
         }
         if copy["eventType"] == "1" {
             self.recent.push_front(copy);
@@ -201,9 +201,13 @@ impl Worker {
 
     /// A session that shows, of those between two.
     fn any_shown(&mut self) -> Option<SessionId> {
-        let shown: Vec<_> = self.rows.iter().filter(|(_, row)| row.update_time().is_some()).collect();
-        let place = self.dice.below(shown.len().max(1) as u64);
-        shown.get(usize::try_from(place).ok()?).map(|(id, _)| (*id).clone())
+        let shown: Vec<_> = self
+            .session_items
+            .iter()
+            .filter(|(_, session_item)| session_item.update_time().is_some())
+            .collect();
+        let index = self.dice.below(shown.len().max(1) as u64);
+        shown.get(usize::try_from(index).ok()?).map(|(id, _)| (*id).clone())
     }
 
     async fn set_ext(&mut self, text: &str) -> Result<()> {
@@ -212,7 +216,7 @@ impl Worker {
         self.call(Method::PATCH, &path, Some(&body)).await?;
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
         let (ext, now) = (text.parse().map_err(|reason| anyhow::anyhow!("{reason}"))?, clock::now_ms());
-        self.rows.entry(id).or_default().set_ext(ext, Timestamp::from_millis(now));
+        self.session_items.entry(id).or_default().set_ext(ext, Timestamp::from_millis(now));
         Ok(())
     }
 
@@ -221,14 +225,14 @@ impl Worker {
         let path = path(&id);
         self.call(Method::DELETE, &path, None).await?;
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
-        self.rows.entry(id).or_default().delete(Timestamp::from_millis(clock::now_ms()));
+        self.session_items.entry(id).or_default().delete(Timestamp::from_millis(clock::now_ms()));
         Ok(())
     }
 
     async fn read(&self, path: &str) -> Result<Value> {
-        let answer = self.call(Method::GET, path, None).await?;
+        let response = self.call(Method::GET, path, None).await?;
         self.counts.reads.fetch_add(1, Ordering::Relaxed);
-        Ok(answer)
+        Ok(response)
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
@@ -242,19 +246,19 @@ impl Worker {
                 .send()
                 .await?)
         };
-        self.until_taken(send).await
+        self.until_accepted(send).await
     }
 
     /// Calls until it is answered by a 200. What may be repeated is repeated; anything else is a fault.
-    async fn until_taken(&self, send: impl AsyncFn(&Local) -> Result<Response>) -> Result<Value> {
+    async fn until_accepted(&self, send: impl AsyncFn(&Local) -> Result<Response>) -> Result<Value> {
         let mut tries = 0;
         loop {
             let front = Arc::clone(&self.front.read().unwrap_or_else(PoisonError::into_inner));
-            let answer = match send(&front).await {
+            let response = match send(&front).await {
                 Ok(response) => Ok((response.status(), response.text().await)),
                 Err(error) => Err(error),
             };
-            let why = match answer {
+            let why = match response {
                 Ok((StatusCode::OK, Ok(text))) => {
                     if tries > 0 {
                         // An attempt that was given up may still be on its way.
@@ -271,7 +275,7 @@ impl Worker {
                 Ok((status, Ok(text))) => bail!("{status}: {text}"),
             };
             tries += 1;
-            ensure!(tries < PATIENCE * 4, "still not taken: {why}");
+            ensure!(tries < PATIENCE * 4, "still not accepted: {why}");
             self.counts.repeated.fetch_add(1, Ordering::Relaxed);
             sleep(Duration::from_millis(250)).await;
         }
@@ -285,7 +289,7 @@ impl Worker {
     }
 
     /// One page of changes for a device; answers whether there are more.
-    async fn pull(&mut self, device: usize) -> Result<bool> {
+    async fn sync(&mut self, device: usize) -> Result<bool> {
         let Some(token) = self.devices[device].token.clone() else {
             let (sessions, token) = self.list().await?;
             self.devices[device] = Device { sessions, token };
@@ -306,14 +310,14 @@ impl Worker {
     pub(crate) async fn check(&mut self) -> Result<usize> {
         let (listed, _) = self.list().await?;
         let mut expected = BTreeMap::new();
-        for (id, row) in &self.rows {
-            if let Some(session) = row.clone().into_session(id.clone()) {
+        for (id, session_item) in &self.session_items {
+            if let Some(session) = session_item.clone().into_session(id.clone()) {
                 expected.insert(id.to_string(), json!(session));
             }
         }
         let team = format!("team|{}", self.team());
         if let Some(LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) =
-            self.head.register.clone().and_then(|held| held.last_msg)
+            self.group_item.register.clone().and_then(|held| held.last_msg)
         {
             let of_team = listed.get(&team).with_context(|| format!("{team} is lost"))?;
             ensure!(of_team["lastMsg"] == *text.plain(), "{team} shows {of_team}, not {text:?}");
@@ -331,7 +335,7 @@ impl Worker {
         for device in 0..2 {
             // A pass under way ends; the next one tells what it missed.
             for _ in 0..2 {
-                while self.pull(device).await? {}
+                while self.sync(device).await? {}
             }
             ensure!(
                 self.devices[device].sessions == listed,

@@ -5,15 +5,15 @@ use session_local::feed::LOCAL_APP_KEY;
 
 use test_support::{
     alarms::patterns,
-    answer::Answer,
     copies::message,
     fault_proxy::{Fault, FaultProxy},
+    response::Response,
     scenarios,
     test::Test,
 };
 
-scenarios![what_the_alarms_count_is_in_the_log, no_line_is_lost_where_only_warnings_are_wanted,];
-scenarios![DEPLOYED: alarms_ring];
+scenarios![the_log_has_what_the_alarms_count, alarms_work_at_log_level_warn,];
+scenarios![DEPLOYED: alarms_fire];
 
 /// Whether a line matches a pattern such as `{ $.outcome = "dead-lettered" }`; a `*` at its end stands for any text, alone for any value.
 fn matches(pattern: &str, line: &Value) -> bool {
@@ -32,30 +32,30 @@ fn matches(pattern: &str, line: &Value) -> bool {
 }
 
 /// Calls whose log lines alarms count: the metric, the log group, the answer.
-async fn provoked(t: &Test) -> Vec<(&'static str, &'static str, Answer)> {
+async fn provoked(t: &Test) -> Vec<(&'static str, &'static str, Response)> {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
     t.deliver([&copy]).await;
-    let kept = t.post(&json!({"eventType": "1"})).await;
+    let dead_lettered = t.post(&json!({"eventType": "1"})).await;
     let forged = t.post_by(&t.app.feed.signed_by(LOCAL_APP_KEY, "other"), copy.to_string()).await;
-    t.damage_row(&bob, &alice.session_id(), "lastMsgType", json!({"N": "2"})).await;
+    t.damage_item(&bob, &alice.session_id(), "lastMsgType", json!({"N": "2"})).await;
     vec![
-        ("DeadLetters", "RecordMessageLogGroup", kept),
+        ("DeadLetters", "RecordMessageLogGroup", dead_lettered),
         ("FeedRejections", "RecordMessageLogGroup", forged),
         ("UnreadableItems", "QueryMySessionListLogGroup", bob.try_list("").await),
     ]
 }
 
-async fn what_the_alarms_count_is_in_the_log(t: Test) {
+async fn the_log_has_what_the_alarms_count(t: Test) {
     let mut provoked = provoked(&t).await;
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     proxy.set(Fault::InternalError);
-    let silent = behind.user("bob").try_list("").await;
-    provoked.push(("DatabaseErrors", "QueryMySessionListLogGroup", silent));
-    for (metric, group, answer) in provoked {
+    let timed_out = behind.user("bob").try_list("").await;
+    provoked.push(("DatabaseErrors", "QueryMySessionListLogGroup", timed_out));
+    for (metric, group, response) in provoked {
         let logs = if metric == "DatabaseErrors" { &behind.app.logs } else { &t.app.logs };
-        let line = logs.of(&answer.request_id).await;
+        let line = logs.of(&response.request_id).await;
         let pattern = &patterns(metric)[group];
         assert!(matches(pattern, &line), "{metric}: {pattern} does not find {line}");
         let fine = json!({"level": "INFO", "status": 200});
@@ -67,7 +67,7 @@ async fn what_the_alarms_count_is_in_the_log(t: Test) {
 
 /// In the local cloud nothing counts log lines, and nothing bills: a line is looked for where it must be, by the pattern of its alarm, and
 /// the metric is then given its value by hand.
-async fn alarms_ring(t: Test) {
+async fn alarms_fire(t: Test) {
     let cloud = t.app.deployment();
     for (metric, group, _) in provoked(&t).await {
         let pattern = &patterns(metric)[group];
@@ -89,7 +89,7 @@ async fn alarms_ring(t: Test) {
 }
 
 /// Lambda's filter goes by `level`, in a line that has a `timestamp`: at WARN, all of these must pass it.
-async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
+async fn alarms_work_at_log_level_warn(t: Test) {
     let bob = t.user("bob");
     let rejected = [
         ("WARN", bob.try_get("p2p|nobody").await),
@@ -99,9 +99,9 @@ async fn no_line_is_lost_where_only_warnings_are_wanted(t: Test) {
     let alarming = provoked(&t)
         .await
         .into_iter()
-        .map(|(metric, _, answer)| (if metric == "DeadLetters" { "ERROR" } else { "WARN" }, answer));
-    for (level, answer) in rejected.into_iter().chain(alarming) {
-        let line = t.app.logs.of(&answer.request_id).await;
+        .map(|(metric, _, response)| (if metric == "DeadLetters" { "ERROR" } else { "WARN" }, response));
+    for (level, response) in rejected.into_iter().chain(alarming) {
+        let line = t.app.logs.of(&response.request_id).await;
         assert_eq!(line["level"], level, "{line}");
         let timestamp = line["timestamp"].as_str().unwrap();
         assert!(timestamp.contains('T') && timestamp.ends_with('Z'), "{timestamp}");

@@ -67,9 +67,9 @@ impl<'a> Watch<'a> {
             .args(["--invoke-address", "127.0.0.1", "--invoke-port", &self.port.to_string()])
             .args(["--data-file", &format!("tests/fixtures/events/{function}.json")])
             .current_dir(workspace());
-        let answer: Value = serde_json::from_str(&run(&mut invoke).await.unwrap()).unwrap();
-        let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        (answer["statusCode"].as_u64().unwrap(), body)
+        let response: Value = serde_json::from_str(&run(&mut invoke).await.unwrap()).unwrap();
+        let body = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+        (response["statusCode"].as_u64().unwrap(), body)
     }
 }
 
@@ -101,7 +101,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     let deleted = json!({"deleted": ["p2p|alice"], "newer": [], "failed": []});
     assert_eq!(watch.invoke("delete-my-session").await, (200, deleted));
     assert_eq!(watch.invoke("query-my-session").await.0, 404);
-    assert_eq!(watch.invoke("erase-user").await.0, 403, "an old call erases nobody");
+    assert_eq!(watch.invoke("erase-user").await.0, 403, "an old request erases nobody");
 
     // Over HTTP: the backend's routes work, the apps' answer 401, since no authorizer fills in who calls.
     let feed = Feed::new(&watch.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
@@ -110,8 +110,8 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     for route in template().routes.iter().filter(|route| route.authorized) {
         let path = route.path.replace("{sessionId}", "p2p%7Calice");
         let request = http::client().request(route.method.parse::<Method>().unwrap(), watch.url() + &path);
-        let answer = request.header("Content-Type", "application/json").body("{}").send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{}", route.key());
+        let response = request.header("Content-Type", "application/json").body("{}").send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{}", route.key());
     }
     assert_eq!(watch.invoke("query-my-session").await.0, 200, "the second message came by HTTP");
 }

@@ -14,18 +14,18 @@ use test_support::{
 
 scenarios![
     two_devices_of_one_user_agree,
-    a_device_learns_what_happens_in_groups,
+    a_device_receives_changes_of_groups,
     late_and_reordered_copies_reach_a_device,
-    pages_of_any_size_tell_the_same,
+    pages_of_any_size_give_the_same_changes,
     tokens_and_pages_may_be_used_again,
-    a_pass_that_is_left_off_is_taken_up_or_started_again,
-    a_token_goes_on_for_its_user_alone,
+    an_interrupted_sync_pass_is_resumed_or_restarted,
+    a_token_is_valid_for_its_user_only,
     bad_changes_parameters,
     sessions_may_come_without_their_messages,
     a_page_ends_before_its_text_is_too_long,
-    a_session_called_changes_is_none,
+    changes_is_not_a_session_id,
 ];
-scenarios![ONCE: another_epoch_ends_all_tokens];
+scenarios![ONCE: a_new_epoch_invalidates_all_tokens];
 
 async fn two_devices_of_one_user_agree(t: Test) {
     let (alice, bob) = t.alice_and_bob();
@@ -39,7 +39,7 @@ async fn two_devices_of_one_user_agree(t: Test) {
     };
     both("nothing has changed").await;
     bob.set_ext(&alice, "pinned").await;
-    both("a text was set").await;
+    both("an ext was set").await;
     bob.delete(&carol).await;
     both("a session was deleted").await;
     t.deliver([&on_time(message(&carol, &bob, 3))]).await;
@@ -57,22 +57,22 @@ async fn two_devices_of_one_user_agree(t: Test) {
     bob.set_ext(&t.user("dora"), "a session without a message").await;
     both("a new session").await;
     bob.set_ext(&alice, "").await;
-    both("a text was removed").await;
+    both("an ext was removed").await;
     let ids: Vec<_> = bob.listed().await;
     bob.batch_delete(&json!({ "sessionIds": ids })).await.ok();
     both("all were deleted").await;
 }
 
-async fn a_device_learns_what_happens_in_groups(t: Test) {
+async fn a_device_receives_changes_of_groups(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
     let (one, other) = (team(), super_team());
     let mut device = Device::new(&bob, 7).await;
     t.deliver([&listing(group_message(&alice, &one, 1), &[&alice, &bob])]).await;
-    device.is_right("a message made them a member").await;
+    device.is_right("a message added them as a member").await;
     t.deliver([&group_message(&alice, &other, 1)]).await;
     t.patch_members(&other, 1, &[&bob], &[]).await;
-    device.is_right("they joined a group that goes on for long").await;
+    device.is_right("they joined a group that stays active").await;
     t.deliver([&group_edit(&alice, &other, 1, 5, "better"), &on_time(group_message(&alice, &one, 2))]).await;
     device.is_right("an edit, and a message on time").await;
     t.deliver([&group_recall(&alice, &other, 1, 6)]).await;
@@ -81,7 +81,7 @@ async fn a_device_learns_what_happens_in_groups(t: Test) {
     device.is_right("they deleted the session").await;
     t.deliver([&on_time(group_message(&alice, &one, 3))]).await;
     bob.patch(&one, &json!({"ext": "x"})).await.ok();
-    device.is_right("it is back, with a text").await;
+    device.is_right("it is back, with an ext").await;
     t.deliver([&on_time(listing(group_message(&alice, &one, 4), &[&alice, &carol]))]).await;
     device.is_right("they were dropped without notice").await;
     t.put_members(&other, 7, &[&alice, &bob]).await;
@@ -113,7 +113,7 @@ async fn late_and_reordered_copies_reach_a_device(t: Test) {
     device.is_right("messages of today").await;
 }
 
-async fn pages_of_any_size_tell_the_same(t: Test) {
+async fn pages_of_any_size_give_the_same_changes(t: Test) {
     let bob = t.user("bob");
     let mut devices = Vec::new();
     for limit in [1, 7, 100] {
@@ -130,8 +130,8 @@ async fn pages_of_any_size_tell_the_same(t: Test) {
     }
     t.deliver(&copies).await;
     for (device, pages) in devices.iter_mut().zip([37..=38, 6..=6, 1..=1]) {
-        let taken = device.pull().await;
-        assert!(pages.contains(&taken), "{taken} pages");
+        let changes = device.sync().await;
+        assert!(pages.contains(&changes), "{changes} pages");
         assert_eq!(device.sessions, device.full_list().await);
     }
 }
@@ -152,7 +152,7 @@ async fn tokens_and_pages_may_be_used_again(t: Test) {
     device.is_right("the first token once more").await;
 }
 
-async fn a_pass_that_is_left_off_is_taken_up_or_started_again(t: Test) {
+async fn an_interrupted_sync_pass_is_resumed_or_restarted(t: Test) {
     let bob = t.user("bob");
     let mut device = Device::new(&bob, 1).await;
     let before = device.token.clone();
@@ -165,13 +165,13 @@ async fn a_pass_that_is_left_off_is_taken_up_or_started_again(t: Test) {
     // Meanwhile things change that the pass has told already, and that it has not.
     bob.delete(&friends[0]).await;
     t.deliver([&on_time(message(&friends[3], &bob, 9))]).await;
-    device.pull().await;
-    device.is_right("the pass was taken up, and the next one told the rest").await;
+    device.sync().await;
+    device.is_right("the sync pass was resumed, and the next one reported the rest").await;
     device.apply(&device.page(&before).await);
-    device.is_right("a pass started again with the old token, and left off").await;
+    device.is_right("a sync pass restarted with the old token and was interrupted").await;
 }
 
-async fn a_token_goes_on_for_its_user_alone(t: Test) {
+async fn a_token_is_valid_for_its_user_only(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     let device = Device::new(&bob, 100).await;
@@ -182,7 +182,7 @@ async fn a_token_goes_on_for_its_user_alone(t: Test) {
     assert!(!foreign.body.to_string().contains(&bob.account));
 }
 
-async fn another_epoch_ends_all_tokens(t: Test) {
+async fn a_new_epoch_invalidates_all_tokens(t: Test) {
     let bob = t.user("bob");
     let token = Device::new(&bob, 100).await.token;
     let restored = Test::at(t.app.with_parameters(&[("SyncEpoch", "1")]).await);
@@ -230,11 +230,11 @@ async fn a_page_ends_before_its_text_is_too_long(t: Test) {
         let copy = message(&t.user("friend"), &bob, number);
         t.deliver([&with(copy, "body", "\"".repeat(19_000))]).await;
     }
-    assert_eq!(device.pull().await, 2);
+    assert_eq!(device.sync().await, 2);
     assert_eq!(device.sessions, device.full_list().await);
 }
 
-async fn a_session_called_changes_is_none(t: Test) {
+async fn changes_is_not_a_session_id(t: Test) {
     let bob = t.user("bob");
     bob.try_changes("").await.is_problem(400, "since is required");
     bob.try_delete("changes").await.is_problem(400, "sessionId must be one of");

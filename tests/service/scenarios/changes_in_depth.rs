@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream};
 use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_model::{Entry, LATE_MS, LastMsg, PageRequest, Pass, Position, SessionId, Timestamp};
+use session_model::{Entry, LATE_MS, LastMsg, PageRequest, Position, SessionId, SyncPass, Timestamp};
 use session_store::{Sessions, Settings, Store};
 
 use test_support::{
@@ -16,7 +16,7 @@ use test_support::{
 };
 
 scenarios![random_histories_reach_devices];
-scenarios![ON_ONE_MACHINE: the_bounds_of_a_pass_are_inclusive, a_page_ends_though_it_only_passes_over_rows];
+scenarios![LOCAL_ONLY: the_bounds_of_a_sync_pass_are_inclusive, a_page_ends_even_if_it_only_skips_items];
 
 /// Something that happens to Bob's list, or a pull of one of their devices.
 #[derive(Clone, Debug)]
@@ -59,20 +59,22 @@ async fn random_histories_reach_devices(t: Test) {
 
 async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
     let bob = t.user("bob");
-    let (friends, group) = (["alice", "carol"].map(|name| t.user_who_calls_nothing(name)), team());
+    let (friends, group) = (["alice", "carol"].map(|name| t.quiet_user(name)), team());
     let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
     let mut devices = [Device::new(&bob, 1).await, Device::new(&bob, 100).await];
-    let say = async |copy: Value, is_on_time: bool| {
+    let deliver = async |copy: Value, is_on_time: bool| {
         t.deliver([&if is_on_time { on_time(copy) } else { copy }]).await;
     };
     for step in history {
         match *step {
-            Step::Message { friend, at, on_time } => say(message(&friends[friend], &bob, at), on_time).await,
+            Step::Message { friend, at, on_time } => {
+                deliver(message(&friends[friend], &bob, at), on_time).await;
+            }
             Step::Recall { friend, at, on_time } => {
-                say(recall(&friends[friend], &bob, at, at + 3), on_time).await;
+                deliver(recall(&friends[friend], &bob, at, at + 3), on_time).await;
             }
             Step::Edit { friend, at, later } => {
-                say(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
+                deliver(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
             }
             Step::Delete { session } => drop(bob.try_delete(&sessions[session]).await.ok()),
             Step::SetExt { session, text } => {
@@ -82,7 +84,7 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
                 let copy = group_message(&friends[0], &group, at);
                 let members: &[&User] =
                     if listed == Some(true) { &[&bob, &friends[0]] } else { &[&friends[0]] };
-                say(if listed.is_some() { listing(copy, members) } else { copy }, on_time).await;
+                deliver(if listed.is_some() { listing(copy, members) } else { copy }, on_time).await;
             }
             Step::Members { at, joins: true } => t.patch_members(&group, at, &[&bob], &[]).await,
             Step::Members { at, joins: false } => t.patch_members(&group, at, &[], &[&bob]).await,
@@ -94,7 +96,7 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
     }
     for device in &mut devices {
         // A pass under way ends; the next one tells what it missed.
-        device.pull().await;
+        device.sync().await;
         device.check().await?;
     }
     Ok(())
@@ -114,27 +116,33 @@ pub(super) fn store(t: &Test) -> Store {
 }
 
 /// Every page of a pass.
-async fn told(sessions: Sessions<'_>, mut pass: Pass, limit: &str, now: Timestamp) -> (Vec<String>, usize) {
+async fn reported(
+    sessions: Sessions<'_>,
+    mut sync_pass: SyncPass,
+    limit: &str,
+    now: Timestamp,
+) -> (Vec<String>, usize) {
     let of = PageRequest { limit: limit.parse().unwrap(), need_last_msg: false };
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for pages in 1.. {
-        let page = sessions.changes(&pass, of, now).await.unwrap();
-        told.extend(page.updated.iter().map(|session| session.session_id.to_string()));
-        told.extend(page.deleted.iter().map(SessionId::to_string));
+        let page = sessions.changes(&sync_pass, of, now).await.unwrap();
+        reported.extend(page.updated.iter().map(|session| session.session_id.to_string()));
+        reported.extend(page.deleted.iter().map(SessionId::to_string));
         if !page.has_more {
-            return (told, pages);
+            return (reported, pages);
         }
-        pass = page.next;
+        sync_pass = page.next;
     }
     unreachable!()
 }
 
-async fn the_bounds_of_a_pass_are_inclusive(t: Test) {
+async fn the_bounds_of_a_sync_pass_are_inclusive(t: Test) {
     let (store, bob) = (store(&t), t.user("bob").account.parse().unwrap());
     let sessions = store.sessions_of(&bob);
     let now = Timestamp::from_millis(T0);
-    let pass = Pass::after(now);
-    let (since, least, end) = (pass.since(), pass.since().earlier_by(LATE_MS), now.later_by(60_000));
+    let sync_pass = SyncPass::after(now);
+    let (since, least, end) =
+        (sync_pass.since(), sync_pass.since().earlier_by(LATE_MS), now.later_by(60_000));
     let record = async |name: &str, sent: Timestamp, at: Timestamp| {
         let last_msg = LastMsg::Message("{}".into());
         let entry = Entry { position: Position { time: sent, id: "1".into() }, last_msg };
@@ -142,28 +150,28 @@ async fn the_bounds_of_a_pass_are_inclusive(t: Test) {
     };
     // Stamped, and shown by their time alone; what is stamped late is of long ago.
     let long_ago = Timestamp::from_millis(1_000_000);
-    record("stamp before P", long_ago, since.earlier_by(1)).await;
-    record("stamp at P", long_ago, since).await;
-    record("stamp at E", long_ago, end).await;
-    record("stamp after E", long_ago, end.later_by(1)).await;
+    record("change time before P", long_ago, since.earlier_by(1)).await;
+    record("change time at P", long_ago, since).await;
+    record("change time at E", long_ago, end).await;
+    record("change time after E", long_ago, end.later_by(1)).await;
     for (name, sent) in
         [("time before", least.earlier_by(1)), ("time at", least), ("time after", least.later_by(1))]
     {
         record(name, sent, sent).await;
     }
-    let expected = ["p2p|stamp at P", "p2p|stamp at E", "p2p|time after", "p2p|time at"];
+    let expected = ["p2p|change time at P", "p2p|change time at E", "p2p|time after", "p2p|time at"];
     for limit in ["1", "2", "100"] {
-        assert_eq!(told(sessions, pass.clone(), limit, now).await.0, expected, "{limit} a page");
+        assert_eq!(reported(sessions, sync_pass.clone(), limit, now).await.0, expected, "{limit} a page");
     }
-    let next = Pass::after(end);
+    let next = SyncPass::after(end);
     assert_eq!(
-        told(sessions, next, "100", end.later_by(1)).await.0[0],
-        "p2p|stamp at E",
+        reported(sessions, next, "100", end.later_by(1)).await.0[0],
+        "p2p|change time at E",
         "and the rest next time"
     );
 }
 
-async fn a_page_ends_though_it_only_passes_over_rows(t: Test) {
+async fn a_page_ends_even_if_it_only_skips_items(t: Test) {
     let bob = t.user("bob");
     let device = Device::new(&bob, 100).await;
     let members = json!([bob.account]);
@@ -175,11 +183,11 @@ async fn a_page_ends_though_it_only_passes_over_rows(t: Test) {
         })
         .await;
     let first = device.page(&device.token).await;
-    let told = (&first["updated"], &first["deleted"], &first["hasMore"]);
+    let reported = (&first["updated"], &first["deleted"], &first["hasMore"]);
     assert_eq!(
-        told,
+        reported,
         (&json!([]), &json!([]), &json!(true)),
-        "a thousand rows of members are told with their groups"
+        "a thousand items of members are reported with their groups"
     );
     let second = device.page(first["syncToken"].as_str().unwrap()).await;
     assert_eq!(second["deleted"].as_array().map(Vec::len), Some(100), "groups without a message");

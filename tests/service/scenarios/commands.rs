@@ -16,10 +16,10 @@ use test_support::{
 
 scenarios![
     the_service_is_ready_serves_and_stops,
-    a_message_is_told_and_taken_back,
+    a_message_is_sent_and_recalled,
     every_command_explains_itself,
-    a_command_without_a_service_says_so,
-    data_is_kept_in_a_folder_until_it_expires,
+    a_command_without_a_service_explains_what_to_do,
+    a_data_folder_persists_until_items_expire,
     a_folder_of_another_version_is_rejected,
 ];
 
@@ -66,7 +66,7 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     assert!(left.is_ok_and(|output| output.stdout.is_empty()), "no process is left");
 }
 
-async fn a_message_is_told_and_taken_back(t: Test) {
+async fn a_message_is_sent_and_recalled(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let url = own.app.url();
     let send =
@@ -97,11 +97,7 @@ async fn a_message_is_told_and_taken_back(t: Test) {
     assert!(curl.contains("CheckSum: ") && !curl.contains("local-app-secret"), "{curl}");
     let output = Command::new("bash").args(["-c", &curl]).stdin(Stdio::null()).output().await.unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), r#"{"result":"applied"}"#);
-    assert_eq!(
-        bob.try_get("p2p|alice").await.ok()["lastMsgType"],
-        1,
-        "what was said before the recall is older"
-    );
+    assert_eq!(bob.try_get("p2p|alice").await.ok()["lastMsgType"], 1, "messages before the recall are older");
 }
 
 async fn every_command_explains_itself(t: Test) {
@@ -122,7 +118,7 @@ async fn every_command_explains_itself(t: Test) {
     }
 }
 
-async fn a_command_without_a_service_says_so(t: Test) {
+async fn a_command_without_a_service_explains_what_to_do(t: Test) {
     for arguments in [
         &["token", "alice", "--url", "http://127.0.0.1:9"][..],
         &["send", "--from", "a", "--to", "b", "--text", "x", "--url", "http://127.0.0.1:9"],
@@ -131,27 +127,27 @@ async fn a_command_without_a_service_says_so(t: Test) {
         let output = local(&t, arguments).output().await.unwrap();
         assert!(!output.status.success());
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(error.contains("no service answers at http://127.0.0.1:9"), "{arguments:?}: {error}");
+        assert!(error.contains("no response from http://127.0.0.1:9"), "{arguments:?}: {error}");
     }
 }
 
-async fn data_is_kept_in_a_folder_until_it_expires(t: Test) {
+async fn a_data_folder_persists_until_items_expire(t: Test) {
     let folder = Folder::new();
-    let data = folder.path.join("made by the service");
+    let data = folder.path.join("created by the service");
     let data = ["--data", data.to_str().unwrap()];
     let (service, ready) = start(&t, &data).await;
     let url = ready["url"].as_str().unwrap();
     printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "kept", "--url", url]).await;
     let expired = json!({"userId": {"S": "bob"}, "sessionId": {"S": "p2p|gone"}, "expiresAt": {"N": "1"}});
     let put = json!({"TableName": "SessionsTable", "Item": expired});
-    DynamoDb::at(ready["dynamodb"].as_str().unwrap()).call("PutItem", &put).await.unwrap();
+    DynamoDb::at(ready["dynamodb"].as_str().unwrap()).request("PutItem", &put).await.unwrap();
     stop(service).await;
     let (service, ready) = start(&t, &data).await;
     let key = json!({"userId": {"S": "bob"}, "sessionId": {"S": "p2p|gone"}});
     let engine = DynamoDb::at(ready["dynamodb"].as_str().unwrap());
     let swept = async {
         while
-            !engine.call("GetItem", &json!({"TableName": "SessionsTable", "Key": key})).await.unwrap()["Item"]
+            !engine.request("GetItem", &json!({"TableName": "SessionsTable", "Key": key})).await.unwrap()["Item"]
                 .is_null()
         {
             tokio::task::yield_now().await;
@@ -181,7 +177,7 @@ async fn a_folder_of_another_version_is_rejected(t: Test) {
     let output = local(&t, &["--port", "0", "--data", folder.path.to_str().unwrap()]).output().await.unwrap();
     assert!(!output.status.success());
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    let told =
-        "the table SessionsTable was made by another version of the service: it has no index byChangeTime";
-    assert!(error.contains(told), "{error}");
+    let expected =
+        "the table SessionsTable was created by another version of the service: it has no index byChangeTime";
+    assert!(error.contains(expected), "{error}");
 }

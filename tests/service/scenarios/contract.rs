@@ -12,13 +12,13 @@ use test_support::{
 };
 
 scenarios![ONCE:
-    the_limits_of_the_contract_are_those_of_the_service,
-    cargo_local_serves_the_contract,
+    the_documented_limits_are_enforced,
+    cargo_local_serves_the_openapi_document,
 ];
 
 const TARGET: &str = "/components/schemas/Account/maxLength";
 
-async fn the_limits_of_the_contract_are_those_of_the_service(t: Test) {
+async fn the_documented_limits_are_enforced(t: Test) {
     let bob = t.user("bob");
     let names = |count: usize| (0..count).map(|number| format!("p2p|{number}")).collect::<Vec<_>>();
     let group = team();
@@ -40,16 +40,16 @@ async fn the_limits_of_the_contract_are_those_of_the_service(t: Test) {
     assert_eq!((bob.try_list(&format!("limit={least}")).await.status, least), (200, 1));
 }
 
-async fn cargo_local_serves_the_contract(t: Test) {
+async fn cargo_local_serves_the_openapi_document(t: Test) {
     let get = async |path: &str| -> Value {
         let request = t.request(Method::GET, path).header("origin", "http://viewer.example");
-        let answer = request.send().await.unwrap();
+        let response = request.send().await.unwrap();
         assert_eq!(
-            answer.headers()["access-control-allow-origin"],
+            response.headers()["access-control-allow-origin"],
             "*",
             "viewers of other origins may read it"
         );
-        answer.json().await.unwrap()
+        response.json().await.unwrap()
     };
     let (whole, apps) = (get("/openapi.json").await, get("/openapi-apps.json").await);
     assert_eq!(whole["servers"][0]["url"], t.app.url());

@@ -9,15 +9,15 @@ use test_support::{
 };
 
 scenarios![
-    a_deleted_session_is_hidden_from_its_user_alone,
-    late_copies_of_what_was_deleted_do_not_revive_it,
+    a_deleted_session_is_hidden_from_its_user_only,
+    late_copies_do_not_revive_a_deleted_session,
     a_newer_message_revives_it,
     the_recall_of_a_newer_message_revives_it,
     deleting_is_idempotent,
     a_deleted_session_expires_in_31_days,
     a_batch_deletes_up_to_a_hundred,
-    what_is_newer_than_the_user_has_seen_stays,
-    a_group_s_session_is_compared_as_it_is_seen,
+    an_unseen_newer_message_survives_a_delete,
+    up_to_is_compared_with_what_the_member_sees,
 ];
 
 async fn deleted_at(t: &Test, at: u64) -> (User, User) {
@@ -27,13 +27,13 @@ async fn deleted_at(t: &Test, at: u64) -> (User, User) {
     (alice, bob)
 }
 
-async fn a_deleted_session_is_hidden_from_its_user_alone(t: Test) {
+async fn a_deleted_session_is_hidden_from_its_user_only(t: Test) {
     let (alice, bob) = deleted_at(&t, 5).await;
     assert!(!bob.has(&alice).await);
     assert!(alice.has(&bob).await);
 }
 
-async fn late_copies_of_what_was_deleted_do_not_revive_it(t: Test) {
+async fn late_copies_do_not_revive_a_deleted_session(t: Test) {
     let (alice, bob) = deleted_at(&t, 5).await;
     for copy in [
         message(&alice, &bob, 4),
@@ -81,7 +81,7 @@ async fn a_deleted_session_expires_in_31_days(t: Test) {
     assert_eq!(
         names,
         ["changeTime", "expiresAt", "msgId", "msgTime", "sessionId", "userId"],
-        "nothing else is kept"
+        "nothing else is stored"
     );
 }
 
@@ -107,24 +107,24 @@ async fn delete_up_to(user: &User, session_id: &str, up_to: u64) -> (Value, Valu
     (alone, batch)
 }
 
-async fn what_is_newer_than_the_user_has_seen_stays(t: Test) {
+async fn an_unseen_newer_message_survives_a_delete(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 5), &message(&alice, &bob, 6)]).await;
     let id = alice.session_id();
     let stays = json!({"deleted": [], "newer": [id], "failed": []});
     assert_eq!(delete_up_to(&bob, &id, T0 + 5).await, (stays.clone(), stays));
     assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 6));
-    let gone = json!({"deleted": [id], "newer": [], "failed": []});
+    let deleted = json!({"deleted": [id], "newer": [], "failed": []});
     assert_eq!(
         delete_up_to(&bob, &id, T0 + 6).await,
-        (gone.clone(), gone.clone()),
+        (deleted.clone(), deleted.clone()),
         "the second finds nothing"
     );
     assert!(!bob.has(&alice).await);
     t.deliver([&message(&alice, &bob, 7)]).await;
     assert!(
         bob.try_delete_up_to(&id, T0 + 6).await.ok()["newer"][0].is_string(),
-        "a repeat takes nothing new"
+        "a retry reads nothing new"
     );
     assert!(bob.has(&alice).await);
     let unknown = "p2p|nobody";
@@ -132,7 +132,7 @@ async fn what_is_newer_than_the_user_has_seen_stays(t: Test) {
     assert_eq!(delete_up_to(&bob, unknown, 0).await, (nothing.clone(), nothing));
 }
 
-async fn a_group_s_session_is_compared_as_it_is_seen(t: Test) {
+async fn up_to_is_compared_with_what_the_member_sees(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let group = team();
     t.deliver([&listing(group_message(&alice, &group, 5), &[&alice, &bob])]).await;

@@ -13,18 +13,18 @@ use test_support::{
 };
 
 scenarios![
-    both_secrets_are_taken_while_they_rotate,
+    both_secrets_are_accepted_during_a_rotation,
     the_feed_has_an_endpoint_of_its_own,
-    a_second_stack_adopts_the_tables_of_the_first,
-    tables_are_restored_as_the_runbook_says,
+    a_second_stack_adopts_existing_tables,
+    tables_are_restored_by_the_runbook,
     the_linters_find_nothing_in_the_template,
 ];
 
-async fn both_secrets_are_taken_while_they_rotate(t: Test) {
+async fn both_secrets_are_accepted_during_a_rotation(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for (at, secret, status) in [(1, OLD_SECRET, 200), (2, LOCAL_APP_SECRET, 200), (3, "another", 403)] {
-        let answer = t.app.deployment().stack.feed(secret).post(&message(&alice, &bob, at)).await.unwrap();
-        assert_eq!(answer.status(), status, "{secret}");
+        let response = t.app.deployment().stack.feed(secret).post(&message(&alice, &bob, at)).await.unwrap();
+        assert_eq!(response.status(), status, "{secret}");
     }
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2");
 }
@@ -39,17 +39,17 @@ async fn the_feed_has_an_endpoint_of_its_own(t: Test) {
     assert_eq!(feed.post(&message(&alice, &bob, 1)).await.unwrap().status(), 200);
     assert!(bob.has(&alice).await);
     for method in [Method::GET, Method::PUT, Method::DELETE] {
-        let answer = t.feed_request(method).send().await.unwrap();
-        let allowed = answer.headers()["allow"].to_str().unwrap();
-        assert_eq!((answer.status().as_u16(), allowed), (405, "POST"));
+        let response = t.feed_request(method).send().await.unwrap();
+        let allowed = response.headers()["allow"].to_str().unwrap();
+        assert_eq!((response.status().as_u16(), allowed), (405, "POST"));
     }
     // The API has no such route.
-    let answer = t.request(Method::POST, "/v1/messages").body("{}").send().await.unwrap();
-    assert_eq!(answer.status(), 404);
+    let response = t.request(Method::POST, "/v1/messages").body("{}").send().await.unwrap();
+    assert_eq!(response.status(), 404);
 }
 
 /// As after a failed deployment, and as after a restore: tables have other names than a stack would give them.
-async fn a_second_stack_adopts_the_tables_of_the_first(t: Test) {
+async fn a_second_stack_adopts_existing_tables(t: Test) {
     const NO_SECRET: &str = "{{resolve:secretsmanager:missing:SecretString:secret}}";
     let cloud = t.app.deployment();
     let (alice, bob) = t.alice_and_bob();
@@ -82,7 +82,7 @@ async fn a_second_stack_adopts_the_tables_of_the_first(t: Test) {
 }
 
 /// The commands of docs/operations.md, as they stand there. What they give to `sam deploy` is deployed as a stack of its own.
-async fn tables_are_restored_as_the_runbook_says(t: Test) {
+async fn tables_are_restored_by_the_runbook(t: Test) {
     let cloud = t.app.deployment();
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
@@ -96,8 +96,8 @@ async fn tables_are_restored_as_the_runbook_says(t: Test) {
         .args(["-c", &script])
         .env("SESSIONS", t.app.table("SessionsTable"))
         .env("GROUPS_TABLE", t.app.table("GroupsTable"));
-    let told = run(shell).await.unwrap();
-    let given: Vec<_> = told.lines().filter_map(|line| line.split_once('=')).collect();
+    let printed = run(shell).await.unwrap();
+    let given: Vec<_> = printed.lines().filter_map(|line| line.split_once('=')).collect();
     let given = |name: &str| given.iter().find(|(given, _)| *given == name).map(|(_, value)| *value).unwrap();
     let own = [
         ("SessionsTableName", given("SessionsTableName")),
@@ -120,7 +120,7 @@ async fn tables_are_restored_as_the_runbook_says(t: Test) {
 
 /// The tables whose names begin so.
 async fn tables_of(t: &Test, prefix: &str) -> Vec<String> {
-    let listed = t.app.dynamodb().call("ListTables", &json!({})).await.unwrap();
+    let listed = t.app.dynamodb().request("ListTables", &json!({})).await.unwrap();
     let names = listed["TableNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());
     let mut names: Vec<_> = names.filter(|name| name.starts_with(prefix)).collect();
     names.sort();

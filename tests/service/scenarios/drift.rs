@@ -6,9 +6,9 @@ use reqwest::Method;
 use session_local::executables::workspace;
 use test_support::{repository::template, scenarios, test::Test};
 
-scenarios![every_function_is_in_the_template_and_answers_as_its_operation];
+scenarios![every_function_is_in_the_template_and_runs_its_operation];
 
-async fn every_function_is_in_the_template_and_answers_as_its_operation(t: Test) {
+async fn every_function_is_in_the_template_and_runs_its_operation(t: Test) {
     let template = template();
     let declared: BTreeSet<_> = template.functions.values().map(|function| function.binary.clone()).collect();
     let folders = fs::read_dir(workspace().join("functions")).unwrap();
@@ -19,8 +19,8 @@ async fn every_function_is_in_the_template_and_answers_as_its_operation(t: Test)
     let mut routed = BTreeSet::new();
     for route in &template.routes {
         let path = route.path.replace("{sessionId}", "p2p%7Calice").replace("{groupId}", "team%7C1");
-        let answer = t.send(bob.request(route.method.parse::<Method>().unwrap(), &path)).await;
-        let line = t.app.logs.of(&answer.request_id).await;
+        let response = t.send(bob.request(route.method.parse::<Method>().unwrap(), &path)).await;
+        let line = t.app.logs.of(&response.request_id).await;
         assert_eq!(line["operation"], template.functions[&route.function].description, "{}", route.key());
         routed.insert(route.function.clone());
     }

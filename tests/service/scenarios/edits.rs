@@ -3,34 +3,34 @@
 use serde_json::{Value, json};
 
 use test_support::{
-    answer::Answer,
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, on_time, recall, with, without,
     },
+    response::Response,
     scenarios,
     test::{Test, User, super_team, team},
 };
 
 scenarios![
-    an_edit_changes_what_is_shown_on_both_sides,
-    an_edit_in_a_group_changes_what_is_shown_to_all,
+    an_edit_is_shown_to_sender_and_receiver,
+    an_edit_in_a_group_is_shown_to_all_members,
     an_edit_may_come_before_its_message,
     an_edit_of_an_older_message_changes_nothing,
-    an_edit_neither_shows_on_a_recalled_nor_revives_a_deleted_message,
-    each_field_is_edited_by_itself,
-    eight_messages_wait_for_their_edits_and_the_ninth_does_not,
-    a_bot_streams_its_answer_repeated_and_reversed,
-    edits_keep_the_texts_limits,
-    an_edit_before_a_change_of_members_holds,
+    an_edit_does_not_affect_a_recalled_or_deleted_message,
+    each_field_is_edited_independently,
+    early_edits_of_8_messages_are_pending,
+    a_bot_streams_its_reply_repeated_and_reversed,
+    edits_obey_the_size_limits,
+    an_edit_before_a_membership_change_is_applied,
     an_ext_set_before_an_early_edit_stays,
 ];
-scenarios![ON_ONE_MACHINE: what_edits_cost, a_row_at_all_limits_stays_below_what_an_item_holds];
+scenarios![LOCAL_ONLY: the_cost_of_edits, an_item_at_all_limits_fits_the_item_size_limit];
 
 async fn body(user: &User, session_id: &str) -> Value {
     user.last_msg_of(session_id).await["body"].take()
 }
 
-async fn an_edit_changes_what_is_shown_on_both_sides(t: Test) {
+async fn an_edit_is_shown_to_sender_and_receiver(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1), &edit(&alice, &bob, 1, 5, "better")]).await;
     for (user, other) in [(&alice, &bob), (&bob, &alice)] {
@@ -55,7 +55,7 @@ async fn an_edit_changes_what_is_shown_on_both_sides(t: Test) {
     assert_eq!(item.get("edits"), None, "and nothing is left of them");
 }
 
-async fn an_edit_in_a_group_changes_what_is_shown_to_all(t: Test) {
+async fn an_edit_in_a_group_is_shown_to_all_members(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for group in [team(), super_team()] {
         t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
@@ -94,7 +94,7 @@ async fn an_edit_of_an_older_message_changes_nothing(t: Test) {
     assert_eq!(body(&bob, &alice.session_id()).await, "text 9");
 }
 
-async fn an_edit_neither_shows_on_a_recalled_nor_revives_a_deleted_message(t: Test) {
+async fn an_edit_does_not_affect_a_recalled_or_deleted_message(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1), &edit(&alice, &bob, 1, 3, "secret"), &recall(&alice, &bob, 1, 5)])
         .await;
@@ -113,7 +113,7 @@ async fn an_edit_neither_shows_on_a_recalled_nor_revives_a_deleted_message(t: Te
     t.deliver([&group_edit(&alice, &team, 1, 3, "secret"), &group_recall(&alice, &team, 1, 5)]).await;
     t.deliver([&group_edit(&alice, &team, 1, 7, "secret")]).await;
     assert_eq!(bob.try_get(&team).await.ok()["lastMsgType"], 1);
-    assert!(!t.head(&team).await.unwrap().to_string().contains("secret"));
+    assert!(!t.group_item(&team).await.unwrap().to_string().contains("secret"));
 
     t.deliver([&message(&alice, &bob, 8)]).await;
     bob.delete(&alice).await;
@@ -124,7 +124,7 @@ async fn an_edit_neither_shows_on_a_recalled_nor_revives_a_deleted_message(t: Te
     assert_eq!(body(&bob, &alice.session_id()).await, "edited");
 }
 
-async fn each_field_is_edited_by_itself(t: Test) {
+async fn each_field_is_edited_independently(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let original = with(with(message(&alice, &bob, 1), "ext", "e"), "attach", r#"{"a":1}"#);
     let ext = with(without(edit(&alice, &bob, 1, 9, ""), "text"), "extension", "e9");
@@ -139,7 +139,7 @@ async fn each_field_is_edited_by_itself(t: Test) {
     assert!(t.post(&nothing).await.ok()["result"] == "ignored");
 }
 
-async fn eight_messages_wait_for_their_edits_and_the_ninth_does_not(t: Test) {
+async fn early_edits_of_8_messages_are_pending(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for at in 1..=9 {
         t.deliver([&edit(&alice, &bob, at, 100 + at, "edited")]).await;
@@ -151,7 +151,7 @@ async fn eight_messages_wait_for_their_edits_and_the_ninth_does_not(t: Test) {
     }
 }
 
-async fn a_bot_streams_its_answer_repeated_and_reversed(t: Test) {
+async fn a_bot_streams_its_reply_repeated_and_reversed(t: Test) {
     let (bot, bob) = (t.user("bot"), t.user("bob"));
     let group = super_team();
     t.patch_members(&group, 0, &[&bot, &bob], &[]).await;
@@ -171,7 +171,7 @@ async fn a_bot_streams_its_answer_repeated_and_reversed(t: Test) {
     }
 }
 
-async fn edits_keep_the_texts_limits(t: Test) {
+async fn edits_obey_the_size_limits(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let long = with(message(&alice, &bob, 1), "ext", "e".repeat(4_097));
     let body = edit(&alice, &bob, 1, 5, &"你".repeat(10_000));
@@ -187,15 +187,15 @@ async fn edits_keep_the_texts_limits(t: Test) {
 }
 
 /// The list that the message came with is what the head holds: one write while nothing is known of edits, two afterwards.
-async fn an_edit_before_a_change_of_members_holds(t: Test) {
+async fn an_edit_before_a_membership_change_is_applied(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
     let team = team();
-    let say = |at: u64, members: &[&User]| listing(group_message(&alice, &team, at), members);
-    t.deliver([&say(1, &[&alice, &bob]), &group_edit(&alice, &team, 2, 5, "early")]).await;
-    t.deliver([&group_edit(&alice, &team, 3, 6, "earlier"), &say(2, &[&alice, &bob])]).await;
+    let message_at = |at: u64, members: &[&User]| listing(group_message(&alice, &team, at), members);
+    t.deliver([&message_at(1, &[&alice, &bob]), &group_edit(&alice, &team, 2, 5, "early")]).await;
+    t.deliver([&group_edit(&alice, &team, 3, 6, "earlier"), &message_at(2, &[&alice, &bob])]).await;
     assert_eq!(body(&bob, &team).await, "early");
-    t.deliver([&say(3, &[&alice, &carol])]).await;
+    t.deliver([&message_at(3, &[&alice, &carol])]).await;
     assert_eq!((bob.time_of(&team).await, carol.time_of(&team).await), (None, Some(T0 + 3)));
     assert_eq!(body(&carol, &team).await, "earlier");
 }
@@ -211,42 +211,46 @@ async fn an_ext_set_before_an_early_edit_stays(t: Test) {
     assert_eq!(bob.get(&alice).await["ext"], "mine");
 }
 
-async fn what_edits_cost(t: Test) {
+async fn the_cost_of_edits(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let units = async |copy: Value| {
-        let answer: Answer = t.post(&on_time(copy.clone())).await;
-        assert_eq!(answer.body, json!({"result": "applied"}), "{copy}");
-        super::capacity::units(&t, &answer).await
+        let response: Response = t.post(&on_time(copy.clone())).await;
+        assert_eq!(response.body, json!({"result": "applied"}), "{copy}");
+        super::capacity::units(&t, &response).await
     };
     // Both sides each time. A read of what is not there costs as much as any.
     let both = |read: f64, write: f64| (2.0 * read, 2.0 * write);
-    assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, both(1.0, 1.0), "pending, on a new row");
+    assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, both(1.0, 1.0), "pending, on a new item");
     let first = units(message(&alice, &bob, 1)).await;
-    assert_eq!(first, both(0.0, 1.0 + 2.0), "rejected, and the merged write of a row that shows nothing yet");
+    assert_eq!(
+        first,
+        both(0.0, 1.0 + 2.0),
+        "rejected, and the merged write of an item that shows nothing yet"
+    );
     let pending = units(edit(&alice, &bob, 3, 6, "x")).await;
-    assert_eq!(pending, both(1.0, 2.0), "pending, on a row that shows something");
+    assert_eq!(pending, both(1.0, 2.0), "pending, on an item that shows something");
     assert_eq!(units(message(&alice, &bob, 2)).await, both(0.0, 1.0 + 3.0), "rejected, and the merged write");
     assert_eq!(
         units(edit(&alice, &bob, 2, 7, "y")).await,
         both(1.0, 3.0),
-        "of the held message: the first stamp"
+        "of the held message: the first change time"
     );
-    assert_eq!(units(edit(&alice, &bob, 2, 8, "z")).await, both(1.0, 4.0), "stamped before");
+    assert_eq!(units(edit(&alice, &bob, 2, 8, "z")).await, both(1.0, 4.0), "with a change time before");
     assert_eq!(units(edit(&alice, &bob, 2, 8, "z")).await, both(1.0, 0.0), "again");
     assert_eq!(units(message(&alice, &bob, 1)).await, both(0.0, 1.0), "a message that is not newer");
     let group = super_team();
-    assert_eq!(units(group_edit(&alice, &group, 2, 5, "x")).await, (1.0, 1.0), "pending, on a new head");
+    assert_eq!(
+        units(group_edit(&alice, &group, 2, 5, "x")).await,
+        (1.0, 1.0),
+        "pending, on a new group item"
+    );
     assert_eq!(units(group_message(&alice, &group, 2)).await, (0.0, 1.0 + 1.0));
     assert_eq!(units(group_edit(&alice, &group, 2, 6, "y")).await, (1.0, 1.0));
     assert_eq!(units(group_message(&alice, &group, 8)).await, (0.0, 1.0 + 1.0));
-    assert_eq!(
-        units(group_message(&alice, &group, 9)).await,
-        (0.0, 1.0),
-        "nothing is known of edits any more"
-    );
+    assert_eq!(units(group_message(&alice, &group, 9)).await, (0.0, 1.0), "no edits are stored any more");
 }
 
-async fn a_row_at_all_limits_stays_below_what_an_item_holds(t: Test) {
+async fn an_item_at_all_limits_fits_the_item_size_limit(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     // Quotes take two bytes each in the JSON texts.
     let full = |limit: usize| "\"".repeat(limit);

@@ -17,19 +17,19 @@ use test_support::{
 };
 
 scenarios![
-    everything_of_a_user_goes_and_nothing_else,
-    what_is_no_call_of_the_backend_erases_nobody,
+    all_items_of_a_user_are_deleted_and_no_others,
+    an_unsigned_request_erases_nobody,
     a_bad_body_erases_nobody
 ];
-scenarios![ON_ONE_MACHINE: erasing_costs_what_its_rows_cost, what_is_left_unprocessed_is_sent_again];
-scenarios![EMBEDDED_ONLY: five_thousand_rows_go_in_several_calls, an_interrupted_erasure_is_repeated];
+scenarios![LOCAL_ONLY: erasing_costs_one_write_per_item, unprocessed_items_are_retried];
+scenarios![EMBEDDED_ONLY: five_thousand_items_are_erased_in_several_requests, an_interrupted_erasure_is_repeated];
 
 async fn erase(t: &Test, user: &User) -> (u64, bool) {
     let outcome = t.try_erase(&json!({"account": user.account})).await.ok();
     (outcome["erased"].as_u64().unwrap(), outcome["remaining"].as_bool().unwrap())
 }
 
-async fn everything_of_a_user_goes_and_nothing_else(t: Test) {
+async fn all_items_of_a_user_are_deleted_and_no_others(t: Test) {
     let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
     let beside = t.known_user(&format!("{}x", bob.account));
     t.deliver([
@@ -53,7 +53,7 @@ async fn everything_of_a_user_goes_and_nothing_else(t: Test) {
         assert_eq!(t.item(&bob, &id).await, None, "{id}");
     }
     assert_eq!(erase(&t, &bob).await, (0, false), "a repeat erases nothing");
-    assert_eq!(alice.last_msg(&bob).await["body"], "text 1", "what was said to others is theirs");
+    assert_eq!(alice.last_msg(&bob).await["body"], "text 1", "messages to others stay");
     assert_eq!(beside.last_msg(&alice).await["body"], "text 3");
     assert_eq!(alice.last_msg_of(&group).await["body"], "text 4");
     assert!(
@@ -65,7 +65,7 @@ async fn everything_of_a_user_goes_and_nothing_else(t: Test) {
     assert_eq!(bob.last_msg(&alice).await["body"], "text 9");
 }
 
-async fn what_is_no_call_of_the_backend_erases_nobody(t: Test) {
+async fn an_unsigned_request_erases_nobody(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     let body = json!({"account": bob.account}).to_string();
@@ -109,7 +109,7 @@ async fn a_bad_body_erases_nobody(t: Test) {
 }
 
 /// A session item costs a unit, and one for each index that it is in.
-async fn erasing_costs_what_its_rows_cost(t: Test) {
+async fn erasing_costs_one_write_per_item(t: Test) {
     let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
     t.deliver([&on_time(message(&alice, &bob, 1))]).await;
     let of_one = t.try_erase(&json!({"account": bob.account})).await;
@@ -129,22 +129,22 @@ async fn erasing_costs_what_its_rows_cost(t: Test) {
 }
 
 /// So many session items of a user, as the store writes them.
-async fn fill(t: &Test, user: &User, rows: usize) {
-    let row = |number: usize| {
+async fn fill(t: &Test, user: &User, session_items: usize) {
+    let session_item = |number: usize| {
         json!({"PutRequest": {"Item": {
             "userId": {"S": user.account}, "sessionId": {"S": format!("p2p|friend-{number}")},
             "updateTime": {"N": (T0 + number as u64).to_string()}, "msgTime": {"N": (T0 + number as u64).to_string()},
             "msgId": {"S": format!("m{number}")}, "lastMsg": {"S": "{}"}, "lastMsgType": {"N": "0"},
         }}})
     };
-    for start in (0..rows).step_by(25) {
-        let writes: Vec<Value> = (start..rows.min(start + 25)).map(row).collect();
+    for start in (0..session_items).step_by(25) {
+        let writes: Vec<Value> = (start..session_items.min(start + 25)).map(session_item).collect();
         let input = json!({"RequestItems": {t.app.table("SessionsTable"): writes}});
-        t.app.dynamodb().call("BatchWriteItem", &input).await.unwrap();
+        t.app.dynamodb().request("BatchWriteItem", &input).await.unwrap();
     }
 }
 
-async fn what_is_left_unprocessed_is_sent_again(t: Test) {
+async fn unprocessed_items_are_retried(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     // A busy machine may time out one of many requests; then another user is erased.
@@ -154,7 +154,7 @@ async fn what_is_left_unprocessed_is_sent_again(t: Test) {
         fill(&t, &bob, 60).await;
         proxy.set(Fault::HalfUnprocessed);
         if let Some(erased) = erase_all(&behind, &bob).await {
-            assert_eq!(erased, 60, "each row is counted once");
+            assert_eq!(erased, 60, "each item is counted once");
             assert_eq!(erase(&t, &bob).await, (0, false));
             return;
         }
@@ -166,11 +166,11 @@ async fn what_is_left_unprocessed_is_sent_again(t: Test) {
 async fn erase_all(t: &Test, user: &User) -> Option<u64> {
     let mut erased = 0;
     loop {
-        let answer = t.try_erase(&json!({"account": user.account})).await;
-        if answer.status == 503 {
+        let response = t.try_erase(&json!({"account": user.account})).await;
+        if response.status == 503 {
             return None;
         }
-        let outcome = answer.ok();
+        let outcome = response.ok();
         erased += outcome["erased"].as_u64().unwrap();
         if outcome["remaining"] == false {
             return Some(erased);
@@ -178,22 +178,22 @@ async fn erase_all(t: &Test, user: &User) -> Option<u64> {
     }
 }
 
-async fn five_thousand_rows_go_in_several_calls(t: Test) {
+async fn five_thousand_items_are_erased_in_several_requests(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let beside = t.known_user(&format!("{}x", bob.account));
     t.deliver([&message(&alice, &beside, 1)]).await;
     fill(&t, &bob, 5_000).await;
-    let (mut calls, mut erased) = (0, 0);
+    let (mut requests, mut erased) = (0, 0);
     loop {
-        let (rows, remaining) = erase(&t, &bob).await;
-        (calls, erased) = (calls + 1, erased + rows);
-        assert!(rows <= 1_500, "{rows} in one call");
+        let (session_items, remaining) = erase(&t, &bob).await;
+        (requests, erased) = (requests + 1, erased + session_items);
+        assert!(session_items <= 1_500, "{session_items} in one request");
         if !remaining {
             break;
         }
     }
     assert_eq!(erased, 5_000);
-    assert!((4..=40).contains(&calls), "{calls} calls");
+    assert!((4..=40).contains(&requests), "{requests} requests");
     assert_eq!(bob.list("").await["sessionList"], json!([]));
     assert!(beside.has(&alice).await);
 }
@@ -204,7 +204,7 @@ async fn an_interrupted_erasure_is_repeated(t: Test) {
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     let bob = behind.user("bob");
     fill(&t, &bob, 600).await;
-    for fault in [Fault::Hang, Fault::LoseAnswer, Fault::Throttle, Fault::InternalError] {
+    for fault in [Fault::Hang, Fault::LoseResponse, Fault::Throttle, Fault::InternalError] {
         // The connection, the query, and two batches pass.
         proxy.set_after(4, fault);
         behind.try_erase(&json!({"account": bob.account})).await.is_problem(503, "");

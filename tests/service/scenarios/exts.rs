@@ -10,11 +10,11 @@ use test_support::{
 
 scenarios![
     an_ext_stays_with_its_live_session,
-    an_ext_makes_an_absent_session,
+    an_ext_creates_an_absent_session,
     an_ext_revives_a_deleted_session_without_its_message,
     the_empty_ext_removes_it,
     an_ext_is_private,
-    any_text_of_1024_characters_comes_back_as_it_was,
+    any_string_of_1024_characters_is_read_back_unchanged,
 ];
 
 async fn an_ext_stays_with_its_live_session(t: Test) {
@@ -28,7 +28,7 @@ async fn an_ext_stays_with_its_live_session(t: Test) {
     assert_eq!((&session["ext"], &session["updateTime"]), (&"pinned".into(), &(T0 + 2).into()));
 }
 
-async fn an_ext_makes_an_absent_session(t: Test) {
+async fn an_ext_creates_an_absent_session(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let before = session_local::clock::now_ms();
     let session = bob.set_ext(&alice, "draft").await;
@@ -67,7 +67,7 @@ async fn the_empty_ext_removes_it(t: Test) {
     assert_eq!((&session["ext"], &session["updateTime"]), (&Value::Null, &(T0 + 1).into()));
     let stranger = t.user("stranger");
     assert_eq!(bob.set_ext(&stranger, "").await["ext"], Value::Null);
-    assert!(bob.has(&stranger).await, "an absent session is made all the same");
+    assert!(bob.has(&stranger).await, "an absent session is created all the same");
 }
 
 async fn an_ext_is_private(t: Test) {
@@ -77,7 +77,7 @@ async fn an_ext_is_private(t: Test) {
     assert_eq!(alice.get(&bob).await["ext"], Value::Null);
 }
 
-async fn any_text_of_1024_characters_comes_back_as_it_was(t: Test) {
+async fn any_string_of_1024_characters_is_read_back_unchanged(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for text in ["界".repeat(1024), "😀\"\\\n\t\u{0}\u{7f} é".repeat(100), " ".to_owned()] {
         assert_eq!(bob.set_ext(&alice, &text).await["ext"], text);

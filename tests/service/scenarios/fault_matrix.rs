@@ -14,9 +14,9 @@ use session_local::executables::workspace;
 use uuid::Uuid;
 
 use test_support::{
-    answer::Answer,
     copies::{T0, edit, group_message, message, notification, recall},
     fault_proxy::{Aim, Fault, FaultProxy},
+    response::Response,
     scenarios,
     test::{Test, User},
 };
@@ -100,8 +100,8 @@ const FAULTS: [(Fault, &str); 8] = [
     (Fault::Throttle, "throttled"),
     (Fault::InternalError, "500"),
     (Fault::Hang, "hangs before it is done"),
-    (Fault::LoseAnswer, "hangs after it was done"),
-    (Fault::CutAnswer, "cut in the answer"),
+    (Fault::LoseResponse, "hangs after it was done"),
+    (Fault::CutResponse, "cut in the response"),
     (Fault::HalfUnprocessed, "half a batch unprocessed"),
     (Fault::Slow, "slow by 1 s"),
     (Fault::OtherContent, "other content"),
@@ -110,7 +110,7 @@ const FAULTS: [(Fault, &str); 8] = [
 /// Users and a group of one case, to which nobody else's requests belong.
 struct Case {
     /// Calls without faults.
-    here: Test,
+    direct: Test,
     /// The users behind the proxy.
     alice: User,
     bob: User,
@@ -121,23 +121,23 @@ struct Case {
 }
 
 impl Case {
-    async fn new(here: &Test, there: &Test) -> Self {
+    async fn new(direct: &Test, proxied: &Test) -> Self {
         let mark = Uuid::new_v4().simple().to_string();
-        let user = |name: &str| there.known_user(&format!("{name}-{mark}"));
+        let user = |name: &str| proxied.known_user(&format!("{name}-{mark}"));
         let (alice, bob, carol) = (user("alice"), user("bob"), user("carol"));
         let group = format!("team|{mark}");
-        here.deliver([&message(&alice, &bob, 1), &message(&carol, &bob, 2)]).await;
-        here.put_members(&group, 3, &[&alice, &bob]).await;
-        here.deliver([&group_message(&alice, &group, 4)]).await;
-        let pulled = here.known_user(&bob.account).list("").await;
-        let since = pulled["syncToken"].as_str().expect("a token").to_owned();
-        here.deliver([&edit(&alice, &bob, 1, 5, "before")]).await;
-        Self { here: here.clone(), alice, bob, carol, group, mark, since }
+        direct.deliver([&message(&alice, &bob, 1), &message(&carol, &bob, 2)]).await;
+        direct.put_members(&group, 3, &[&alice, &bob]).await;
+        direct.deliver([&group_message(&alice, &group, 4)]).await;
+        let list = direct.known_user(&bob.account).list("").await;
+        let since = list["syncToken"].as_str().expect("a token").to_owned();
+        direct.deliver([&edit(&alice, &bob, 1, 5, "before")]).await;
+        Self { direct: direct.clone(), alice, bob, carol, group, mark, since }
     }
 
-    async fn call(&self, operation: Operation) -> Answer {
+    async fn call(&self, operation: Operation) -> Response {
         let Self { alice, bob, group, .. } = self;
-        let there = &bob.test;
+        let proxied = &bob.test;
         let (id, ext) = (alice.session_id(), json!({"ext": "mine"}));
         match operation {
             Operation::List => bob.try_list("").await,
@@ -151,20 +151,20 @@ impl Case {
             Operation::BatchDelete => {
                 bob.batch_delete(&json!({"sessionIds": [id, self.carol.session_id(), group]})).await
             }
-            Operation::Message => there.post(&message(alice, bob, 10)).await,
-            Operation::Recall => there.post(&recall(alice, bob, 1, 10)).await,
-            Operation::Edit => there.post(&edit(alice, bob, 1, 10, "after")).await,
-            Operation::GroupMessage => there.post(&group_message(alice, group, 10)).await,
-            Operation::Kick => there.post(&notification(alice, group, 10, 1, &[bob])).await,
+            Operation::Message => proxied.post(&message(alice, bob, 10)).await,
+            Operation::Recall => proxied.post(&recall(alice, bob, 1, 10)).await,
+            Operation::Edit => proxied.post(&edit(alice, bob, 1, 10, "after")).await,
+            Operation::GroupMessage => proxied.post(&group_message(alice, group, 10)).await,
+            Operation::Kick => proxied.post(&notification(alice, group, 10, 1, &[bob])).await,
             Operation::PatchMembers => {
                 let body = self.change(&json!({"add": [self.carol.account], "remove": [bob.account]}));
-                there.try_update_members(Method::PATCH, group, &body).await
+                proxied.try_update_members(Method::PATCH, group, &body).await
             }
             Operation::PutMembers => {
                 let body = self.change(&json!({"members": [alice.account, self.carol.account]}));
-                there.try_update_members(Method::PUT, group, &body).await
+                proxied.try_update_members(Method::PUT, group, &body).await
             }
-            Operation::Erase => there.try_erase(&json!({"account": bob.account})).await,
+            Operation::Erase => proxied.try_erase(&json!({"account": bob.account})).await,
         }
     }
 
@@ -181,11 +181,14 @@ impl Case {
             for id in
                 [self.alice.session_id(), self.bob.session_id(), self.carol.session_id(), self.group.clone()]
             {
-                let item = self.here.row(&user.account, &id).await;
+                let item = self.direct.session_item(&user.account, &id).await;
                 state.insert(format!("{} {id}", user.account), item.map_or(Value::Null, without_times));
             }
         }
-        state.insert("head".into(), self.here.head(&self.group).await.map_or(Value::Null, without_times));
+        state.insert(
+            "groupItem".into(),
+            self.direct.group_item(&self.group).await.map_or(Value::Null, without_times),
+        );
         self.plain(&Value::Object(state))
     }
 
@@ -218,7 +221,7 @@ fn without_times(mut item: Value) -> Value {
     }
     let time = item["updateTime"]["N"].as_str().and_then(|time| time.parse::<u64>().ok());
     if time > Some(LAST) {
-        item["updateTime"] = "the time of the call".into();
+        item["updateTime"] = "the time of the request".into();
     }
     item
 }
@@ -235,15 +238,15 @@ fn difference(found: &Value, wanted: &Value) -> String {
     let of = |state: &Value| state.as_object().cloned().unwrap_or_default();
     let (found, wanted) = (of(found), of(wanted));
     let differ = found.iter().filter(|(name, item)| wanted.get(*name) != Some(item));
-    let told = differ.map(|(name, item)| format!("{name} is {item}, not {}", wanted[name]));
-    told.collect::<Vec<_>>().join("; ")
+    let outcome = differ.map(|(name, item)| format!("{name} is {item}, not {}", wanted[name]));
+    outcome.collect::<Vec<_>>().join("; ")
 }
 
 /// Whether the call was done: a batch and an erasure may be done in part.
-fn is_done(answer: &Answer) -> bool {
-    let in_part = answer.body["remaining"] == true
-        || answer.body["failed"].as_array().is_some_and(|failed| !failed.is_empty());
-    answer.status == 200 && !in_part
+fn is_done(response: &Response) -> bool {
+    let in_part = response.body["remaining"] == true
+        || response.body["failed"].as_array().is_some_and(|failed| !failed.is_empty());
+    response.status == 200 && !in_part
 }
 
 /// What one case came to: the status of the first call.
@@ -261,43 +264,41 @@ async fn disturbed(
         return Err(format!("it takes too long: {line}"));
     }
     if first.body.to_string().contains("internal text") || line.to_string().contains("internal text") {
-        return Err(format!("it tells internal text: {} {line}", first.body));
+        return Err(format!("it shows internal text: {} {line}", first.body));
     }
-    let told = match first.status {
+    let outcome = match first.status {
         200 if is_done(&first) => "200",
         200 => "in part",
-        503 if first.body["detail"].as_str().is_some_and(|detail| detail.ends_with("safe to repeat")) => {
-            "503"
-        }
-        other => return Err(format!("it answers {other}: {}", first.body)),
+        503 if first.body["detail"].as_str().is_some_and(|detail| detail.ends_with("safe to retry")) => "503",
+        other => return Err(format!("it responds {other}: {}", first.body)),
     };
-    if told == "200" && operation != Operation::Erase && case.plain(&first.body) != undisturbed.body {
-        return Err(format!("it answers {}, not {}", first.body, undisturbed.body));
+    if outcome == "200" && operation != Operation::Erase && case.plain(&first.body) != undisturbed.body {
+        return Err(format!("it responds {}, not {}", first.body, undisturbed.body));
     }
     let state = case.state().await;
-    if told == "200" && state != undisturbed.state {
+    if outcome == "200" && state != undisturbed.state {
         return Err(format!("it was not done: {}", difference(&state, &undisturbed.state)));
     }
     // What the proxy still holds back may come before the repeat, or with it.
     proxy.aim_at(&case.mark, None);
     let again = case.call(operation).await;
     if !is_done(&again) {
-        return Err(format!("the repeat answers {}: {}", again.status, again.body));
+        return Err(format!("the retry responds {}: {}", again.status, again.body));
     }
     let state = case.state().await;
     if state != undisturbed.state {
         return Err(format!("after the repeat, {}", difference(&state, &undisturbed.state)));
     }
-    Ok(told)
+    Ok(outcome)
 }
 
 async fn every_operation_under_every_fault_at_every_request(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
-    let there = Test::at(t.app.behind(proxy.endpoint()).await);
-    let (t, there, proxy) = (&t, &there, &proxy);
+    let proxied = Test::at(t.app.behind(proxy.endpoint()).await);
+    let (t, proxied, proxy) = (&t, &proxied, &proxy);
     let mut undisturbed = BTreeMap::new();
     for operation in Operation::ALL {
-        let case = Case::new(t, there).await;
+        let case = Case::new(t, proxied).await;
         proxy.aim_at(&case.mark, None);
         let body = case.plain(&case.call(operation).await.ok());
         let requests = proxy.aim_at(&case.mark, None);
@@ -311,9 +312,10 @@ async fn every_operation_under_every_fault_at_every_request(t: Test) {
         })
     });
     let outcomes = stream::iter(cases).map(|(operation, aim, fault)| async move {
-        let case = Case::new(t, there).await;
-        let told = disturbed(&case, proxy, operation, aim, &undisturbed[&operation]).await;
-        told.map(|told| ((operation, fault, aim.lasts), told))
+        let case = Case::new(t, proxied).await;
+        let outcome = disturbed(&case, proxy, operation, aim, &undisturbed[&operation]).await;
+        outcome
+            .map(|outcome| ((operation, fault, aim.lasts), outcome))
             .map_err(|wrong| format!("{operation:?}, {aim:?}: {wrong}"))
     });
     let mut matrix: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
@@ -322,7 +324,7 @@ async fn every_operation_under_every_fault_at_every_request(t: Test) {
     while let Some(outcome) = outcomes.next().await {
         count += 1;
         match outcome {
-            Ok((place, told)) => drop(matrix.entry(place).or_default().insert(told)),
+            Ok((cell, outcome)) => drop(matrix.entry(cell).or_default().insert(outcome)),
             Err(fault) => wrong.push(fault),
         }
     }
@@ -334,7 +336,7 @@ async fn every_operation_under_every_fault_at_every_request(t: Test) {
         fs::write(&path, &document).unwrap();
     }
     let written = fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == document, "{DOCUMENT} says otherwise; UPDATE_FAULTS=1 writes it again:\n{document}");
+    assert!(written == document, "{DOCUMENT} differs; UPDATE_FAULTS=1 rewrites it:\n{document}");
 }
 
 /// The matrix as a page. Both figures of a field: what the call answered when one request met the fault, and when all from there on did.
@@ -356,12 +358,14 @@ fn document(
     let _ = writeln!(page, "| operation | requests | {} |", names.join(" | "));
     let _ = writeln!(page, "|---|---|{}", "---|".repeat(names.len()));
     for (operation, of) in undisturbed {
-        let told = |fault, lasts| {
-            let told = matrix.get(&(*operation, fault, lasts)).into_iter().flatten().copied();
-            told.collect::<Vec<_>>().join(" or ")
+        let outcome = |fault, lasts| {
+            let outcome = matrix.get(&(*operation, fault, lasts)).into_iter().flatten().copied();
+            outcome.collect::<Vec<_>>().join(" or ")
         };
-        let fields: Vec<_> =
-            names.iter().map(|fault| format!("{}, {}", told(*fault, false), told(*fault, true))).collect();
+        let fields: Vec<_> = names
+            .iter()
+            .map(|fault| format!("{}, {}", outcome(*fault, false), outcome(*fault, true)))
+            .collect();
         let _ = writeln!(page, "| {} | {} | {} |", operation.name(), of.requests, fields.join(" | "));
     }
     page

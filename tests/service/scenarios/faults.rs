@@ -5,26 +5,26 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use test_support::{
-    answer::Answer,
     copies::{T0, message, shown_message, with},
     fault_proxy::{Fault, FaultProxy},
+    response::Response,
     scenarios,
     test::Test,
 };
 
 scenarios![
-    a_killed_function_costs_one_call_at_most,
-    a_stopped_function_costs_one_call,
-    a_panic_costs_one_answer_and_not_the_process,
-    a_function_that_ends_costs_one_call,
-    a_function_that_waits_answers_by_its_own_deadline,
-    a_busy_database_is_a_503_and_the_repeat_completes,
-    a_failing_database_is_a_503_and_the_repeat_completes,
+    a_killed_function_fails_at_most_one_request,
+    a_stopped_function_fails_one_request,
+    a_panic_fails_one_request_and_not_the_process,
+    a_function_that_exits_fails_one_request,
+    a_waiting_function_responds_by_its_deadline,
+    a_throttling_database_is_a_503_and_a_retry_completes,
+    a_failing_database_is_a_503_and_a_retry_completes,
     a_hanging_database_is_a_503_within_the_deadline,
-    a_lost_answer_does_not_count_twice,
-    whatever_is_asked_of_a_failing_database_may_be_repeated,
-    calls_at_once_have_processes_of_their_own,
-    a_function_that_lacks_configuration_tells_all_of_it,
+    a_lost_response_is_not_applied_twice,
+    every_request_to_a_failing_database_may_be_retried,
+    concurrent_requests_run_in_separate_processes,
+    a_function_reports_all_missing_configuration,
 ];
 
 async fn signal(name: &str, process: u32) {
@@ -41,7 +41,7 @@ fn processes(t: &Test, function: &str) -> Vec<u32> {
     t.app.service().function(function).expect("the function").idle_processes()
 }
 
-async fn a_killed_function_costs_one_call_at_most(t: Test) {
+async fn a_killed_function_fails_at_most_one_request(t: Test) {
     let t = alone(&t).await;
     let bob = t.user("bob");
     bob.list("").await;
@@ -53,33 +53,33 @@ async fn a_killed_function_costs_one_call_at_most(t: Test) {
     assert!(!processes(&t, "QueryMySessionListFunction").contains(&process), "it was replaced");
 }
 
-async fn a_stopped_function_costs_one_call(t: Test) {
+async fn a_stopped_function_fails_one_request(t: Test) {
     let t = alone(&t).await;
     let bob = t.user("bob");
     bob.list("").await;
     let [process] = processes(&t, "QueryMySessionListFunction")[..] else { panic!("one process") };
     signal("STOP", process).await;
-    let answer = bob.try_list("").await;
-    assert_eq!((answer.status, answer.body), (500, json!({"message": "Internal Server Error"})));
+    let response = bob.try_list("").await;
+    assert_eq!((response.status, response.body), (500, json!({"message": "Internal Server Error"})));
     bob.list("").await;
 }
 
 /// The feed waits for 5 s, and a start and the way there take their part.
-async fn assert_in_time(t: &Test, answer: &Answer) {
-    let line = t.app.logs.of(&answer.request_id).await;
+async fn assert_in_time(t: &Test, response: &Response) {
+    let line = t.app.logs.of(&response.request_id).await;
     assert!(line["durationMs"].as_f64().unwrap() < 4_700.0, "{line}");
 }
 
-async fn misbehaving(t: &Test, how: &str) -> (Test, Answer) {
+async fn misbehaving(t: &Test, how: &str) -> (Test, Response) {
     let t = Test::at(t.app.with_function("query-my-session", "misbehaving").await);
-    let answer = t.user("bob").try_get(how).await;
-    (t, answer)
+    let response = t.user("bob").try_get(how).await;
+    (t, response)
 }
 
-async fn a_panic_costs_one_answer_and_not_the_process(t: Test) {
-    let (t, answer) = misbehaving(&t, "p2p|panic").await;
-    answer.is_problem(503, "the call was interrupted; safe to repeat");
-    assert_eq!(t.app.logs.of(&answer.request_id).await["cause"], "panic");
+async fn a_panic_fails_one_request_and_not_the_process(t: Test) {
+    let (t, response) = misbehaving(&t, "p2p|panic").await;
+    response.is_problem(503, "the request was interrupted; safe to retry");
+    assert_eq!(t.app.logs.of(&response.request_id).await["cause"], "panic");
     let before = processes(&t, "QueryMySessionFunction");
     t.user("bob").try_get("p2p|fine").await.ok();
     assert_eq!(processes(&t, "QueryMySessionFunction"), before, "no cold start");
@@ -87,16 +87,16 @@ async fn a_panic_costs_one_answer_and_not_the_process(t: Test) {
     assert!(logged.contains("misbehaving/main.rs:") && !logged.contains("a secret"), "{logged}");
 }
 
-async fn a_function_that_ends_costs_one_call(t: Test) {
-    let (t, answer) = misbehaving(&t, "p2p|exit").await;
-    assert_eq!((answer.status, answer.body), (500, json!({"message": "Internal Server Error"})));
+async fn a_function_that_exits_fails_one_request(t: Test) {
+    let (t, response) = misbehaving(&t, "p2p|exit").await;
+    assert_eq!((response.status, response.body), (500, json!({"message": "Internal Server Error"})));
     t.user("bob").try_get("p2p|fine").await.ok();
 }
 
-async fn a_function_that_waits_answers_by_its_own_deadline(t: Test) {
-    let (t, answer) = misbehaving(&t, "p2p|wait").await;
-    answer.is_problem(503, "no answer in time; safe to repeat");
-    assert_in_time(&t, &answer).await;
+async fn a_waiting_function_responds_by_its_deadline(t: Test) {
+    let (t, response) = misbehaving(&t, "p2p|wait").await;
+    response.is_problem(503, "no response in time; safe to retry");
+    assert_in_time(&t, &response).await;
     t.user("bob").try_get("p2p|fine").await.ok();
 }
 
@@ -119,10 +119,10 @@ async fn under(t: &Test, fault: Fault, detail: &str) {
         bob.try_delete("p2p|other"),
         bob.batch_delete(&ids),
     );
-    for answer in [posted, listed, got, patched, deleted, batch] {
-        answer.is_problem(503, detail);
-        assert_in_time(&t, &answer).await;
-        assert!(!answer.body.to_string().contains("internal text"));
+    for response in [posted, listed, got, patched, deleted, batch] {
+        response.is_problem(503, detail);
+        assert_in_time(&t, &response).await;
+        assert!(!response.body.to_string().contains("internal text"));
     }
     proxy.set(Fault::None);
     t.deliver([&copy]).await;
@@ -134,35 +134,35 @@ async fn under(t: &Test, fault: Fault, detail: &str) {
     assert!(!t.app.logs.all().contains("internal text"), "nor is it logged");
 }
 
-async fn a_busy_database_is_a_503_and_the_repeat_completes(t: Test) {
-    under(&t, Fault::Throttle, "the database is busy; safe to repeat").await;
+async fn a_throttling_database_is_a_503_and_a_retry_completes(t: Test) {
+    under(&t, Fault::Throttle, "the database throttled the request; safe to retry").await;
 }
 
-async fn a_failing_database_is_a_503_and_the_repeat_completes(t: Test) {
-    under(&t, Fault::InternalError, "the database did not answer; safe to repeat").await;
+async fn a_failing_database_is_a_503_and_a_retry_completes(t: Test) {
+    under(&t, Fault::InternalError, "the database did not respond; safe to retry").await;
 }
 
 async fn a_hanging_database_is_a_503_within_the_deadline(t: Test) {
-    under(&t, Fault::Hang, "the database did not answer; safe to repeat").await;
+    under(&t, Fault::Hang, "the database did not respond; safe to retry").await;
 }
 
-async fn a_lost_answer_does_not_count_twice(t: Test) {
+async fn a_lost_response_is_not_applied_twice(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let t = Test::at(t.app.behind(proxy.endpoint()).await);
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
-    proxy.set(Fault::LoseAnswer);
+    proxy.set(Fault::LoseResponse);
     t.post(&with(message(&alice, &bob, 2), "body", "once"))
         .await
-        .is_problem(503, "the database did not answer");
-    bob.try_delete(&alice.session_id()).await.is_problem(503, "the database did not answer");
+        .is_problem(503, "the database did not respond");
+    bob.try_delete(&alice.session_id()).await.is_problem(503, "the database did not respond");
     proxy.set(Fault::None);
     t.deliver([&with(message(&alice, &bob, 2), "body", "once")]).await;
     assert!(!bob.has(&alice).await, "the delete was done, and the repeated message is not newer");
     assert_eq!(alice.last_msg(&bob).await["body"], "once");
 }
 
-async fn calls_at_once_have_processes_of_their_own(t: Test) {
+async fn concurrent_requests_run_in_separate_processes(t: Test) {
     let t = alone(&t).await;
     let bob = t.user("bob");
     let lists = futures_util::future::join_all((0..6).map(|_| bob.list(""))).await;
@@ -173,7 +173,7 @@ async fn calls_at_once_have_processes_of_their_own(t: Test) {
     assert_eq!(processes(&t, "QueryMySessionListFunction").len(), first.len(), "idle ones are reused");
 }
 
-async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
+async fn a_function_reports_all_missing_configuration(t: Test) {
     let bundle = std::env::temp_dir().join("no-certificates.pem");
     std::fs::write(&bundle, "none").unwrap();
     for (executable, operation, more) in [
@@ -203,7 +203,7 @@ async fn a_function_that_lacks_configuration_tells_all_of_it(t: Test) {
     }
 }
 
-async fn whatever_is_asked_of_a_failing_database_may_be_repeated(t: Test) {
+async fn every_request_to_a_failing_database_may_be_retried(t: Test) {
     let bob = t.user("bob");
     let since = bob.list("").await["syncToken"].as_str().unwrap().to_owned();
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
@@ -213,7 +213,7 @@ async fn whatever_is_asked_of_a_failing_database_may_be_repeated(t: Test) {
     let (id, group) = ("p2p|alice", "team|7");
     let change = json!({"groupId": group, "time": T0, "add": ["carol"]});
     let list = json!({"groupId": group, "time": T0, "members": ["carol"]});
-    for answer in [
+    for response in [
         bob.try_list("").await,
         bob.try_changes(&format!("since={since}")).await,
         bob.try_get(id).await,
@@ -223,7 +223,7 @@ async fn whatever_is_asked_of_a_failing_database_may_be_repeated(t: Test) {
         behind.try_update_members(Method::PATCH, group, &change).await,
         behind.try_update_members(Method::PUT, group, &list).await,
     ] {
-        answer.is_problem(503, "the database did not answer; safe to repeat");
-        assert_eq!(answer.body["type"], "urn:session-service:unavailable");
+        response.is_problem(503, "the database did not respond; safe to retry");
+        assert_eq!(response.body["type"], "urn:session-service:unavailable");
     }
 }

@@ -10,37 +10,37 @@ use test_support::{
 };
 
 scenarios![
-    what_cannot_be_read_is_kept_and_changes_nothing,
-    what_says_nothing_of_sessions_is_ignored,
-    an_intercepted_message_is_its_sender_s_alone,
-    a_group_learns_its_members_from_an_intercepted_message,
-    who_makes_a_super_team_has_it,
-    a_kick_with_half_an_emoji_counts,
-    a_list_that_is_nearly_json_leaves_the_team_as_it_is,
-    a_notification_that_breaks_off_counts_as_far_as_it_goes,
-    a_copy_of_a_megabyte_is_taken_and_its_texts_are_cut,
+    an_unreadable_copy_is_dead_lettered_and_changes_nothing,
+    events_without_sessions_are_ignored,
+    an_intercepted_message_is_shown_to_its_sender_only,
+    an_intercepted_message_updates_the_members,
+    the_creator_of_a_super_team_sees_it,
+    a_kick_with_half_an_emoji_is_applied,
+    a_malformed_member_list_leaves_the_team_unchanged,
+    a_truncated_notification_counts_up_to_its_end,
+    a_copy_of_1_mb_is_applied_and_its_strings_are_cut,
     ids_and_accounts_may_be_numbers,
     the_secret_alone_proves_the_sender,
-    a_copy_from_ahead_is_kept_and_may_come_again,
-    what_was_signed_long_ago_is_rejected,
+    a_copy_from_the_future_is_dead_lettered_and_may_be_posted_again,
+    an_old_signature_is_rejected,
 ];
-scenarios![ON_ONE_MACHINE:
-    a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read,
-    what_is_too_long_to_be_kept_is_rejected,
-    a_function_url_takes_any_path_and_post_alone,
-    the_log_tells_what_became_of_a_copy,
+scenarios![LOCAL_ONLY:
+    invalid_utf8_is_harmless_in_an_unread_field,
+    a_body_too_long_for_a_dead_letter_is_rejected,
+    a_function_url_accepts_any_path_and_only_post,
+    the_log_has_the_outcome_of_each_copy,
 ];
 
 /// Asserts that the body is kept for a reason that begins so.
 async fn is_dead_lettered(t: &Test, body: impl Into<Vec<u8>>, reason: &str) {
     let body = body.into();
-    let answer = t.post_bytes(body.clone()).await.ok();
-    let told = answer["reason"].as_str().unwrap_or_else(|| panic!("{answer}"));
-    assert!(told.starts_with(reason), "{told:?} does not begin with {reason:?}");
-    assert_eq!(t.dead_letter(&body).await, Some((told.to_owned(), body)));
+    let response = t.post_bytes(body.clone()).await.ok();
+    let outcome = response["reason"].as_str().unwrap_or_else(|| panic!("{response}"));
+    assert!(outcome.starts_with(reason), "{outcome:?} does not begin with {reason:?}");
+    assert_eq!(t.dead_letter(&body).await, Some((outcome.to_owned(), body)));
 }
 
-async fn what_cannot_be_read_is_kept_and_changes_nothing(t: Test) {
+async fn an_unreadable_copy_is_dead_lettered_and_changes_nothing(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     let before = t.item(&bob, &alice.session_id()).await;
@@ -80,7 +80,7 @@ async fn what_cannot_be_read_is_kept_and_changes_nothing(t: Test) {
     assert_eq!(bob.listed().await, [alice.session_id()], "and nothing new");
 }
 
-async fn what_says_nothing_of_sessions_is_ignored(t: Test) {
+async fn events_without_sessions_are_ignored(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
     let mut others = vec![json!({"a": 1})];
@@ -94,10 +94,10 @@ async fn what_says_nothing_of_sessions_is_ignored(t: Test) {
     assert!(alice.listed().await.is_empty() && bob.listed().await.is_empty());
 }
 
-async fn an_intercepted_message_is_its_sender_s_alone(t: Test) {
+async fn an_intercepted_message_is_shown_to_its_sender_only(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1), &with(message(&alice, &bob, 2), "antispam", "true")]).await;
-    assert_eq!(alice.last_msg(&bob).await["msgIdServer"], "m2", "she takes it for sent");
+    assert_eq!(alice.last_msg(&bob).await["msgIdServer"], "m2", "to her it looks sent");
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m1");
     t.deliver([&with(message(&alice, &bob, 3), "antispam", "false")]).await;
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m3");
@@ -107,7 +107,7 @@ async fn seen(user: &User, group: &str) -> Option<u64> {
     user.time_of(group).await.map(|time| time - T0)
 }
 
-async fn a_group_learns_its_members_from_an_intercepted_message(t: Test) {
+async fn an_intercepted_message_updates_the_members(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
     let team = team();
@@ -126,10 +126,10 @@ async fn a_group_learns_its_members_from_an_intercepted_message(t: Test) {
 }
 
 /// Official samples: the bare information about the new team; the team's numbers; who made it is nobody's invitee.
-async fn who_makes_a_super_team_has_it(t: Test) {
+async fn the_creator_of_a_super_team_sees_it(t: Test) {
     let (maker, owner) = (t.user("maker"), t.user("owner"));
     let guest = t.user("guest");
-    let (bare, pulled) = (super_team(), super_team());
+    let (bare, filled) = (super_team(), super_team());
     let new_team = with(
         notification(&maker, &bare, 1, 0, &[]),
         "attach",
@@ -138,25 +138,25 @@ async fn who_makes_a_super_team_has_it(t: Test) {
     t.deliver([&new_team, &group_message(&maker, &bare, 2)]).await;
     assert_eq!((seen(&maker, &bare).await, seen(&owner, &bare).await), (Some(2), Some(2)));
     let attach = json!({"id": 0, "data": {"ids": [guest.account], "tinfo": {"5": owner.account}}});
-    t.deliver([&with(notification(&maker, &pulled, 1, 0, &[]), "attach", attach)]).await;
+    t.deliver([&with(notification(&maker, &filled, 1, 0, &[]), "attach", attach)]).await;
     for user in [&maker, &owner, &guest] {
-        assert_eq!(seen(user, &pulled).await, Some(1));
+        assert_eq!(seen(user, &filled).await, Some(1));
     }
     // The owner hands over to somebody who was not there, and leaves.
     let heir = t.user("heir");
     let hands_over = json!({"id": 6, "data": {"id": heir.account}});
     t.deliver([
-        &with(notification(&owner, &pulled, 2, 6, &[]), "attach", hands_over),
-        &notification(&owner, &pulled, 3, 2, &[]),
-        &group_message(&heir, &pulled, 4),
+        &with(notification(&owner, &filled, 2, 6, &[]), "attach", hands_over),
+        &notification(&owner, &filled, 3, 2, &[]),
+        &group_message(&heir, &filled, 4),
     ])
     .await;
     for (user, expected) in [(&heir, 4), (&maker, 4), (&owner, 3)] {
-        assert_eq!(seen(user, &pulled).await, Some(expected));
+        assert_eq!(seen(user, &filled).await, Some(expected));
     }
 }
 
-async fn a_kick_with_half_an_emoji_counts(t: Test) {
+async fn a_kick_with_half_an_emoji_is_applied(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for (at, attach) in [
         // Cut in the attachment, and in the copy itself.
@@ -174,7 +174,7 @@ async fn a_kick_with_half_an_emoji_counts(t: Test) {
     }
 }
 
-async fn a_list_that_is_nearly_json_leaves_the_team_as_it_is(t: Test) {
+async fn a_malformed_member_list_leaves_the_team_unchanged(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
@@ -192,7 +192,7 @@ async fn a_list_that_is_nearly_json_leaves_the_team_as_it_is(t: Test) {
     assert_eq!((seen(&alice, &team).await, seen(&bob, &team).await), (Some(3), Some(3)), "as an array");
 }
 
-async fn a_notification_that_breaks_off_counts_as_far_as_it_goes(t: Test) {
+async fn a_truncated_notification_counts_up_to_its_end(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
@@ -208,7 +208,7 @@ async fn a_notification_that_breaks_off_counts_as_far_as_it_goes(t: Test) {
     assert_eq!(seen(&bob, &team).await, Some(3));
 }
 
-async fn a_copy_of_a_megabyte_is_taken_and_its_texts_are_cut(t: Test) {
+async fn a_copy_of_1_mb_is_applied_and_its_strings_are_cut(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let copy = with(message(&alice, &bob, 1), "aiParams", json!({"messages": "x".repeat(900_000)}));
     let copy = with(with(copy, "body", "你".repeat(10_000)), "ext", "e".repeat(5_000));
@@ -244,7 +244,7 @@ async fn the_secret_alone_proves_the_sender(t: Test) {
     assert!(bob.has(&alice).await);
 }
 
-async fn a_copy_from_ahead_is_kept_and_may_come_again(t: Test) {
+async fn a_copy_from_the_future_is_dead_lettered_and_may_be_posted_again(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     let minutes_ahead = |minutes: u64| clock::now_ms() + minutes * 60 * 1000;
@@ -263,7 +263,7 @@ async fn a_copy_from_ahead_is_kept_and_may_come_again(t: Test) {
     assert_eq!(bob.last_msg(&alice).await["msgIdServer"], "m2", "clocks differ by minutes");
 }
 
-async fn what_was_signed_long_ago_is_rejected(t: Test) {
+async fn an_old_signature_is_rejected(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let body = message(&alice, &bob, 1).to_string();
     let days_ago = clock::now_ms() - 8 * 24 * 60 * 60 * 1000;
@@ -272,7 +272,7 @@ async fn what_was_signed_long_ago_is_rejected(t: Test) {
     assert!(!bob.has(&alice).await);
 }
 
-async fn a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read(t: Test) {
+async fn invalid_utf8_is_harmless_in_an_unread_field(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let text = with(message(&alice, &bob, 1), "fromNick", "NICK").to_string();
     let bytes = |text: &str| -> Vec<u8> {
@@ -285,7 +285,7 @@ async fn a_body_that_is_no_utf8_does_no_harm_where_it_is_not_read(t: Test) {
     is_dead_lettered(&t, bytes(&account), "to must not hold a part of a character").await;
 }
 
-async fn what_is_too_long_to_be_kept_is_rejected(t: Test) {
+async fn a_body_too_long_for_a_dead_letter_is_rejected(t: Test) {
     let mut state = 1_u32;
     let noise = std::iter::repeat_with(|| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -293,28 +293,28 @@ async fn what_is_too_long_to_be_kept_is_rejected(t: Test) {
     });
     let body: Vec<u8> = noise.take(800_000).collect();
     t.post_bytes(&body[..400_000]).await.ok();
-    let answer = t.post_bytes(body).await;
-    answer.is_problem(413, "body cannot be applied, and is too long for a dead letter");
-    let line = t.app.logs.of(&answer.request_id).await;
+    let response = t.post_bytes(body).await;
+    response.is_problem(413, "body cannot be applied, and is too long for a dead letter");
+    let line = t.app.logs.of(&response.request_id).await;
     assert_eq!((&line["level"], &line["outcome"]), (&json!("ERROR"), &json!("rejected")));
 }
 
-async fn the_log_tells_what_became_of_a_copy(t: Test) {
+async fn the_log_has_the_outcome_of_each_copy(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let line = async |copy: Value| {
-        let answer = t.post(&copy).await;
-        t.app.logs.of(&answer.request_id).await
+        let response = t.post(&copy).await;
+        t.app.logs.of(&response.request_id).await
     };
-    let kept = line(without(message(&alice, &bob, 1), "to")).await;
+    let dead_lettered = line(without(message(&alice, &bob, 1), "to")).await;
     let expected = (json!("ERROR"), json!("dead-lettered"), json!("to is missing"), json!("m1"));
-    let told = |line: &Value| {
+    let outcome = |line: &Value| {
         (line["level"].clone(), line["outcome"].clone(), line["cause"].clone(), line["msgId"].clone())
     };
-    assert_eq!(told(&kept), expected);
-    assert!(kept["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{kept}");
+    assert_eq!(outcome(&dead_lettered), expected);
+    assert!(dead_lettered["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')), "{dead_lettered}");
     let ignored = line(with(message(&alice, &bob, 1), "convType", "CHATROOM")).await;
     let why = json!("convType is none of PERSON, TEAM, SUPER_TEAM");
-    assert_eq!(told(&ignored), (json!("INFO"), json!("ignored"), why, json!("m1")));
+    assert_eq!(outcome(&ignored), (json!("INFO"), json!("ignored"), why, json!("m1")));
     let odd = line(with(notification(&alice, &team(), 1, 0, &[]), "attach", "{}")).await;
     assert_eq!((&odd["level"], &odd["unknownNotice"]), (&json!("INFO"), &json!(true)));
     let applied = line(message(&alice, &bob, 1)).await;
@@ -324,25 +324,25 @@ async fn the_log_tells_what_became_of_a_copy(t: Test) {
     let id = forged.headers()["apigw-requestid"].to_str().unwrap().to_owned();
     let rejected = t.app.logs.of(&id).await;
     let why = json!("CheckSum does not fit AppSecret, MD5 and CurTime");
-    assert_eq!(told(&rejected), (json!("WARN"), json!("rejected"), why, Value::Null));
+    assert_eq!(outcome(&rejected), (json!("WARN"), json!("rejected"), why, Value::Null));
     let unsigned = t.feed_request(reqwest::Method::POST).body("unsigned");
     let line = t.app.logs.of(&t.send(unsigned).await.request_id).await;
     assert_eq!((line.get("outcome"), &line["cause"]), (None, &json!("MD5 is missing")), "nobody's alarm");
 }
 
 /// Behind a Function URL there is no gateway that knows routes and methods.
-async fn a_function_url_takes_any_path_and_post_alone(t: Test) {
+async fn a_function_url_accepts_any_path_and_only_post(t: Test) {
     let function = t.app.service().function("RecordMessageFunction").unwrap();
     for (method, status) in [("POST", 200), ("GET", 405), ("PUT", 405), ("HEAD", 405), ("OPTIONS", 405)] {
         let http = json!({"method": method, "path": "/any/path", "sourceIp": "192.0.2.1"});
-        let answer = function
+        let response = function
             .invoke(&json!({
                 "version": "2.0", "routeKey": "$default", "rawPath": "/any/path", "rawQueryString": "a=b", "headers": {},
                 "requestContext": {"http": http, "requestId": "r-1", "stage": "$default"}, "isBase64Encoded": false,
             }))
             .await
             .unwrap();
-        assert_eq!(answer["statusCode"], status, "{method}");
-        assert_eq!(answer["headers"].get("allow").is_some(), status == 405, "{method}");
+        assert_eq!(response["statusCode"], status, "{method}");
+        assert_eq!(response["headers"].get("allow").is_some(), status == 405, "{method}");
     }
 }

@@ -10,31 +10,31 @@ use session_model::{
 };
 
 use test_support::{
-    answer::Answer,
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, recall, with,
     },
     fault_proxy::{Fault, FaultProxy},
+    response::Response,
     scenarios,
     test::{Test, super_team, team},
 };
 
-scenarios![ON_ONE_MACHINE:
-    a_full_partition_does_not_hold_up_the_others,
-    a_damaged_item_does_not_hold_up_the_others,
-    a_copy_that_cannot_be_kept_may_come_again,
+scenarios![LOCAL_ONLY:
+    a_full_partition_does_not_block_other_copies,
+    a_damaged_item_does_not_block_other_copies,
+    a_copy_that_cannot_be_dead_lettered_may_be_retried,
     a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored,
 ];
-scenarios![a_backend_function_with_a_bad_configuration_answers, accounts_may_be_taken_in_lower_case,];
+scenarios![a_misconfigured_backend_function_responds, accounts_may_be_lower_cased,];
 
 /// Asserts that a copy is kept for an item that cannot be written.
 async fn is_dead_lettered(t: &Test, copy: &Value, error: &str) {
-    let kept = t.post(copy).await.ok()["reason"].as_str().expect("a reason").to_owned();
-    assert!(kept.ends_with(error), "{kept}");
-    assert_eq!(t.dead_letter(copy.to_string().as_bytes()).await.map(|(reason, _)| reason), Some(kept));
+    let reason = t.post(copy).await.ok()["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason.ends_with(error), "{reason}");
+    assert_eq!(t.dead_letter(copy.to_string().as_bytes()).await.map(|(reason, _)| reason), Some(reason));
 }
 
-async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
+async fn a_full_partition_does_not_block_other_copies(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     for code in ["ItemCollectionSizeLimitExceededException", "ValidationException"] {
@@ -44,7 +44,7 @@ async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
         is_dead_lettered(&behind, &message(&alice, &bob, 1), code).await;
         is_dead_lettered(&behind, &edit(&alice, &bob, 1, 2, "better"), code).await;
         assert!(!bob.has(&alice).await);
-        assert_eq!(alice.last_msg(&bob).await["body"], "better", "her side is written");
+        assert_eq!(alice.last_msg(&bob).await["body"], "better", "her item is written");
         let team = team();
         let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
         is_dead_lettered(&behind, &joins, code).await;
@@ -59,22 +59,22 @@ async fn a_full_partition_does_not_hold_up_the_others(t: Test) {
     }
 }
 
-async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
+async fn a_damaged_item_does_not_block_other_copies(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
     let put = async |table: &str, item: Value| {
         let input = json!({"TableName": t.app.table(table), "Item": item});
-        t.app.dynamodb().call("PutItem", &input).await.expect("the engine answers");
+        t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
     };
     let team = team();
-    let row = json!({"userId": {"S": bob.account}, "sessionId": {"S": team},
+    let session_item = json!({"userId": {"S": bob.account}, "sessionId": {"S": team},
                      "memberAt": {"N": (T0 + 9).to_string()}, "memberRank": {"S": "left"}});
-    put("SessionsTable", row).await;
+    put("SessionsTable", session_item).await;
     let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
     is_dead_lettered(&t, &joins, "malformed item: attribute memberRank").await;
     assert_eq!(carol.time_of(&team).await, Some(T0 + 1));
-    let row = json!({"userId": {"S": bob.account}, "sessionId": {"S": alice.session_id()}, "edits": {"S": "no edits"}});
-    put("SessionsTable", row).await;
+    let session_item = json!({"userId": {"S": bob.account}, "sessionId": {"S": alice.session_id()}, "edits": {"S": "no edits"}});
+    put("SessionsTable", session_item).await;
     for copy in [message(&alice, &bob, 1), edit(&alice, &bob, 1, 2, "better")] {
         is_dead_lettered(&t, &copy, "malformed item: attribute edits").await;
     }
@@ -99,7 +99,7 @@ async fn a_damaged_item_does_not_hold_up_the_others(t: Test) {
     assert_eq!(outcome, json!({ "failed": [failure] }));
 }
 
-async fn a_copy_that_cannot_be_kept_may_come_again(t: Test) {
+async fn a_copy_that_cannot_be_dead_lettered_may_be_retried(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     let copy = json!({"eventType": "1", "nonce": super_team()});
@@ -114,22 +114,22 @@ async fn a_copy_that_cannot_be_kept_may_come_again(t: Test) {
     );
 }
 
-async fn a_backend_function_with_a_bad_configuration_answers(t: Test) {
+async fn a_misconfigured_backend_function_responds(t: Test) {
     let t = Test::at(t.app.with_parameters(&[("MaxCurTimeAgeDays", "soon")]).await);
     let (alice, bob) = t.alice_and_bob();
     let copy = t.post(&message(&alice, &bob, 1)).await;
     let check = t.send(t.feed_request(reqwest::Method::POST).body("{}")).await;
     let change = json!({"groupId": "team|1", "time": T0, "add": ["a"]});
     let members = t.try_update_members(reqwest::Method::PATCH, "team|1", &change).await;
-    for answer in [copy, check, members] {
-        answer.is_problem(503, "the service is not configured; safe to repeat");
-        let line = t.app.logs.of(&answer.request_id).await;
+    for response in [copy, check, members] {
+        response.is_problem(503, "the service is not configured; safe to retry");
+        let line = t.app.logs.of(&response.request_id).await;
         assert_eq!(line["cause"], "MAX_CUR_TIME_AGE_DAYS is not valid: invalid digit found in string");
     }
     bob.list("").await;
 }
 
-async fn accounts_may_be_taken_in_lower_case(t: Test) {
+async fn accounts_may_be_lower_cased(t: Test) {
     let lower = Test::at(t.app.with_parameters(&[("AccountCase", "lower")]).await);
     let (alice, bob) = lower.alice_and_bob();
     let (loud_alice, loud_bob) =
@@ -199,8 +199,8 @@ impl Dice {
         match self.below(6) {
             0 | 1 => {
                 for _ in 0..=self.below(3) {
-                    let place = self.below(bytes.len());
-                    bytes[place] = u8::try_from(self.below(256)).expect("a byte");
+                    let index = self.below(bytes.len());
+                    bytes[index] = u8::try_from(self.below(256)).expect("a byte");
                 }
             }
             2 => bytes.truncate(1 + self.below(bytes.len())),
@@ -240,37 +240,37 @@ async fn a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored(t: Te
                 dice.bytes(copy)
             })
             .collect();
-        let answers =
+        let responses =
             futures_util::future::join_all(bodies.iter().map(|body| t.post_bytes(body.clone()))).await;
-        for (body, answer) in bodies.iter().zip(&answers) {
-            fates[fate(&t, body, answer).await] += 1;
+        for (body, response) in bodies.iter().zip(&responses) {
+            fates[fate(&t, body, response).await] += 1;
         }
     }
-    assert!(fates.iter().all(|count| *count > 10), "applied, kept, ignored: {fates:?}");
+    assert!(fates.iter().all(|count| *count > 10), "applied, dead-lettered, ignored: {fates:?}");
 }
 
 /// What became of a body, seen in the tables and in the log: 0 applied, 1 kept, 2 ignored.
-async fn fate(t: &Test, body: &[u8], answer: &Answer) -> usize {
+async fn fate(t: &Test, body: &[u8], response: &Response) -> usize {
     let shown = String::from_utf8_lossy(body);
     let read = MessageCopy::parse(&shown).map_err(NotApplied::from);
     let now = Timestamp::from_millis(session_local::clock::now_ms());
     let read = read.and_then(|copy| copy.event(now, AccountCase::Keep));
-    let line = t.app.logs.of(&answer.request_id).await;
+    let line = t.app.logs.of(&response.request_id).await;
     match read {
         Ok(event) if event.latest.is_ahead(now) => {
-            assert_eq!((answer.status, &line["outcome"]), (503, &json!("dead-lettered")), "{shown}");
-            assert_eq!(t.dead_letter(body).await.map(|(_, kept)| kept), Some(body.to_vec()));
+            assert_eq!((response.status, &line["outcome"]), (503, &json!("dead-lettered")), "{shown}");
+            assert_eq!(t.dead_letter(body).await.map(|(_, reason)| reason), Some(body.to_vec()));
             1
         }
         Ok(event) => {
-            assert_eq!((answer.status, &answer.body), (200, &json!({"result": "applied"})), "{shown}");
+            assert_eq!((response.status, &response.body), (200, &json!({"result": "applied"})), "{shown}");
             is_applied(t, &event.effect).await;
             0
         }
         Err(NotApplied::Unreadable(why)) => {
             let why = why.to_string();
             assert_eq!(
-                (answer.status, &answer.body),
+                (response.status, &response.body),
                 (200, &json!({ "result": "dead-lettered", "reason": why })),
                 "{shown}"
             );
@@ -280,7 +280,7 @@ async fn fate(t: &Test, body: &[u8], answer: &Answer) -> usize {
         }
         Err(NotApplied::Ignored(why)) => {
             assert_eq!(
-                (answer.status, &answer.body),
+                (response.status, &response.body),
                 (200, &json!({ "result": "ignored", "reason": why })),
                 "{shown}"
             );
@@ -293,9 +293,9 @@ async fn fate(t: &Test, body: &[u8], answer: &Answer) -> usize {
 /// Whether every item that the effect is about holds that or something newer.
 async fn is_applied(t: &Test, effect: &Effect) {
     match effect {
-        Effect::P2p { rows, entry } => {
-            for (user, id) in rows {
-                holds(t.row(user.as_str(), id.as_str()).await.as_ref(), entry);
+        Effect::P2p { session_items, entry } => {
+            for (user, id) in session_items {
+                holds(t.session_item(user.as_str(), id.as_str()).await.as_ref(), entry);
             }
         }
         // Of an edit that is older than what is held nothing may stay.
@@ -303,17 +303,21 @@ async fn is_applied(t: &Test, effect: &Effect) {
         Effect::Group { group, event } => {
             let MembershipEvent { time, entry, list, joined, left } = event;
             if let Some(entry) = entry {
-                holds(t.head(group.as_str()).await.as_ref(), entry);
+                holds(t.group_item(group.as_str()).await.as_ref(), entry);
             }
             if list.is_some() {
-                let head = t.head(group.as_str()).await.expect("a head");
-                assert!(number(&head, "listedAt") >= time.as_millis());
+                let group_item = t.group_item(group.as_str()).await.expect("a group item");
+                assert!(number(&group_item, "listedAt") >= time.as_millis());
             }
             // Who joins by a list is in it, and has a session item unless a newer list is known.
             let joined = joined.iter().filter(|_| list.is_none());
             for user in joined.chain(left) {
-                let row = t.row(user.as_str(), group.as_str()).await.expect("a row");
-                assert!(number(&row, "memberAt") >= time.as_millis(), "{user} in {group}: {row}");
+                let session_item =
+                    t.session_item(user.as_str(), group.as_str()).await.expect("a session item");
+                assert!(
+                    number(&session_item, "memberAt") >= time.as_millis(),
+                    "{user} in {group}: {session_item}"
+                );
             }
         }
     }

@@ -5,26 +5,26 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use test_support::{
-    answer::Answer,
     copies::{T0, group_message, group_recall, listing, message, notification, with},
+    response::Response,
     scenarios,
     test::{Test, User, super_team, team},
 };
 
-scenarios![ON_ONE_MACHINE:
+scenarios![LOCAL_ONLY:
     a_message_to_a_group_of_any_size_is_one_write,
-    changes_of_members,
-    reading_and_deleting_sessions_of_groups,
+    the_cost_of_membership_changes,
+    the_cost_of_reading_and_deleting_group_sessions,
     a_page_with_groups,
 ];
 
 // A thousand removals are two thousand writes, which DynamoDB Local, busy with all scenarios, does not end in time.
-scenarios![EMBEDDED_ONLY: a_thousand_removals_in_one_call];
+scenarios![EMBEDDED_ONLY: a_thousand_removals_in_one_request];
 
 /// The read and the write units of a call that was done.
-async fn units(t: &Test, answer: &Answer) -> (f64, f64) {
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    super::capacity::units(t, answer).await
+async fn units(t: &Test, response: &Response) -> (f64, f64) {
+    assert_eq!(response.status, 200, "{}", response.body);
+    super::capacity::units(t, response).await
 }
 
 async fn written(t: &Test, copy: &Value) -> f64 {
@@ -42,10 +42,10 @@ async fn a_message_to_a_group_of_any_size_is_one_write(t: Test) {
     for (members, expected) in [(5, 1.0), (200, 2.0)] {
         let team = team();
         let listed = format!("[{}]", names(members).join(", "));
-        let say = |at| with(group_message(&alice, &team, at), "tMembers", listed.clone());
-        t.deliver([&say(1)]).await;
-        assert_eq!(written(&t, &say(2)).await, expected, "{members} members");
-        assert_eq!(written(&t, &say(2)).await, 1.0, "a duplicate");
+        let message_at = |at| with(group_message(&alice, &team, at), "tMembers", listed.clone());
+        t.deliver([&message_at(1)]).await;
+        assert_eq!(written(&t, &message_at(2)).await, expected, "{members} members");
+        assert_eq!(written(&t, &message_at(2)).await, 1.0, "a duplicate");
         assert_eq!(written(&t, &group_recall(&alice, &team, 2, 9)).await, expected, "a recall");
     }
     let super_team = super_team();
@@ -57,7 +57,7 @@ async fn a_message_to_a_group_of_any_size_is_one_write(t: Test) {
     assert_eq!(written(&t, &group_message(&alice, &super_team, 2)).await, 1.0, "ten thousand members");
 }
 
-async fn changes_of_members(t: Test) {
+async fn the_cost_of_membership_changes(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice])]).await;
@@ -65,15 +65,15 @@ async fn changes_of_members(t: Test) {
     assert_eq!(
         written(&t, &joins).await,
         1.0 + 3.0 + 1.0 + 1.0,
-        "rejected, Bob's new row, the list, the message"
+        "rejected, Bob's new item, the list, the message"
     );
     let leaves = listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob]);
     let list = 1.0 + 1.0 + 1.0;
     // Each write of their session item moves its stamp.
-    let row = 3.0 + 3.0;
+    let session_item = 3.0 + 3.0;
     assert_eq!(
         written(&t, &leaves).await,
-        list + row + 1.0,
+        list + session_item + 1.0,
         "the list, Bob's membership and notice, their hash"
     );
 
@@ -85,21 +85,21 @@ async fn changes_of_members(t: Test) {
         units(&t, &t.try_update_members(Method::PATCH, &super_team, &body).await).await
     };
     assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 3.0), "a join");
-    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 4.0), "again: the stamp moves in both indexes");
+    assert_eq!(patch(1, &[&bob], &[]).await, (0.0, 4.0), "again: the change time moves in both indexes");
     assert_eq!(
         patch(2, &[], &[&bob]).await,
         (0.0, 3.0 + 3.0 + 1.0),
-        "a leave: membership, empty session, head"
+        "a leave: membership, empty session, group item"
     );
     let notice = notification(&alice, &super_team, 3, 401, &[&bob]);
     assert_eq!(
         written(&t, &notice).await,
         5.0 + 3.0 + 1.0,
-        "a join of a row that shows something, the sender's new row, and the message"
+        "a join of an item that shows something, the sender's new item, and the message"
     );
 }
 
-async fn a_thousand_removals_in_one_call(t: Test) {
+async fn a_thousand_removals_in_one_request(t: Test) {
     let accounts = names(1_000);
     // A debug build among all scenarios may miss its deadline; another group then, since a repeat costs other units.
     for _ in 0..3 {
@@ -109,17 +109,17 @@ async fn a_thousand_removals_in_one_call(t: Test) {
             t.try_update_members(Method::PATCH, &super_team, &join).await.ok();
         }
         let leave = json!({"groupId": super_team, "time": T0 + 1, "remove": accounts});
-        let answer = t.try_update_members(Method::PATCH, &super_team, &leave).await;
-        if answer.status == 200 {
-            assert_eq!(units(&t, &answer).await, (0.0, 1_000.0 * (3.0 + 3.0) + 1.0));
+        let response = t.try_update_members(Method::PATCH, &super_team, &leave).await;
+        if response.status == 200 {
+            assert_eq!(units(&t, &response).await, (0.0, 1_000.0 * (3.0 + 3.0) + 1.0));
             return;
         }
-        answer.is_problem(503, "no answer in time");
+        response.is_problem(503, "no response in time");
     }
     panic!("three times not in time");
 }
 
-async fn reading_and_deleting_sessions_of_groups(t: Test) {
+async fn the_cost_of_reading_and_deleting_group_sessions(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
@@ -128,7 +128,7 @@ async fn reading_and_deleting_sessions_of_groups(t: Test) {
     assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 5.0), "delete");
     // A session item that shows nothing of its own.
     t.deliver([&group_message(&alice, &team, 2)]).await;
-    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 4.0), "delete without a text");
+    assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 4.0), "delete without an ext");
 }
 
 /// The own session items of the groups cost their share of 4 KB a unit; the group items half a unit each.
@@ -138,17 +138,17 @@ async fn a_page_with_groups(t: Test) {
         t.deliver([&message(&t.known_user(&format!("friend-{number}")), &bob, number)]).await;
     }
     let empty = if t.app.engine() == "embedded" { 1.0 } else { 0.0 };
-    let own_rows = 1.0;
-    assert_eq!(units(&t, &bob.try_list("").await).await, (own_rows + empty, 0.0), "no groups");
+    let own_items = 1.0;
+    assert_eq!(units(&t, &bob.try_list("").await).await, (own_items + empty, 0.0), "no groups");
     for count in [30, 500] {
         let teams: Vec<_> = (0..count).map(|_| team()).collect();
         let copies = teams.iter().map(|team| listing(group_message(&alice, team, 1), &[&bob]));
         stream::iter(copies).for_each_concurrent(8, async |copy| t.deliver([&copy]).await).await;
         let (read, write) = units(&t, &bob.try_list("").await).await;
         let all = if count == 30 { 30.0 } else { 530.0 };
-        let memberships = read - own_rows - all / 2.0;
-        let bytes_of_a_row = memberships * 4_096.0 / all;
-        assert!(memberships >= 1.0 && bytes_of_a_row < 180.0, "{memberships} units for {all} memberships");
+        let memberships = read - own_items - all / 2.0;
+        let bytes_of_an_item = memberships * 4_096.0 / all;
+        assert!(memberships >= 1.0 && bytes_of_an_item < 180.0, "{memberships} units for {all} memberships");
         assert_eq!(write, 0.0);
     }
 }

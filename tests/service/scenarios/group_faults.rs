@@ -4,17 +4,17 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use test_support::{
-    answer::Answer,
     copies::{T0, group_message, listing, notification},
     fault_proxy::{Fault, FaultProxy},
+    response::Response,
     scenarios,
     test::{Test, User, team},
 };
 
-scenarios![ON_ONE_MACHINE:
+scenarios![LOCAL_ONLY:
     a_message_that_changes_the_list_survives_a_fault_at_every_step,
     a_removal_by_the_backend_survives_a_fault_at_every_step,
-    reading_groups_survives_a_busy_database,
+    reading_groups_survives_a_throttling_database,
 ];
 
 /// What Alice, Bob and Carol see.
@@ -31,7 +31,7 @@ async fn seen(users: [&User; 3], group: &str) -> Vec<Option<u64>> {
 async fn at_every_step(
     t: &Test,
     prepare: impl AsyncFn(&str),
-    call: impl AsyncFn(&Test, &str) -> Answer,
+    call: impl AsyncFn(&Test, &str) -> Response,
     check: impl AsyncFn(&str),
 ) -> usize {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
@@ -42,13 +42,13 @@ async fn at_every_step(
         let group = team();
         prepare(&group).await;
         proxy.set_after(steps, if steps % 2 == 0 { Fault::InternalError } else { Fault::Throttle });
-        let answer = call(&behind, &group).await;
+        let response = call(&behind, &group).await;
         proxy.set_after(0, Fault::None);
-        if answer.status == 200 {
+        if response.status == 200 {
             check(&group).await;
             return steps;
         }
-        answer.is_problem(503, "the database");
+        response.is_problem(503, "the database");
         let repeated = call(&behind, &group).await.ok();
         assert!(repeated == json!({}) || repeated["result"] == "applied", "{repeated}");
         check(&group).await;
@@ -69,7 +69,7 @@ async fn a_message_that_changes_the_list_survives_a_fault_at_every_step(t: Test)
         },
     )
     .await;
-    assert!(steps >= 7, "head, Carol's row, list, message, Bob's row twice, head: {steps}");
+    assert!(steps >= 7, "group item, Carol's item, list, message, Bob's item twice, group item: {steps}");
 }
 
 async fn a_removal_by_the_backend_survives_a_fault_at_every_step(t: Test) {
@@ -86,10 +86,10 @@ async fn a_removal_by_the_backend_survives_a_fault_at_every_step(t: Test) {
         },
     )
     .await;
-    assert!(steps >= 4, "Carol's row, Bob's twice, head: {steps}");
+    assert!(steps >= 4, "Carol's item, Bob's twice, group item: {steps}");
 }
 
-async fn reading_groups_survives_a_busy_database(t: Test) {
+async fn reading_groups_survives_a_throttling_database(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 2), &[&alice, &bob])]).await;
@@ -100,13 +100,13 @@ async fn reading_groups_survives_a_busy_database(t: Test) {
     }
     for steps in 0..3 {
         proxy.set_after(steps, Fault::Throttle);
-        behind.try_list("").await.is_problem(503, "the database is busy");
+        behind.try_list("").await.is_problem(503, "the database throttled the request");
         proxy.set_after(0, Fault::None);
     }
     proxy.set_after(1, Fault::Throttle);
-    behind.try_get(&team).await.is_problem(503, "the database is busy");
+    behind.try_get(&team).await.is_problem(503, "the database throttled the request");
     proxy.set_after(1, Fault::Throttle);
-    behind.try_delete(&team).await.is_problem(503, "the database is busy");
+    behind.try_delete(&team).await.is_problem(503, "the database throttled the request");
     proxy.set_after(0, Fault::None);
     behind.try_delete(&team).await.ok();
     assert_eq!(bob.time_of(&team).await, None);

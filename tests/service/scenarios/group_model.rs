@@ -16,11 +16,11 @@ use test_support::{
     test::{Test, User, super_team, team},
 };
 
-scenarios![everybody_sees_what_the_reference_says];
+scenarios![every_user_sees_what_the_reference_predicts];
 
 /// An event of the feed; users and groups by number.
 #[derive(Clone, Debug)]
-enum Said {
+enum Event {
     P2p { step: usize, at: u64, recalled: bool },
     Text { group: usize, at: u64, listed: Option<u8>, recalled: bool },
     Edit { group: Option<usize>, at: u64, later: u64, text: &'static str },
@@ -31,7 +31,7 @@ enum Said {
 
 /// What a user does themselves.
 #[derive(Clone, Debug)]
-enum Done {
+enum Action {
     Delete { user: usize, session: usize },
     SetExt { user: usize, session: usize, ext: &'static str },
 }
@@ -39,36 +39,36 @@ enum Done {
 /// Some events, in the order of their delivery; then an action.
 #[derive(Clone, Debug)]
 struct Phase {
-    said: Vec<Said>,
+    events: Vec<Event>,
     order: Vec<prop::sample::Index>,
-    done: Done,
+    action: Action,
 }
 
-fn said(phase: u64) -> impl Strategy<Value = Said> {
+fn events(phase: u64) -> impl Strategy<Value = Event> {
     // Later phases may still hear of earlier times; each time and group has one message.
     let at = (0..8u64).prop_map(move |at| phase * 4 + at);
     prop_oneof![
-        (1..3usize, at.clone(), any::<bool>()).prop_map(|(step, at, recalled)| Said::P2p {
+        (1..3usize, at.clone(), any::<bool>()).prop_map(|(step, at, recalled)| Event::P2p {
             step,
             at,
             recalled
         }),
         (0..2usize, at.clone(), proptest::option::of(0..8u8), any::<bool>())
-            .prop_map(|(group, at, listed, recalled)| Said::Text { group, at: at * 10, listed, recalled }),
+            .prop_map(|(group, at, listed, recalled)| Event::Text { group, at: at * 10, listed, recalled }),
         (proptest::option::of(0..2usize), at.clone(), 0..9u64, prop::sample::select(vec!["v", "w"]))
-            .prop_map(|(group, at, later, text)| Said::Edit { group, at: at * 10, later, text }),
-        (0..2usize, at.clone(), 0..4usize).prop_map(|(group, at, kind)| Said::Notice {
+            .prop_map(|(group, at, later, text)| Event::Edit { group, at: at * 10, later, text }),
+        (0..2usize, at.clone(), 0..4usize).prop_map(|(group, at, kind)| Event::Notice {
             group,
             at: at * 10 + 1 + kind as u64,
             kind
         }),
-        (0..2usize, at.clone(), 0..3usize, any::<bool>()).prop_map(|(group, at, whom, joins)| Said::Patch {
+        (0..2usize, at.clone(), 0..3usize, any::<bool>()).prop_map(|(group, at, whom, joins)| Event::Patch {
             group,
             at: at * 10 + 6,
             whom,
             joins
         }),
-        (0..2usize, at, 0..8u8).prop_map(|(group, at, members)| Said::Put {
+        (0..2usize, at, 0..8u8).prop_map(|(group, at, members)| Event::Put {
             group,
             at: at * 10 + 7,
             members
@@ -76,22 +76,22 @@ fn said(phase: u64) -> impl Strategy<Value = Said> {
     ]
 }
 
-fn done() -> impl Strategy<Value = Done> {
+fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        (0..3usize, 0..5usize).prop_map(|(user, session)| Done::Delete { user, session }),
+        (0..3usize, 0..5usize).prop_map(|(user, session)| Action::Delete { user, session }),
         (0..3usize, 0..5usize, prop::sample::select(vec!["", "x", "y"]))
-            .prop_map(|(user, session, ext)| Done::SetExt { user, session, ext }),
+            .prop_map(|(user, session, ext)| Action::SetExt { user, session, ext }),
     ]
 }
 
 fn phases() -> impl Strategy<Value = Vec<Phase>> {
     let phase = |number: u64| {
         (
-            prop::collection::vec(said(number), 1..6),
+            prop::collection::vec(events(number), 1..6),
             prop::collection::vec(any::<prop::sample::Index>(), 0..4),
-            done(),
+            action(),
         )
-            .prop_map(|(said, order, done)| Phase { said, order, done })
+            .prop_map(|(events, order, action)| Phase { events, order, action })
     };
     (phase(0), phase(1), phase(2)).prop_map(|(first, second, third)| vec![first, second, third])
 }
@@ -103,7 +103,7 @@ struct World {
 }
 
 impl World {
-    fn posted(&self, said: &Said) -> Posted {
+    fn posted(&self, events: &Event) -> Posted {
         let members = |bits: u8| -> Vec<&User> {
             self.users
                 .iter()
@@ -114,39 +114,39 @@ impl World {
         };
         let names = |users: Vec<&User>| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
         let [a, b, c] = &self.users;
-        match *said {
-            Said::P2p { step, at, recalled } => {
+        match *events {
+            Event::P2p { step, at, recalled } => {
                 // At one time one message: who sends follows from it.
                 let from = (at % 3) as usize;
                 let (from, to) = (&self.users[from], &self.users[(from + step) % 3]);
                 Posted::Copy(if recalled { recall(from, to, at, at + 100) } else { message(from, to, at) })
             }
-            Said::Text { group, at, recalled: true, .. } => {
+            Event::Text { group, at, recalled: true, .. } => {
                 Posted::Copy(group_recall(a, &self.groups[group], at, at + 100))
             }
-            Said::Text { group, at, listed, .. } => {
+            Event::Text { group, at, listed, .. } => {
                 let copy = group_message(a, &self.groups[group], at);
                 // Only teams have lists, and one message has one.
                 let bits = listed.filter(|_| group == 0).map(|_| (at % 8) as u8);
                 Posted::Copy(bits.map_or(copy.clone(), |bits| listing(copy, &members(bits))))
             }
-            Said::Edit { group: Some(group), at, later, text } => {
+            Event::Edit { group: Some(group), at, later, text } => {
                 Posted::Copy(group_edit(a, &self.groups[group], at, at + later, text))
             }
-            Said::Edit { group: None, at, later, text } => {
+            Event::Edit { group: None, at, later, text } => {
                 let at = at / 10;
                 let from = (at % 3) as usize;
                 let (from, to) = (&self.users[from], &self.users[(from + 1) % 3]);
                 Posted::Copy(edit(from, to, at, at + later, text))
             }
-            Said::Notice { group, at, kind } => {
+            Event::Notice { group, at, kind } => {
                 // One message says one thing: whom it names follows from its time.
                 let (whom, listed) = (&self.users[(at / 10 % 3) as usize], group == 0 && at / 10 % 2 == 0);
                 let id = [[0, 1, 2, 4], [401, 402, 403, 405]][group][kind];
                 let copy = notification(whom, &self.groups[group], at, id, &[whom]);
                 Posted::Copy(if listed { listing(copy, &[a, b, c]) } else { copy })
             }
-            Said::Patch { group, at, whom, joins } => {
+            Event::Patch { group, at, whom, joins } => {
                 let (add, remove) =
                     if joins { (vec![&self.users[whom]], vec![]) } else { (vec![], vec![&self.users[whom]]) };
                 let group = &self.groups[group];
@@ -154,7 +154,7 @@ impl World {
                     json!({"groupId": group, "time": T0 + at, "add": names(add), "remove": names(remove)});
                 Posted::Patch(group.clone(), body)
             }
-            Said::Put { group, at, members: bits } => {
+            Event::Put { group, at, members: bits } => {
                 let group = &self.groups[group];
                 let body = json!({"groupId": group, "time": T0 + at, "members": names(members(bits))});
                 Posted::Put(group.clone(), body)
@@ -167,9 +167,13 @@ impl World {
         let (before, now) = (self.items().await, now().as_millis());
         self.send(posted).await;
         for (item, before) in self.items().await.iter().zip(&before) {
-            let stamp = item["changeTime"]["N"].as_str().and_then(|stamp| stamp.parse::<u64>().ok());
+            let change_time =
+                item["changeTime"]["N"].as_str().and_then(|change_time| change_time.parse::<u64>().ok());
             let is_pending = item["lastMsg"] == before["lastMsg"] && item["edits"] != before["edits"];
-            assert!(item == before || is_pending || stamp >= Some(now), "{posted:?} made {before} of {item}");
+            assert!(
+                item == before || is_pending || change_time >= Some(now),
+                "{posted:?} turned {before} into {item}"
+            );
         }
     }
 
@@ -177,7 +181,7 @@ impl World {
     async fn items(&self) -> Vec<Value> {
         let item = async |group: &String, user: Option<&User>| match user {
             Some(user) => self.test.item(user, group).await.unwrap_or_default(),
-            None => self.test.head(group).await.unwrap_or_default(),
+            None => self.test.group_item(group).await.unwrap_or_default(),
         };
         let users: Vec<Option<&User>> = self.users.iter().map(Some).chain([None]).collect();
         let all = self.groups.iter().flat_map(|group| users.iter().map(move |user| (group, *user)));
@@ -186,7 +190,7 @@ impl World {
 
     async fn send(&self, posted: &Posted) {
         let t = &self.test;
-        let answer = match posted {
+        let response = match posted {
             Posted::Copy(copy) => t.post(copy).await,
             Posted::Patch(group, body) => t.try_update_members(Method::PATCH, group, body).await,
             Posted::Put(group, body) => t.try_update_members(Method::PUT, group, body).await,
@@ -195,7 +199,7 @@ impl World {
             Posted::Copy(_) => json!({"result": "applied"}),
             Posted::Patch(..) | Posted::Put(..) => json!({}),
         };
-        assert_eq!(answer.ok(), expected, "{posted:?}");
+        assert_eq!(response.ok(), expected, "{posted:?}");
     }
 
     /// The sessions in question: with each user, and of each group.
@@ -208,7 +212,7 @@ impl World {
     }
 }
 
-async fn everybody_sees_what_the_reference_says(t: Test) {
+async fn every_user_sees_what_the_reference_predicts(t: Test) {
     explore(8, phases, async |phases: Vec<Phase>| agree(&t, &phases).await);
 }
 
@@ -221,7 +225,7 @@ async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {
     let reference = Reference::default();
     let mut heard: Vec<Posted> = Vec::new();
     for phase in phases {
-        let new: Vec<_> = phase.said.iter().map(|said| world.posted(said)).collect();
+        let new: Vec<_> = phase.events.iter().map(|events| world.posted(events)).collect();
         for posted in &new {
             reference.hear(posted);
         }
@@ -235,26 +239,27 @@ async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {
             world.post(posted).await;
         }
         compare(&world, &reference).await.map_err(|wrong| format!("after the feed, {wrong}"))?;
-        act(&world, &reference, &phase.done).await;
-        compare(&world, &reference).await.map_err(|wrong| format!("after {:?}, {wrong}", phase.done))?;
+        act(&world, &reference, &phase.action).await;
+        compare(&world, &reference).await.map_err(|wrong| format!("after {:?}, {wrong}", phase.action))?;
     }
     Ok(())
 }
 
-async fn act(world: &World, reference: &Reference, done: &Done) {
-    match *done {
-        Done::Delete { user, session } => {
+async fn act(world: &World, reference: &Reference, action: &Action) {
+    match *action {
+        Action::Delete { user, session } => {
             let (user, id) = (&world.users[user], world.session(session));
             user.try_delete(id.as_str()).await.ok();
             reference.delete(&user.account, &id);
         }
-        Done::SetExt { user, session, ext } => {
+        Action::SetExt { user, session, ext } => {
             let (user, id) = (&world.users[user], world.session(session));
             user.patch(id.as_str(), &json!({ "ext": ext })).await.ok();
             // Where the rule takes the clock, it is the one that the service read.
             let item = world.test.item(user, id.as_str()).await.unwrap();
             let now = Timestamp::from_millis(item["updateTime"]["N"].as_str().unwrap().parse().unwrap());
-            reference.on_row(&user.account, &id, |row| row.set_ext(ext.parse().unwrap(), now));
+            reference
+                .on_item(&user.account, &id, |session_item| session_item.set_ext(ext.parse().unwrap(), now));
         }
     }
 }
@@ -264,8 +269,8 @@ async fn compare(world: &World, reference: &Reference) -> Result<(), String> {
         let list = user.list("").await["sessionList"].take();
         let mut expected = Vec::new();
         for id in (0..5).map(|number| world.session(number)) {
-            let (seen, answer) = (reference.seen(&user.account, &id), user.try_get(id.as_str()).await);
-            let got = if answer.status == 404 { Value::Null } else { answer.ok() };
+            let (seen, response) = (reference.seen(&user.account, &id), user.try_get(id.as_str()).await);
+            let got = if response.status == 404 { Value::Null } else { response.ok() };
             if got != seen {
                 return Err(format!("{} sees {got} of {id}, not {seen}", user.account));
             }

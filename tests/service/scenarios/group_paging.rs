@@ -16,10 +16,10 @@ use super::paging::{all_ids, assert_each_once, pages};
 
 scenarios![
     a_long_list_with_groups_pages_through_exactly_once,
-    equal_times_across_heads_and_rows_page_through_exactly_once,
-    a_group_that_moves_up_meanwhile_is_the_newest_of_the_next_pull,
+    equal_times_of_groups_and_users_page_through_exactly_once,
+    a_group_that_moves_up_while_paging_is_first_in_the_next_list,
 ];
-scenarios![ON_ONE_MACHINE: groups_with_an_ext_do_not_cost_a_small_page_a_query_each];
+scenarios![LOCAL_ONLY: groups_with_an_ext_do_not_cost_a_small_page_a_query_each];
 
 /// Bob with so many friends and groups, at the times that `time` gives to each.
 async fn bob_with(t: &Test, friends: u64, groups: u64, time: fn(u64) -> u64) -> (User, HashSet<String>) {
@@ -75,7 +75,7 @@ async fn a_long_list_with_groups_pages_through_exactly_once(t: Test) {
     tokio::join!(strangers, all);
 }
 
-async fn equal_times_across_heads_and_rows_page_through_exactly_once(t: Test) {
+async fn equal_times_of_groups_and_users_page_through_exactly_once(t: Test) {
     for time in [|_| 7, |number| number / 4] {
         let (bob, expected) = bob_with(&t, 24, 12, time).await;
         for limit in [1, 2, 5, 7, 36, 100] {
@@ -87,7 +87,7 @@ async fn equal_times_across_heads_and_rows_page_through_exactly_once(t: Test) {
     }
 }
 
-async fn a_group_that_moves_up_meanwhile_is_the_newest_of_the_next_pull(t: Test) {
+async fn a_group_that_moves_up_while_paging_is_first_in_the_next_list(t: Test) {
     let (bob, expected) = bob_with(&t, 9, 3, |number| number).await;
     let first = bob.list("limit=4").await;
     let moved = expected.iter().find(|id| id.starts_with("team|") && !ids(&first).contains(id)).unwrap();

@@ -25,8 +25,8 @@ pub(super) enum Posted {
 /// The items of the reference, written at once.
 #[derive(Default)]
 pub(super) struct Reference {
-    rows: Mutex<BTreeMap<(String, SessionId), SessionItem>>,
-    heads: Mutex<BTreeMap<GroupId, GroupItem>>,
+    session_items: Mutex<BTreeMap<(String, SessionId), SessionItem>>,
+    group_items: Mutex<BTreeMap<GroupId, GroupItem>>,
 }
 
 struct ReferenceGroup<'a> {
@@ -38,47 +38,57 @@ impl GroupStore for ReferenceGroup<'_> {
     type Error = ();
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
-        let mut heads = self.items.heads.lock().unwrap();
-        let head = heads.entry(self.group.clone()).or_default();
-        Ok(if write.apply(head, now()) { Written::Done } else { Written::ConditionFailed(head.clone()) })
+        let mut group_items = self.items.group_items.lock().unwrap();
+        let group_item = group_items.entry(self.group.clone()).or_default();
+        Ok(if write.apply(group_item, now()) {
+            Written::Done
+        } else {
+            Written::ConditionFailed(group_item.clone())
+        })
     }
 
     async fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
     ) -> Result<Vec<(Account, Written<SessionItem>)>, ()> {
-        let mut rows = self.items.rows.lock().unwrap();
+        let mut session_items = self.items.session_items.lock().unwrap();
         let written = writes.into_iter().map(|(user, write)| {
-            let row = rows.entry((user.to_string(), self.group.session_id().clone())).or_default();
-            let answer =
-                if write.apply(row, now()) { Written::Done } else { Written::ConditionFailed(row.clone()) };
-            (user, answer)
+            let session_item =
+                session_items.entry((user.to_string(), self.group.session_id().clone())).or_default();
+            let response = if write.apply(session_item, now()) {
+                Written::Done
+            } else {
+                Written::ConditionFailed(session_item.clone())
+            };
+            (user, response)
         });
         Ok(written.collect())
     }
 }
 
 impl Reference {
-    pub(super) fn on_row(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut SessionItem)) {
-        change(self.rows.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
+    pub(super) fn on_item(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut SessionItem)) {
+        change(self.session_items.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
     }
 
     pub(super) fn hear(&self, posted: &Posted) {
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
-                Effect::P2p { rows, entry } => {
-                    for (user, id) in rows {
-                        self.on_row(user.as_str(), &id, |row| _ = row.record(&entry, now()));
+                Effect::P2p { session_items, entry } => {
+                    for (user, id) in session_items {
+                        self.on_item(user.as_str(), &id, |session_item| {
+                            _ = session_item.record(&entry, now());
+                        });
                     }
                 }
                 Effect::Group { group, event } => self.hear_in(&group, &event),
-                Effect::EditP2p { rows, edit } => {
-                    for (user, id) in rows {
-                        self.on_row(user.as_str(), &id, |row| _ = row.edit(&edit, now()));
+                Effect::EditP2p { session_items, edit } => {
+                    for (user, id) in session_items {
+                        self.on_item(user.as_str(), &id, |session_item| _ = session_item.edit(&edit, now()));
                     }
                 }
                 Effect::EditGroup { group, edit } => {
-                    self.heads.lock().unwrap().entry(group).or_default().edit(&edit, now());
+                    self.group_items.lock().unwrap().entry(group).or_default().edit(&edit, now());
                 }
             },
             Posted::Patch(id, body) | Posted::Put(id, body) => {
@@ -110,24 +120,33 @@ impl Reference {
     }
 
     pub(super) fn delete(&self, user: &str, id: &SessionId) {
-        self.on_row(user, id, |row| {
-            let Some(group) = id.group() else { return row.delete(now()) };
-            let heads = self.heads.lock().unwrap();
-            let head = heads.get(&group);
-            let seen =
-                head.and_then(|head| head.position_seen_by(&group, &user.parse().unwrap(), row)).cloned();
-            row.delete_in_group(seen.as_ref(), now());
+        self.on_item(user, id, |session_item| {
+            let Some(group) = id.group() else { return session_item.delete(now()) };
+            let group_items = self.group_items.lock().unwrap();
+            let group_item = group_items.get(&group);
+            let seen = group_item
+                .and_then(|group_item| {
+                    group_item.position_seen_by(&group, &user.parse().unwrap(), session_item)
+                })
+                .cloned();
+            session_item.delete_in_group(seen.as_ref(), now());
         });
     }
 
     /// What the user sees of the session, as the service would answer it.
     pub(super) fn seen(&self, user: &str, id: &SessionId) -> Value {
-        let row = self.rows.lock().unwrap().get(&(user.to_owned(), id.clone())).cloned().unwrap_or_default();
+        let session_item = self
+            .session_items
+            .lock()
+            .unwrap()
+            .get(&(user.to_owned(), id.clone()))
+            .cloned()
+            .unwrap_or_default();
         let session = match id.group() {
-            None => row.into_session(id.clone()),
+            None => session_item.into_session(id.clone()),
             Some(group) => {
-                let head = self.heads.lock().unwrap().get(&group).cloned();
-                row.into_group_session(&group, &user.parse().unwrap(), head)
+                let group_item = self.group_items.lock().unwrap().get(&group).cloned();
+                session_item.into_group_session(&group, &user.parse().unwrap(), group_item)
             }
         };
         session.map_or(Value::Null, |session| json!(session))

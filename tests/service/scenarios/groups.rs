@@ -9,17 +9,17 @@ use test_support::{
 };
 
 scenarios![
-    a_message_shows_in_every_members_list,
+    a_message_is_shown_to_every_member,
     the_newest_message_stays_whatever_the_order_in_a_group,
-    a_recall_in_a_group_counts_before_and_after_its_message,
+    a_recall_in_a_group_is_applied_before_or_after_its_message,
     a_deleted_group_session_stays_deleted_until_something_newer,
-    who_sees_nothing_of_a_group_deletes_nothing,
-    an_ext_lives_before_during_and_after_membership,
+    a_stranger_cannot_delete_a_group_session,
+    an_ext_exists_before_during_and_after_membership,
     groups_and_friends_share_one_list,
-    fifty_messages_at_once_end_with_the_newest,
-    two_lists_at_once_end_as_the_newer,
+    fifty_concurrent_messages_end_with_the_newest,
+    two_concurrent_member_lists_end_as_the_newer,
 ];
-scenarios![ON_ONE_MACHINE: the_delete_of_a_stranger_writes_nothing];
+scenarios![LOCAL_ONLY: a_stranger_s_delete_writes_nothing];
 
 /// The time and the last message's id that a user sees of a group.
 async fn seen(user: &User, group: &str) -> Option<(u64, Value)> {
@@ -36,7 +36,7 @@ fn message(at: u64) -> (u64, Value) {
     (at, json!(format!("m{at}")))
 }
 
-async fn a_message_shows_in_every_members_list(t: Test) {
+async fn a_message_is_shown_to_every_member(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let stranger = t.user("stranger");
     let (team, super_team) = (team(), super_team());
@@ -65,7 +65,7 @@ async fn the_newest_message_stays_whatever_the_order_in_a_group(t: Test) {
     assert_eq!(seen(&alice, &team).await, Some(message(4)), "a copy without a list keeps the members");
 }
 
-async fn a_recall_in_a_group_counts_before_and_after_its_message(t: Test) {
+async fn a_recall_in_a_group_is_applied_before_or_after_its_message(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for group in [team(), super_team()] {
         t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
@@ -84,19 +84,21 @@ async fn a_recall_in_a_group_counts_before_and_after_its_message(t: Test) {
 async fn a_deleted_group_session_stays_deleted_until_something_newer(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
-    let say = |at| listing(group_message(&alice, &team, at), &[&alice, &bob]);
-    t.deliver([&say(5)]).await;
+    let message_at = |at| listing(group_message(&alice, &team, at), &[&alice, &bob]);
+    t.deliver([&message_at(5)]).await;
     bob.try_delete(&team).await.ok();
     assert_eq!((seen(&bob, &team).await, seen(&alice, &team).await), (None, Some(message(5))));
-    let row = t.item(&bob, &team).await.unwrap();
-    assert_eq!(row["expiresAt"], Value::Null, "what it hides does not expire");
-    for late in [say(4), say(5), group_recall(&alice, &team, 5, 90), group_recall(&alice, &team, 4, 90)] {
+    let session_item = t.item(&bob, &team).await.unwrap();
+    assert_eq!(session_item["expiresAt"], Value::Null, "what it hides does not expire");
+    for late in
+        [message_at(4), message_at(5), group_recall(&alice, &team, 5, 90), group_recall(&alice, &team, 4, 90)]
+    {
         t.deliver([&late]).await;
         assert_eq!(seen(&bob, &team).await, None, "{late}");
     }
     bob.try_delete(&team).await.ok();
-    assert_eq!(t.item(&bob, &team).await.unwrap(), row, "deleting again changes nothing");
-    t.deliver([&say(6)]).await;
+    assert_eq!(t.item(&bob, &team).await.unwrap(), session_item, "deleting again changes nothing");
+    t.deliver([&message_at(6)]).await;
     assert_eq!(seen(&bob, &team).await, Some(message(6)));
     let never = bob.batch_delete(&json!({"sessionIds": [super_team(), team]})).await.ok();
     assert_eq!(never["failed"], json!([]));
@@ -105,7 +107,7 @@ async fn a_deleted_group_session_stays_deleted_until_something_newer(t: Test) {
 
 /// Their session item still says that they are a member; the newest list does not name them. Had the lists come in the other order, they
 /// would have no session item.
-async fn who_sees_nothing_of_a_group_deletes_nothing(t: Test) {
+async fn a_stranger_cannot_delete_a_group_session(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.put_members(&team, 5, &[&alice, &bob]).await;
@@ -117,7 +119,7 @@ async fn who_sees_nothing_of_a_group_deletes_nothing(t: Test) {
     assert_eq!(seen(&bob, &team).await, Some(message(8)));
 }
 
-async fn an_ext_lives_before_during_and_after_membership(t: Test) {
+async fn an_ext_exists_before_during_and_after_membership(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     let ext = async |text: &str| {
@@ -135,7 +137,7 @@ async fn an_ext_lives_before_during_and_after_membership(t: Test) {
     t.deliver([&listing(group_message(&alice, &team, 5), &[&alice, &bob])]).await;
     assert_eq!(seen(&bob, &team).await, Some(message(5)), "the placeholder gives way");
     assert_eq!(bob.try_get(&team).await.ok()["ext"], "before");
-    assert_eq!(ext("during").await["updateTime"], T0 + 5, "a live session stays where it is");
+    assert_eq!(ext("during").await["updateTime"], T0 + 5, "a live session does not move");
     t.deliver([&listing(notification(&bob, &team, 6, 2, &[]), &[&alice, &bob])]).await;
     assert_eq!(seen(&bob, &team).await, Some(message(6)));
     assert_eq!(bob.try_get(&team).await.ok()["ext"], "during");
@@ -145,13 +147,13 @@ async fn an_ext_lives_before_during_and_after_membership(t: Test) {
     assert_eq!(alice.try_get(&team).await.ok()["ext"], Value::Null, "private");
 }
 
-async fn the_delete_of_a_stranger_writes_nothing(t: Test) {
+async fn a_stranger_s_delete_writes_nothing(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice])]).await;
-    let answer = bob.try_delete(&team).await;
-    assert_eq!(t.app.logs.of(&answer.request_id).await["writeUnits"], 0.0);
-    assert_eq!(answer.ok()["deleted"], json!([team]));
+    let response = bob.try_delete(&team).await;
+    assert_eq!(t.app.logs.of(&response.request_id).await["writeUnits"], 0.0);
+    assert_eq!(response.ok()["deleted"], json!([team]));
     assert_eq!(t.item(&bob, &team).await, None);
 }
 
@@ -167,7 +169,7 @@ async fn groups_and_friends_share_one_list(t: Test) {
     assert_eq!(
         test_support::test::ids(&list),
         [&*alice.session_id(), &*other, &*one],
-        "at one time own rows come first"
+        "at equal times own items come first"
     );
     assert!(list["sessionList"].as_array().unwrap().iter().all(|session| session.get("lastMsg").is_none()));
     for (query, expected) in [
@@ -180,18 +182,18 @@ async fn groups_and_friends_share_one_list(t: Test) {
     }
 }
 
-async fn fifty_messages_at_once_end_with_the_newest(t: Test) {
+async fn fifty_concurrent_messages_end_with_the_newest(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
     let copies: Vec<_> =
         (2..52).map(|at| listing(group_message(&alice, &team, at), &[&alice, &bob])).collect();
-    let answers = futures_util::future::join_all(copies.iter().map(|copy| t.post(copy))).await;
-    assert!(answers.iter().all(|answer| answer.status == 200), "none is rejected");
+    let responses = futures_util::future::join_all(copies.iter().map(|copy| t.post(copy))).await;
+    assert!(responses.iter().all(|response| response.status == 200), "none is rejected");
     assert_eq!(seen(&bob, &team).await, Some(message(51)));
 }
 
-async fn two_lists_at_once_end_as_the_newer(t: Test) {
+async fn two_concurrent_member_lists_end_as_the_newer(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for round in 0..5 {
         let team = team();
@@ -199,10 +201,10 @@ async fn two_lists_at_once_end_as_the_newer(t: Test) {
             listing(group_message(&alice, &team, 10 + round), &[&alice, &bob]),
             listing(with(group_message(&alice, &team, 20 + round), "body", "x"), &[&alice]),
         );
-        let answers = futures_util::future::join_all([&older, &newer].map(|copy| t.post(copy))).await;
-        for (answer, copy) in answers.iter().zip([&older, &newer]) {
-            assert!([200, 503].contains(&answer.status), "{}", answer.body);
-            if answer.status == 503 {
+        let responses = futures_util::future::join_all([&older, &newer].map(|copy| t.post(copy))).await;
+        for (response, copy) in responses.iter().zip([&older, &newer]) {
+            assert!([200, 503].contains(&response.status), "{}", response.body);
+            if response.status == 503 {
                 t.deliver([copy]).await;
             }
         }

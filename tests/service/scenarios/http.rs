@@ -5,32 +5,32 @@ use serde_json::{Value, json};
 use session_local::feed::LOCAL_APP_KEY;
 
 use test_support::{
-    answer::Answer,
     copies::{T0, message},
+    response::Response,
     scenarios,
     test::{Test, path_of, team},
 };
 
 scenarios![
     each_problem_has_a_type_of_its_own,
-    what_is_misspelt_is_not_passed_over,
+    misspelt_parameters_are_rejected,
     whole_numbers_may_be_written_as_doubles,
     a_merge_patch_is_a_patch,
 ];
-scenarios![ON_ONE_MACHINE:
-    web_apps_of_other_origins_may_call,
-    a_rejection_tells_in_headers_what_to_do,
+scenarios![LOCAL_ONLY:
+    cors_allows_web_apps_of_other_origins,
+    a_rejection_has_headers_for_the_client,
     paths_are_decoded_exactly_once,
     an_id_with_a_slash_matches_no_route,
     requests_with_too_long_headers_are_rejected,
-    a_claim_that_is_no_text_names_nobody,
-    the_gateway_maps_statuses_as_the_template_says,
+    a_claim_that_is_not_a_string_names_no_user,
+    the_gateway_maps_statuses_by_the_template,
 ];
 
-fn tells(answer: &Answer) -> (u16, String, Value) {
-    let case = answer.body["type"].as_str().expect("a type").to_owned();
+fn tells(response: &Response) -> (u16, String, Value) {
+    let case = response.body["type"].as_str().expect("a type").to_owned();
     let case = case.strip_prefix("urn:session-service:").expect("one of ours").to_owned();
-    (answer.status, case, answer.body["parameter"].clone())
+    (response.status, case, response.body["parameter"].clone())
 }
 
 async fn each_problem_has_a_type_of_its_own(t: Test) {
@@ -44,7 +44,7 @@ async fn each_problem_has_a_type_of_its_own(t: Test) {
     let untyped = bob.request(Method::PATCH, &path_of(&id)).body("{}");
     let untyped = untyped.header(header::CONTENT_TYPE, "text/plain");
     let long = json!({"ext": "x".repeat(256 * 1024)});
-    for (answer, status, case, parameter) in [
+    for (response, status, case, parameter) in [
         (bob.try_list("limit=0").await, 400, "invalid-parameter", json!("limit")),
         (bob.try_get("bare").await, 400, "invalid-parameter", json!("sessionId")),
         (bob.patch(&id, &json!({"ext": 5})).await, 400, "invalid-body", json!("ext")),
@@ -61,23 +61,23 @@ async fn each_problem_has_a_type_of_its_own(t: Test) {
         (bob.try_changes(&format!("since={foreign}")).await, 410, "sync-token-expired", json!("since")),
         (bob.patch(&id, &long).await, 413, "too-large", Value::Null),
     ] {
-        assert_eq!(tells(&answer), (status, case.to_owned(), parameter));
+        assert_eq!(tells(&response), (status, case.to_owned(), parameter));
     }
 }
 
-async fn what_is_misspelt_is_not_passed_over(t: Test) {
+async fn misspelt_parameters_are_rejected(t: Test) {
     let bob = t.user("bob");
     let routes = t.app.routes().iter().filter(|route| route.authorized);
     for route in routes {
         let path = route.path.replace("{sessionId}", "p2p%7Calice");
         let request = bob.request(route.method.parse().unwrap(), &format!("{path}?limt=1"));
-        let answer = t.send(request.json(&json!({"ext": "x", "sessionIds": ["p2p|alice"]}))).await;
-        answer.is_problem(400, "limt is not known; known here: ");
-        assert_eq!(tells(&answer).2, "limt", "{}", route.key());
+        let response = t.send(request.json(&json!({"ext": "x", "sessionIds": ["p2p|alice"]}))).await;
+        response.is_problem(400, "limt is not known; known here: ");
+        assert_eq!(tells(&response).2, "limt", "{}", route.key());
     }
-    let answer = bob.try_list("minTimeStamp=1&limit=5").await;
+    let response = bob.try_list("minTimeStamp=1&limit=5").await;
     let known = "minTimestamp, maxTimestamp, needLastMsg, limit, hasMore, cursor";
-    answer.is_problem(400, &format!("minTimeStamp is not known; known here: {known}"));
+    response.is_problem(400, &format!("minTimeStamp is not known; known here: {known}"));
 }
 
 async fn whole_numbers_may_be_written_as_doubles(t: Test) {
@@ -97,7 +97,7 @@ async fn a_merge_patch_is_a_patch(t: Test) {
     assert_eq!(t.send(request).await.ok()["ext"], "pinned");
 }
 
-async fn web_apps_of_other_origins_may_call(t: Test) {
+async fn cors_allows_web_apps_of_other_origins(t: Test) {
     const ORIGIN: &str = "http://app.example:3000";
     let bob = t.user("bob");
     let preflight = t
@@ -121,23 +121,23 @@ async fn web_apps_of_other_origins_may_call(t: Test) {
         ("/v1/elsewhere", &*bob.token, 404),
     ] {
         let request = t.request(Method::GET, path).bearer_auth(token).header(header::ORIGIN, ORIGIN);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{path}");
-        assert_eq!(answer.headers()["access-control-allow-origin"], "*", "{path}");
-        let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap();
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        assert_eq!(response.headers()["access-control-allow-origin"], "*", "{path}");
+        let exposed = response.headers()["access-control-expose-headers"].to_str().unwrap();
         for name in ["apigw-requestid", "retry-after", "www-authenticate"] {
             assert!(exposed.contains(name), "{path}: {exposed}");
         }
     }
-    let answer = t.request(Method::GET, "/v1/sessions").bearer_auth(&bob.token).send().await.unwrap();
-    assert_eq!(answer.headers().get("access-control-allow-origin"), None, "no browser");
+    let response = t.request(Method::GET, "/v1/sessions").bearer_auth(&bob.token).send().await.unwrap();
+    assert_eq!(response.headers().get("access-control-allow-origin"), None, "no browser");
     // Where the template names origins, no other may.
     let t =
         Test::at(t.app.with_parameters(&[("CorsAllowOrigins", "http://a.example,http://b.example")]).await);
     for (origin, allowed) in [("http://b.example", true), (ORIGIN, false)] {
-        let answer =
+        let response =
             t.request(Method::GET, "/v1/sessions").header(header::ORIGIN, origin).send().await.unwrap();
-        assert_eq!(answer.headers().get("access-control-allow-origin").is_some(), allowed, "{origin}");
+        assert_eq!(response.headers().get("access-control-allow-origin").is_some(), allowed, "{origin}");
     }
     let issuer =
         t.request(Method::POST, "/local-issuer/token?user=bob").header(header::ORIGIN, "http://b.example");
@@ -145,17 +145,20 @@ async fn web_apps_of_other_origins_may_call(t: Test) {
     assert_eq!(issuer.headers().get("access-control-allow-origin"), None, "tokens are not for every page");
 }
 
-async fn a_rejection_tells_in_headers_what_to_do(t: Test) {
-    let answer = t.request(Method::GET, "/v1/sessions").send().await.unwrap();
+async fn a_rejection_has_headers_for_the_client(t: Test) {
+    let response = t.request(Method::GET, "/v1/sessions").send().await.unwrap();
     assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["www-authenticate"].to_str().unwrap()),
+        (response.status().as_u16(), &response.headers()["www-authenticate"].to_str().unwrap()),
         (401, &"Bearer")
     );
     let ahead = session_local::clock::now_ms() + 10 * 60 * 1000;
     let (alice, bob) = t.alice_and_bob();
     let early = test_support::copies::with(message(&alice, &bob, 1), "msgTimestamp", ahead);
-    let answer = t.app.feed.post(&early).await.unwrap();
-    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"].to_str().unwrap()), (503, &"1"));
+    let response = t.app.feed.post(&early).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after"].to_str().unwrap()),
+        (503, &"1")
+    );
 }
 
 async fn paths_are_decoded_exactly_once(t: Test) {
@@ -165,8 +168,8 @@ async fn paths_are_decoded_exactly_once(t: Test) {
     get("p2p%7C%FF").await.is_problem(400, "sessionId must be one of p2p|<accid>");
     get("p2p%7C%EF%BF%BD").await.is_problem(400, "sessionId must be one of p2p|<accid>");
     for stray in ["p2p%7Ca%", "p2p%7Ca%7", "p2p%7Ca%ZZ"] {
-        let answer = get(stray).await;
-        assert_eq!((answer.status, answer.body), (400, json!({"message": "Bad Request"})), "{stray}");
+        let response = get(stray).await;
+        assert_eq!((response.status, response.body), (400, json!({"message": "Bad Request"})), "{stray}");
     }
     let named = json!({"sessionIds": ["p2p|half \u{fffd}"]});
     bob.batch_delete(&named).await.is_problem(400, "sessionIds must hold valid ids: number 1");
@@ -176,12 +179,12 @@ async fn an_id_with_a_slash_matches_no_route(t: Test) {
     let bob = t.user("bob");
     for method in [Method::GET, Method::PATCH, Method::DELETE] {
         let request = bob.request(method, "/v1/sessions/p2p%7Ca%2Fb").json(&json!({"ext": "x"}));
-        let answer = t.send(request).await;
-        assert_eq!((answer.status, answer.body), (404, json!({"message": "Not Found"})));
+        let response = t.send(request).await;
+        assert_eq!((response.status, response.body), (404, json!({"message": "Not Found"})));
     }
     for method in [Method::PATCH, Method::PUT] {
-        let answer = t.try_update_members(method, "team|a/b", &json!({})).await;
-        assert_eq!((answer.status, answer.body), (404, json!({"message": "Not Found"})));
+        let response = t.try_update_members(method, "team|a/b", &json!({})).await;
+        assert_eq!((response.status, response.body), (404, json!({"message": "Not Found"})));
     }
 }
 
@@ -194,7 +197,7 @@ async fn requests_with_too_long_headers_are_rejected(t: Test) {
     assert_eq!((with(5_000).await, with(11_000).await), (200, 431));
 }
 
-async fn a_claim_that_is_no_text_names_nobody(t: Test) {
+async fn a_claim_that_is_not_a_string_names_no_user(t: Test) {
     let issuer = t.app.issuer();
     for user in [Value::Null, json!(["alice"]), json!({"name": "alice"}), json!("")] {
         let mut claims = issuer.claims("alice");
@@ -204,8 +207,12 @@ async fn a_claim_that_is_no_text_names_nobody(t: Test) {
     }
 }
 
-async fn the_gateway_maps_statuses_as_the_template_says(t: Test) {
+async fn the_gateway_maps_statuses_by_the_template(t: Test) {
     let t = Test::at(t.app.with_function("update-group-members", "misbehaving").await);
-    let answer = t.try_update_members(Method::PUT, "team|1", &json!({})).await;
-    assert_eq!((answer.status, &answer.body["status"]), (503, &json!(500)), "the function's own is another");
+    let response = t.try_update_members(Method::PUT, "team|1", &json!({})).await;
+    assert_eq!(
+        (response.status, &response.body["status"]),
+        (503, &json!(500)),
+        "the function's own is another"
+    );
 }

@@ -15,13 +15,13 @@ use test_support::{
 };
 
 scenarios![
-    every_app_route_wants_a_valid_token,
+    every_app_route_requires_a_valid_token,
     a_user_reaches_only_their_own_list,
     only_the_backend_posts_messages,
 ];
-scenarios![ON_ONE_MACHINE: nothing_private_is_logged];
+scenarios![LOCAL_ONLY: nothing_private_is_logged];
 
-async fn every_app_route_wants_a_valid_token(t: Test) {
+async fn every_app_route_requires_a_valid_token(t: Test) {
     let issuer = t.app.issuer();
     let claims = issuer.claims("alice");
     let now = clock::since_epoch().as_secs();
@@ -56,9 +56,9 @@ async fn every_app_route_wants_a_valid_token(t: Test) {
             if let Some(token) = token {
                 request = request.bearer_auth(token);
             }
-            let answer = t.send(request).await;
+            let response = t.send(request).await;
             assert_eq!(
-                (answer.status, answer.body),
+                (response.status, response.body),
                 (401, json!({"message": "Unauthorized"})),
                 "{case}: {}",
                 route.key()
@@ -67,9 +67,9 @@ async fn every_app_route_wants_a_valid_token(t: Test) {
     }
     let no_account =
         issuer.sign(&json!({"iss": claims["iss"], "aud": claims["aud"], "exp": now + 60})).unwrap();
-    let answer = t.send(t.request(Method::GET, "/v1/sessions").bearer_auth(no_account)).await;
-    answer.is_problem(401, "the request carries no verified account");
-    assert_eq!(answer.body["code"], 302);
+    let response = t.send(t.request(Method::GET, "/v1/sessions").bearer_auth(no_account)).await;
+    response.is_problem(401, "the request carries no verified account");
+    assert_eq!(response.body["code"], 302);
 }
 
 async fn a_user_reaches_only_their_own_list(t: Test) {
@@ -87,7 +87,7 @@ async fn a_user_reaches_only_their_own_list(t: Test) {
         let rejected = mallory.try_list(&format!("{smuggled}={}", alice.account)).await;
         rejected.is_problem(400, &format!("{smuggled} is not known"));
     }
-    assert_eq!(mallory.listed().await.len(), 2, "the two they made themselves by setting an ext");
+    assert_eq!(mallory.listed().await.len(), 2, "the two they created by setting an ext");
     assert_eq!((t.item(&alice, &bob.session_id()).await, t.item(&bob, &alice.session_id()).await), before);
 }
 
@@ -95,9 +95,9 @@ async fn only_the_backend_posts_messages(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
     let rejected = async |feed: Feed, detail: &str| {
-        let answer = feed.post(&copy).await.unwrap();
-        let status = answer.status().as_u16();
-        let problem: Value = answer.json().await.unwrap();
+        let response = feed.post(&copy).await.unwrap();
+        let status = response.status().as_u16();
+        let problem: Value = response.json().await.unwrap();
         assert_eq!((status, &problem["code"], &problem["detail"]), (403, &json!(403), &json!(detail)));
     };
     rejected(t.app.feed.signed_by("other", LOCAL_APP_SECRET), "AppKey is not known").await;

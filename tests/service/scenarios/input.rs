@@ -15,11 +15,11 @@ scenarios![
     bad_exts,
     bad_batches,
     bad_group_changes,
-    bodies_that_are_no_json,
+    bodies_that_are_not_json,
     bodies_that_are_too_long,
     a_cursor_of_another_window_or_list,
 ];
-scenarios![ON_ONE_MACHINE: bodies_that_are_no_text, ids_with_every_character_travel];
+scenarios![LOCAL_ONLY: bodies_that_are_not_utf8, ids_may_hold_every_character];
 
 /// Bob with one session, and everything the engine holds of it.
 async fn bob_with_a_session(t: &Test) -> (User, User, Value) {
@@ -59,9 +59,9 @@ async fn bad_list_parameters(t: Test) {
         ("cursor=x", "cursor must be a nextCursor as an earlier page gave it"),
         ("cursor=%00", "cursor must be a nextCursor as an earlier page gave it"),
     ] {
-        let answer = bob.try_list(query).await;
-        answer.is_problem(400, detail);
-        assert_eq!(answer.body["code"], 414);
+        let response = bob.try_list(query).await;
+        response.is_problem(400, detail);
+        assert_eq!(response.body["code"], 414);
     }
 }
 
@@ -229,7 +229,7 @@ async fn bad_group_changes(t: Test) {
     assert_eq!(bob.listed().await, [group]);
 }
 
-async fn bodies_that_are_no_json(t: Test) {
+async fn bodies_that_are_not_json(t: Test) {
     let (alice, bob, item) = bob_with_a_session(&t).await;
     for (method, path) in [
         (Method::PATCH, path_of(&alice.session_id())),
@@ -252,7 +252,7 @@ async fn bodies_that_are_no_json(t: Test) {
     assert_unchanged(&t, &alice, &bob, &item).await;
 }
 
-async fn bodies_that_are_no_text(t: Test) {
+async fn bodies_that_are_not_utf8(t: Test) {
     let (alice, bob, item) = bob_with_a_session(&t).await;
     let request = bob.request(Method::PATCH, &path_of(&alice.session_id()));
     let request = request.header(header::CONTENT_TYPE, "application/json").body(&b"{\"ext\": \"\xff\"}"[..]);
@@ -266,9 +266,9 @@ async fn bodies_that_are_too_long(t: Test) {
     let detail = "body must be at most 262144 bytes long";
     bob.patch(&alice.session_id(), &json!({ "ext": long })).await.is_problem(413, detail);
     bob.batch_delete(&json!({"sessionIds": [long]})).await.is_problem(413, detail);
-    let answer = t.post(&with(message(&alice, &bob, 2), "body", "x".repeat(1024 * 1024))).await;
-    answer.is_problem(413, "body must be at most 1048576 bytes long");
-    assert_eq!(answer.body["code"], 414);
+    let response = t.post(&with(message(&alice, &bob, 2), "body", "x".repeat(1024 * 1024))).await;
+    response.is_problem(413, "body must be at most 1048576 bytes long");
+    assert_eq!(response.body["code"], 414);
     assert_unchanged(&t, &alice, &bob, &item).await;
 }
 
@@ -278,7 +278,7 @@ async fn a_cursor_of_another_window_or_list(t: Test) {
     let cursor = bob.list("limit=1").await["nextCursor"].as_str().unwrap().to_owned();
     for window in [format!("minTimestamp={}", T0 + 1), format!("maxTimestamp={}", T0 + 9)] {
         let rejected = bob.try_list(&format!("{window}&cursor={cursor}")).await;
-        rejected.is_problem(400, "cursor belongs to a pull with other bounds");
+        rejected.is_problem(400, "cursor belongs to a list with other bounds");
         assert_eq!(rejected.body["type"], "urn:session-service:cursor-outside-window");
     }
     let bounded = format!("minTimestamp={}&maxTimestamp={}", T0 + 1, T0 + 5);
@@ -290,7 +290,7 @@ async fn a_cursor_of_another_window_or_list(t: Test) {
         assert_eq!(
             test_support::test::ids(&rest),
             [alice.session_id()],
-            "a page stays in the bounds of its pull"
+            "a page stays in the bounds of its list"
         );
     }
     let foreign = alice.list(&format!("cursor={cursor}")).await;
@@ -301,7 +301,7 @@ async fn a_cursor_of_another_window_or_list(t: Test) {
     );
 }
 
-async fn ids_with_every_character_travel(t: Test) {
+async fn ids_may_hold_every_character(t: Test) {
     let bob = t.user("bob");
     for name in ["a b", "100%", "a%20b", "a+b", "a|b", "用户😀", "a?b#c&d=e", "..", "a\\b\"c"] {
         let friend = t.user(name);

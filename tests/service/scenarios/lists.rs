@@ -17,11 +17,11 @@ scenarios![
     a_session_moves_up_when_it_gets_a_message,
     the_window_is_inclusive_on_both_ends,
     has_more_is_exact,
-    without_last_messages_the_rest_is_the_same,
-    an_incremental_pull_starts_ten_minutes_back,
+    without_last_messages_everything_else_is_equal,
+    an_incremental_list_starts_ten_minutes_back,
     has_more_in_the_request_has_no_effect,
-    a_page_is_compressed_for_those_who_accept_it,
-    nothing_is_listed_for_nobody_s_friend,
+    a_page_is_compressed_if_accepted,
+    a_user_without_messages_has_an_empty_list,
 ];
 
 /// Bob, with a session at each of these times.
@@ -75,7 +75,7 @@ async fn has_more_is_exact(t: Test) {
     }
 }
 
-async fn without_last_messages_the_rest_is_the_same(t: Test) {
+async fn without_last_messages_everything_else_is_equal(t: Test) {
     let (bob, _) = bob_with(&t, &[1, 2]).await;
     let mut with = bob.list("needLastMsg=1").await["sessionList"].take();
     let without = bob.list("needLastMsg=0").await["sessionList"].take();
@@ -85,7 +85,7 @@ async fn without_last_messages_the_rest_is_the_same(t: Test) {
     assert_eq!(with, without);
 }
 
-async fn an_incremental_pull_starts_ten_minutes_back(t: Test) {
+async fn an_incremental_list_starts_ten_minutes_back(t: Test) {
     let (bob, _) = bob_with(&t, &[1, 2]).await;
     let now = session_local::clock::now_ms();
     let list = bob.list("limit=1").await;
@@ -106,7 +106,7 @@ async fn has_more_in_the_request_has_no_effect(t: Test) {
     }
 }
 
-async fn a_page_is_compressed_for_those_who_accept_it(t: Test) {
+async fn a_page_is_compressed_if_accepted(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&with(message(&alice, &bob, 1), "body", "text ".repeat(900))]).await;
     let page = async |accepted: &str| {
@@ -126,7 +126,7 @@ async fn a_page_is_compressed_for_those_who_accept_it(t: Test) {
     assert!(compressed.len() * 4 < plain.len());
 }
 
-async fn nothing_is_listed_for_nobody_s_friend(t: Test) {
+async fn a_user_without_messages_has_an_empty_list(t: Test) {
     let list = t.user("loner").list("").await;
     assert_eq!((&list["hasMore"], &list["sessionList"]), (&false.into(), &Value::Array(vec![])));
 }

@@ -9,16 +9,16 @@ use test_support::{
 };
 
 scenarios![
-    every_notification_counts_with_and_without_a_list,
-    who_is_dropped_from_a_list_stops_seeing_the_group_at_once,
-    who_leaves_keeps_the_notice_and_sees_nothing_newer,
-    who_is_removed_by_the_backend_keeps_an_empty_session,
-    a_dismissed_group_keeps_its_notice,
-    who_rejoins_after_a_delete_sees_what_is_newer,
-    an_old_copy_makes_no_member_of_who_has_left,
-    a_team_that_outgrows_its_list_and_shrinks_back,
+    every_notification_is_applied_with_or_without_a_list,
+    a_member_missing_in_a_new_list_stops_seeing_the_group,
+    a_former_member_sees_the_notice_and_nothing_newer,
+    a_member_removed_by_the_backend_has_an_empty_session,
+    a_dismissed_group_shows_its_notice,
+    a_member_who_rejoins_after_a_delete_sees_newer_messages,
+    an_old_copy_does_not_readmit_a_former_member,
+    a_team_outgrows_its_list_and_shrinks_again,
     late_and_repeated_changes_are_harmless,
-    a_whole_list_from_the_backend_counts,
+    a_whole_list_from_the_backend_is_applied,
 ];
 
 /// When the session last changed for a user, in ms after `T0`, or that they have none.
@@ -26,7 +26,7 @@ async fn seen(user: &User, group: &str) -> Option<u64> {
     user.time_of(group).await.map(|time| time - T0)
 }
 
-async fn every_notification_counts_with_and_without_a_list(t: Test) {
+async fn every_notification_is_applied_with_or_without_a_list(t: Test) {
     // Number in a team and in a super team; whether it names Bob; whether Bob is a member before and after.
     let cases = [
         (0, 401, true, false, true),
@@ -67,7 +67,7 @@ async fn every_notification_counts_with_and_without_a_list(t: Test) {
     }
 }
 
-async fn who_is_dropped_from_a_list_stops_seeing_the_group_at_once(t: Test) {
+async fn a_member_missing_in_a_new_list_stops_seeing_the_group(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
@@ -78,7 +78,7 @@ async fn who_is_dropped_from_a_list_stops_seeing_the_group_at_once(t: Test) {
     assert_eq!(seen(&bob, &team).await, Some(3), "and sees it again when they are back");
 }
 
-async fn who_leaves_keeps_the_notice_and_sees_nothing_newer(t: Test) {
+async fn a_former_member_sees_the_notice_and_nothing_newer(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for (group, id, from_bob) in
         [(team(), 2, true), (team(), 1, false), (super_team(), 403, true), (super_team(), 402, false)]
@@ -94,7 +94,7 @@ async fn who_leaves_keeps_the_notice_and_sees_nothing_newer(t: Test) {
     }
 }
 
-async fn who_is_removed_by_the_backend_keeps_an_empty_session(t: Test) {
+async fn a_member_removed_by_the_backend_has_an_empty_session(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let group = super_team();
     t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
@@ -107,13 +107,17 @@ async fn who_is_removed_by_the_backend_keeps_an_empty_session(t: Test) {
     bob.try_delete(&group).await.ok();
     assert_eq!(seen(&bob, &group).await, None);
     t.patch_members(&group, 3, &[], &[&bob]).await;
-    assert_eq!(seen(&bob, &group).await, None, "the repeat of the call does not revive it");
-    assert_eq!(t.item(&bob, &group).await.unwrap()["expiresAt"], Value::Null, "it knows that they have left");
+    assert_eq!(seen(&bob, &group).await, None, "a retry does not revive it");
+    assert_eq!(
+        t.item(&bob, &group).await.unwrap()["expiresAt"],
+        Value::Null,
+        "it records that they have left"
+    );
     t.patch_members(&group, 5, &[], &[&bob]).await;
     assert_eq!(seen(&bob, &group).await, Some(5), "a newer removal does, as an empty session");
 }
 
-async fn a_dismissed_group_keeps_its_notice(t: Test) {
+async fn a_dismissed_group_shows_its_notice(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for (group, id, listed) in [(team(), 4, true), (team(), 4, false), (super_team(), 405, false)] {
         t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
@@ -129,7 +133,7 @@ async fn a_dismissed_group_keeps_its_notice(t: Test) {
     }
 }
 
-async fn who_rejoins_after_a_delete_sees_what_is_newer(t: Test) {
+async fn a_member_who_rejoins_after_a_delete_sees_newer_messages(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     // Deleted as a member.
     let team = team();
@@ -152,7 +156,7 @@ async fn who_rejoins_after_a_delete_sees_what_is_newer(t: Test) {
 }
 
 /// As an archive that is replayed has it.
-async fn an_old_copy_makes_no_member_of_who_has_left(t: Test) {
+async fn an_old_copy_does_not_readmit_a_former_member(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let group = super_team();
     let joins = notification(&alice, &group, 1, 401, &[&bob]);
@@ -163,7 +167,7 @@ async fn an_old_copy_makes_no_member_of_who_has_left(t: Test) {
     assert_eq!((seen(&bob, &group).await, seen(&alice, &group).await), (None, Some(4)));
 }
 
-async fn a_team_that_outgrows_its_list_and_shrinks_back(t: Test) {
+async fn a_team_outgrows_its_list_and_shrinks_again(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
     let team = team();
@@ -191,13 +195,13 @@ async fn late_and_repeated_changes_are_harmless(t: Test) {
     t.patch_members(&group, 7, &[], &[&bob]).await;
     t.patch_members(&group, 5, &[&alice, &bob], &[]).await;
     assert_eq!(seen(&bob, &group).await, Some(7), "joined before they were removed");
-    let row = async || without(t.item(&bob, &group).await.unwrap(), "changeTime");
-    let before = row().await;
+    let session_item = async || without(t.item(&bob, &group).await.unwrap(), "changeTime");
+    let before = session_item().await;
     t.patch_members(&group, 7, &[], &[&bob]).await;
-    assert_eq!(row().await, before, "but for the stamp");
+    assert_eq!(session_item().await, before, "except for the change time");
 }
 
-async fn a_whole_list_from_the_backend_counts(t: Test) {
+async fn a_whole_list_from_the_backend_is_applied(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
     let group = super_team();

@@ -14,7 +14,7 @@ use test_support::{
     test::{Test, User, super_team},
 };
 
-scenarios![the_store_agrees_with_the_rule_after_every_step, heads_agree_with_the_rule_after_every_step,];
+scenarios![the_store_agrees_with_the_rule_after_every_step, group_items_agree_with_the_rule_after_every_step,];
 
 /// What happens to a session: a message or a recall of the feed, or what its user does.
 #[derive(Clone, Debug)]
@@ -46,8 +46,8 @@ async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
     explore(12, histories, async |history: Vec<Step>| agree(&t, &history, true).await);
 }
 
-async fn heads_agree_with_the_rule_after_every_step(t: Test) {
-    explore(20, histories, async |history: Vec<Step>| head_agrees(&t, &history).await);
+async fn group_items_agree_with_the_rule_after_every_step(t: Test) {
+    explore(20, histories, async |history: Vec<Step>| group_item_agrees(&t, &history).await);
 }
 
 fn histories() -> impl Strategy<Value = Vec<Step>> {
@@ -77,25 +77,25 @@ fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time:
 }
 
 /// What the feed says of a group, in its group item.
-async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
+async fn group_item_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
     let (alice, group) = (t.user("alice"), super_team());
-    let mut head = GroupItem::default();
+    let mut group_item = GroupItem::default();
     for (number, step) in history.iter().enumerate() {
         let Some(copy) = copy_of(step, &alice, &alice, Some(&group), false) else { continue };
         t.deliver([&copy]).await;
         match event_of(&copy).effect {
-            Effect::Group { event, .. } => drop(head.record(&event.entry.expect("an entry"), now())),
-            Effect::EditGroup { edit, .. } => drop(head.edit(&edit, now())),
+            Effect::Group { event, .. } => drop(group_item.record(&event.entry.expect("an entry"), now())),
+            Effect::EditGroup { edit, .. } => drop(group_item.edit(&edit, now())),
             other => return Err(format!("{other:?} is not of a group")),
         }
-        let mut expected = expected_register(head.register.as_ref());
-        expected.extend(head.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
-        let time = head.register.as_ref().and_then(Register::update_time);
+        let mut expected = expected_register(group_item.register.as_ref());
+        expected.extend(group_item.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
+        let time = group_item.register.as_ref().and_then(Register::update_time);
         expected.extend(time.map(|time| ("updateTime".to_owned(), time.to_string().into())));
-        expected.extend(head.change_time.map(|_| ("changeTime".to_owned(), true.into())));
-        let stored = t.head(&group).await;
+        expected.extend(group_item.change_time.map(|_| ("changeTime".to_owned(), true.into())));
+        let stored = t.group_item(&group).await;
         if stored_item(stored.as_ref()) != Value::Object(expected) {
-            return Err(format!("step {number}, {step:?}: {stored:?}, but the rule says {head:?}"));
+            return Err(format!("step {number}, {step:?}: {stored:?}, but the rule gives {group_item:?}"));
         }
     }
     Ok(())
@@ -103,37 +103,38 @@ async fn head_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
 
 async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), String> {
     let (alice, bob) = t.alice_and_bob();
-    let mut row = SessionItem::default();
+    let mut session_item = SessionItem::default();
     for (number, step) in history.iter().enumerate() {
         match step {
             Step::Message { .. } | Step::Recall { .. } | Step::Edit { .. } => {
                 let copy = copy_of(step, &alice, &bob, None, is_on_time).expect("a copy");
                 t.deliver([&copy]).await;
                 match event_of(&copy).effect {
-                    Effect::P2p { entry, .. } => drop(row.record(&entry, now())),
-                    Effect::EditP2p { edit, .. } => drop(row.edit(&edit, now())),
+                    Effect::P2p { entry, .. } => drop(session_item.record(&entry, now())),
+                    Effect::EditP2p { edit, .. } => drop(session_item.edit(&edit, now())),
                     other => return Err(format!("{other:?} is not of two users")),
                 }
             }
             Step::Delete => {
                 bob.delete(&alice).await;
-                row.delete(now());
+                session_item.delete(now());
             }
             Step::SetExt(text) => {
                 let session = bob.set_ext(&alice, text).await;
                 // Where the rule takes the clock, it is the one that the service read.
                 let now = Timestamp::from_millis(session["updateTime"].as_u64().unwrap_or_default());
-                row.set_ext(text.parse().map_err(|reason| format!("{reason}"))?, now);
+                session_item.set_ext(text.parse().map_err(|reason| format!("{reason}"))?, now);
             }
         }
         let stored = t.item(&bob, &alice.session_id()).await;
         let (shown, held) = (shown(&bob, &alice).await, stored_item(stored.as_ref()));
-        let expected =
-            row.clone().into_session(alice.session_id().parse().map_err(|reason| format!("{reason}"))?);
+        let expected = session_item
+            .clone()
+            .into_session(alice.session_id().parse().map_err(|reason| format!("{reason}"))?);
         let expected = expected.map_or(Value::Null, |session| json!(session));
-        if held != expected_item(&row, stored.is_some()) || shown != expected {
+        if held != expected_item(&session_item, stored.is_some()) || shown != expected {
             return Err(format!(
-                "step {number}, {step:?}: {stored:?}, shown {shown}, but the rule says {row:?}"
+                "step {number}, {step:?}: {stored:?}, shown {shown}, but the rule gives {session_item:?}"
             ));
         }
     }
@@ -141,8 +142,8 @@ async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), Strin
 }
 
 async fn shown(user: &User, other: &User) -> Value {
-    let answer = user.try_get(&other.session_id()).await;
-    if answer.status == 404 { Value::Null } else { answer.ok() }
+    let response = user.try_get(&other.session_id()).await;
+    if response.status == 404 { Value::Null } else { response.ok() }
 }
 
 /// The item's attributes but its keys, in plain JSON; whether it expires and whether it is stamped, not
@@ -160,16 +161,16 @@ fn stored_item(item: Option<&Value>) -> Value {
 }
 
 /// The attributes that stand for the session item: its register, its edits, and what the user did.
-fn expected_item(row: &SessionItem, exists: bool) -> Value {
-    let mut item = expected_register(row.register.as_ref());
-    item.extend(row.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
-    item.extend(row.change_time.map(|_| ("changeTime".to_owned(), true.into())));
-    match row.update_time() {
+fn expected_item(session_item: &SessionItem, exists: bool) -> Value {
+    let mut item = expected_register(session_item.register.as_ref());
+    item.extend(session_item.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
+    item.extend(session_item.change_time.map(|_| ("changeTime".to_owned(), true.into())));
+    match session_item.update_time() {
         Some(time) => drop(item.insert("updateTime".into(), time.to_string().into())),
         None if exists => drop(item.insert("expiresAt".into(), true.into())),
         None => {}
     }
-    if let Some(text) = row.ext.text() {
+    if let Some(text) = session_item.ext.text() {
         item.insert("ext".into(), text.into());
     }
     Value::Object(item)

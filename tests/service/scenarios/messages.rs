@@ -9,15 +9,15 @@ use test_support::{
 };
 
 scenarios![
-    a_message_shows_in_both_lists,
+    a_message_is_shown_in_both_lists,
     the_newest_message_stays_whatever_the_order,
     at_one_time_the_newer_id_stays,
-    a_blocked_message_shows_on_the_sender_s_side_alone,
-    the_console_s_check_is_answered_signed_or_not,
+    a_blocked_message_is_shown_to_its_sender_only,
+    the_console_check_gets_a_response_signed_or_not,
 ];
-scenarios![ON_ONE_MACHINE: a_message_to_oneself_shows_once];
+scenarios![LOCAL_ONLY: a_message_to_oneself_is_shown_once];
 
-async fn a_message_shows_in_both_lists(t: Test) {
+async fn a_message_is_shown_in_both_lists(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     for (user, other) in [(&alice, &bob), (&bob, &alice)] {
@@ -50,7 +50,7 @@ async fn the_newest_message_stays_whatever_the_order(t: Test) {
 /// Ids of every kind, in the engine as in the model.
 async fn at_one_time_the_newer_id_stays(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    let say = |at: u64, id: &str, client_id: &str| {
+    let message_at = |at: u64, id: &str, client_id: &str| {
         with(with(message(&alice, &bob, at), "msgidServer", id), "msgidClient", client_id)
     };
     let long = "1".repeat(21);
@@ -70,7 +70,7 @@ async fn at_one_time_the_newer_id_stays(t: Test) {
     for (older, newer) in ascending.iter().zip(&ascending[1..]) {
         for order in [[older, newer], [newer, older]] {
             at += 1;
-            let before = order.map(|(id, client_id)| say(at, id, client_id));
+            let before = order.map(|(id, client_id)| message_at(at, id, client_id));
             t.deliver(&before).await;
             let last_msg = bob.last_msg(&alice).await;
             assert_eq!(
@@ -81,21 +81,21 @@ async fn at_one_time_the_newer_id_stays(t: Test) {
     }
 }
 
-async fn a_blocked_message_shows_on_the_sender_s_side_alone(t: Test) {
+async fn a_blocked_message_is_shown_to_its_sender_only(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&with(message(&alice, &bob, 1), "blacklist", "1")]).await;
     assert!(alice.has(&bob).await);
     assert!(!bob.has(&alice).await);
 }
 
-async fn a_message_to_oneself_shows_once(t: Test) {
+async fn a_message_to_oneself_is_shown_once(t: Test) {
     let alice = t.user("alice");
-    let answer = t.post(&on_time(message(&alice, &alice, 1))).await;
+    let response = t.post(&on_time(message(&alice, &alice, 1))).await;
     assert_eq!(alice.listed().await, [alice.session_id()]);
-    assert_eq!(t.app.logs.of(&answer.request_id).await["writeUnits"], 2.0, "one write");
+    assert_eq!(t.app.logs.of(&response.request_id).await["writeUnits"], 2.0, "one write");
 }
 
-async fn the_console_s_check_is_answered_signed_or_not(t: Test) {
+async fn the_console_check_gets_a_response_signed_or_not(t: Test) {
     assert_eq!(t.post(&json!({})).await.ok(), json!({}));
     for body in ["", "{}"] {
         let request = t.feed_request(reqwest::Method::POST).body(body);

@@ -1,7 +1,7 @@
 //! The scenarios. A new one is written beside its like and listed in its module; a new module is listed here.
 
 mod alarms;
-mod bad_rows;
+mod bad_items;
 mod capacity;
 mod cargo_lambda;
 mod changes;
@@ -76,22 +76,22 @@ fn everywhere() -> Vec<Scenario> {
 pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
-        messages::ON_ONE_MACHINE,
-        bad_rows::ON_ONE_MACHINE,
-        edits::ON_ONE_MACHINE,
-        changes_capacity::ON_ONE_MACHINE,
-        changes_in_depth::ON_ONE_MACHINE,
-        feed::ON_ONE_MACHINE,
-        feed_faults::ON_ONE_MACHINE,
-        groups::ON_ONE_MACHINE,
-        group_capacity::ON_ONE_MACHINE,
-        group_faults::ON_ONE_MACHINE,
-        erasure::ON_ONE_MACHINE,
-        group_paging::ON_ONE_MACHINE,
-        capacity::ON_ONE_MACHINE,
-        identity::ON_ONE_MACHINE,
-        input::ON_ONE_MACHINE,
-        http::ON_ONE_MACHINE,
+        messages::LOCAL_ONLY,
+        bad_items::LOCAL_ONLY,
+        edits::LOCAL_ONLY,
+        changes_capacity::LOCAL_ONLY,
+        changes_in_depth::LOCAL_ONLY,
+        feed::LOCAL_ONLY,
+        feed_faults::LOCAL_ONLY,
+        groups::LOCAL_ONLY,
+        group_capacity::LOCAL_ONLY,
+        group_faults::LOCAL_ONLY,
+        erasure::LOCAL_ONLY,
+        group_paging::LOCAL_ONLY,
+        capacity::LOCAL_ONLY,
+        identity::LOCAL_ONLY,
+        input::LOCAL_ONLY,
+        http::LOCAL_ONLY,
     ]
     .concat()
 }

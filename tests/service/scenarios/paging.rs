@@ -13,11 +13,11 @@ use test_support::{
 
 scenarios![
     paging_by_cursor_gives_each_session_of_one_millisecond_once,
-    paging_by_time_behaves_as_yunxin_does,
-    paging_by_cursor_through_many_times_keeps_the_order,
+    paging_by_time_works_as_in_yunxin,
+    paging_by_cursor_keeps_the_order,
     pages_reach_past_one_megabyte_of_items,
-    a_page_ends_before_its_text_passes_four_megabytes,
-    a_session_that_moves_up_while_paging_is_found_by_the_next_pull,
+    a_page_ends_before_4_mb,
+    a_session_that_moves_up_while_paging_is_in_the_next_list,
 ];
 
 /// Bob, with sessions at these times, recorded several at once.
@@ -68,7 +68,7 @@ async fn paging_by_cursor_gives_each_session_of_one_millisecond_once(t: Test) {
 
 /// Yunxin's clients pass the last element's time as `maxTimestamp` and drop what they show already. Where more sessions
 /// share one time than a page holds, they never get past it.
-async fn paging_by_time_behaves_as_yunxin_does(t: Test) {
+async fn paging_by_time_works_as_in_yunxin(t: Test) {
     let (bob, friends) = bob_with(&t, [9, 8, 8, 7, 6, 6, 6, 5], "x").await;
     let mut shown: Vec<String> = Vec::new();
     let mut query = "limit=4".to_owned();
@@ -86,11 +86,11 @@ async fn paging_by_time_behaves_as_yunxin_does(t: Test) {
     let (bob, _) = bob_with(&t, [7; 5], "x").await;
     let first = bob.list("limit=4").await;
     let second = bob.list(&format!("limit=4&maxTimestamp={}", T0 + 7)).await;
-    assert_eq!(ids(&first), ids(&second), "stuck, and hasMore says so");
+    assert_eq!(ids(&first), ids(&second), "stuck, and hasMore shows it");
     assert_eq!(second["hasMore"], true);
 }
 
-async fn paging_by_cursor_through_many_times_keeps_the_order(t: Test) {
+async fn paging_by_cursor_keeps_the_order(t: Test) {
     let (bob, friends) = bob_with(&t, (0..60).map(|number| number / 4), "x").await;
     for query in ["limit=7", "limit=4", &format!("limit=5&minTimestamp={T0}&maxTimestamp={}", T0 + 14)] {
         let pages = pages(&bob, query).await;
@@ -106,13 +106,13 @@ async fn paging_by_cursor_through_many_times_keeps_the_order(t: Test) {
 async fn pages_reach_past_one_megabyte_of_items(t: Test) {
     let (bob, friends) = bob_with(&t, 0..100, &"x".repeat(20_000)).await;
     let page = bob.list("").await;
-    assert_eq!(page["hasMore"], false, "two megabytes in one page, from three answers of DynamoDB");
+    assert_eq!(page["hasMore"], false, "2 MB in one page, from three responses of DynamoDB");
     assert_each_once(&ids(&page), &friends);
     assert_each_once(&all_ids(&pages(&bob, "limit=70").await), &friends);
 }
 
 /// Quotes are the worst case: each takes four characters in a page's text.
-async fn a_page_ends_before_its_text_passes_four_megabytes(t: Test) {
+async fn a_page_ends_before_4_mb(t: Test) {
     let (bob, friends) = bob_with(&t, 0..50, &"\"".repeat(30_000)).await;
     let pages = pages(&bob, "limit=100").await;
     assert_eq!(pages.len(), 2);
@@ -121,7 +121,7 @@ async fn a_page_ends_before_its_text_passes_four_megabytes(t: Test) {
     assert_each_once(&all_ids(&pages), &friends);
 }
 
-async fn a_session_that_moves_up_while_paging_is_found_by_the_next_pull(t: Test) {
+async fn a_session_that_moves_up_while_paging_is_in_the_next_list(t: Test) {
     let (bob, friends) = bob_with(&t, 0..9, "x").await;
     let first = bob.list("limit=3").await;
     let now = session_local::clock::now_ms();

@@ -7,15 +7,15 @@ use test_support::{
 };
 
 scenarios![
-    a_recall_replaces_its_message_by_a_notice,
+    a_recall_replaces_its_message_with_a_notice,
     a_recall_that_arrives_first_hides_the_message,
-    of_two_recalls_the_later_stays,
+    the_later_of_two_recalls_stays,
     the_recall_of_an_older_message_changes_nothing,
     a_newer_message_wins_over_the_notice,
-    the_recall_of_a_newer_message_wins_over_what_is_held,
+    the_recall_of_a_newer_message_wins,
 ];
 
-async fn a_recall_replaces_its_message_by_a_notice(t: Test) {
+async fn a_recall_replaces_its_message_with_a_notice(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1), &recall(&alice, &bob, 1, 9)]).await;
     for (user, other) in [(&alice, &bob), (&bob, &alice)] {
@@ -35,7 +35,7 @@ async fn a_recall_that_arrives_first_hides_the_message(t: Test) {
     }
 }
 
-async fn of_two_recalls_the_later_stays(t: Test) {
+async fn the_later_of_two_recalls_stays(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let (early, late) = (recall(&alice, &bob, 1, 8), recall(&alice, &bob, 1, 9));
     t.deliver([&message(&alice, &bob, 1), &early, &late, &early, &late]).await;
@@ -58,7 +58,7 @@ async fn a_newer_message_wins_over_the_notice(t: Test) {
     assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 2));
 }
 
-async fn the_recall_of_a_newer_message_wins_over_what_is_held(t: Test) {
+async fn the_recall_of_a_newer_message_wins(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let same_time = with(recall(&alice, &bob, 2, 9), "msgId", "z");
     t.deliver([&message(&alice, &bob, 2), &same_time]).await;

@@ -4,15 +4,15 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use session_local::{
     clock,
-    copies::{Becomes, Cast, Sample},
+    copies::{Cast, Sample, SampleResult},
 };
 use uuid::Uuid;
 
 use test_support::{scenarios, test::Test};
 
-scenarios![every_sample_becomes_and_shows_what_it_says];
+scenarios![every_sample_has_its_documented_effect];
 
-async fn every_sample_becomes_and_shows_what_it_says(t: Test) {
+async fn every_sample_has_its_documented_effect(t: Test) {
     let samples = Sample::all().unwrap();
     stream::iter(&samples).for_each_concurrent(4, |sample| holds(&t, sample)).await;
 }
@@ -25,15 +25,20 @@ async fn holds(t: &Test, sample: &Sample) {
     }
     let mut last = None;
     for body in sample.bodies(&cast, &[]).unwrap() {
-        let answer = t.post_bytes(body.clone()).await;
-        last = Some((body, answer));
+        let response = t.post_bytes(body.clone()).await;
+        last = Some((body, response));
     }
-    let (body, answer) = last.unwrap();
-    let became = Becomes::of(answer.status, &answer.body);
-    let became = became.unwrap_or_else(|| panic!("{}: {} {}", sample.name, answer.status, answer.body));
-    assert_eq!(became, sample.becomes, "{}: {}", sample.name, answer.body);
+    let (body, response) = last.unwrap();
+    let result = SampleResult::of(response.status, &response.body);
+    let result = result.unwrap_or_else(|| panic!("{}: {} {}", sample.name, response.status, response.body));
+    assert_eq!(result, sample.result, "{}: {}", sample.name, response.body);
     let is_dead_lettered = t.dead_letter(body.as_bytes()).await.is_some();
-    assert_eq!(is_dead_lettered, matches!(became, Becomes::DeadLettered | Becomes::Early), "{}", sample.name);
+    assert_eq!(
+        is_dead_lettered,
+        matches!(result, SampleResult::DeadLettered | SampleResult::Early),
+        "{}",
+        sample.name
+    );
     for (account, session, expected) in sample.seen(&cast) {
         let user = t.known_user(&account);
         let found = user.try_get(&session).await;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use session_model::{
-    Account, Effect, Limit, ListQuery, PageRequest, Pass, RecentSession, SessionId, Timestamp,
+    Account, Effect, Limit, ListQuery, PageRequest, RecentSession, SessionId, SyncPass, Timestamp,
 };
 use session_store::{Store, StoreError};
 use tokio::time::sleep;
@@ -43,7 +43,7 @@ fn may_pass(error: &StoreError) -> bool {
 struct Device {
     limit: Limit,
     sessions: BTreeMap<SessionId, RecentSession>,
-    pass: Pass,
+    sync_pass: SyncPass,
     /// Whether the pass has pages left.
     is_under_way: bool,
 }
@@ -60,7 +60,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(t: &Test, store: &'a Store) -> Self {
-        let [bob, alice, carol] = ["bob", "alice", "carol"].map(|name| t.user_who_calls_nothing(name));
+        let [bob, alice, carol] = ["bob", "alice", "carol"].map(|name| t.quiet_user(name));
         let (friends, group) = ([alice, carol], team());
         let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
         let sessions = sessions.map(|id| id.parse().expect("an id"));
@@ -69,11 +69,11 @@ impl<'a> World<'a> {
     }
 
     async fn run(&self, history: &[Step]) -> Result<(), String> {
-        let pass = Pass::after(now());
+        let sync_pass = SyncPass::after(now());
         let mut devices = ["1", "100"].map(|limit| Device {
             limit: limit.parse().expect("a limit"),
             sessions: BTreeMap::new(),
-            pass: pass.clone(),
+            sync_pass: sync_pass.clone(),
             is_under_way: false,
         });
         for step in history {
@@ -96,19 +96,19 @@ impl<'a> World<'a> {
             .map(|id| (id.clone(), self.reference.seen(&self.bob.account, id)))
             .filter(|(_, seen)| !seen.is_null())
             .collect();
-        let told: BTreeMap<_, Value> =
+        let as_json: BTreeMap<_, Value> =
             listed.iter().map(|(id, session)| (id.clone(), json!(session))).collect();
-        if told != seen {
-            return Err(format!("it lists {told:?}, not {seen:?}"));
+        if as_json != seen {
+            return Err(format!("it lists {as_json:?}, not {seen:?}"));
         }
         for device in &mut devices {
             // A pass under way ends; the next one tells what it missed.
-            let pulled = async {
+            let synced = async {
                 self.finish(device).await?;
-                self.pull(device).await?;
+                self.sync(device).await?;
                 self.finish(device).await
             };
-            pulled.await.map_err(|error| error.to_string())?;
+            synced.await.map_err(|error| error.to_string())?;
             if device.sessions != listed {
                 return Err(format!("a device shows {:?}, not {listed:?}", device.sessions));
             }
@@ -125,20 +125,20 @@ impl<'a> World<'a> {
     /// The pages left of a pass under way.
     async fn finish(&self, device: &mut Device) -> Result<(), StoreError> {
         while device.is_under_way {
-            self.pull(device).await?;
+            self.sync(device).await?;
         }
         Ok(())
     }
 
     /// One page.
-    async fn pull(&self, device: &mut Device) -> Result<(), StoreError> {
+    async fn sync(&self, device: &mut Device) -> Result<(), StoreError> {
         let of = PageRequest { limit: device.limit, need_last_msg: true };
-        let page = self.store.sessions_of(&self.user).changes(&device.pass, of, now()).await?;
+        let page = self.store.sessions_of(&self.user).changes(&device.sync_pass, of, now()).await?;
         device.sessions.extend(page.updated.into_iter().map(|session| (session.session_id.clone(), session)));
         for id in page.deleted {
             device.sessions.remove(&id);
         }
-        device.pass = page.next;
+        device.sync_pass = page.next;
         device.is_under_way = page.has_more;
         Ok(())
     }
@@ -177,10 +177,10 @@ impl<'a> World<'a> {
             Step::SetExt { session, text } => {
                 let (id, ext) = (&self.sessions[session], text.parse().expect("a text"));
                 self.store.sessions_of(&self.user).set_ext(id, &ext, now).await?;
-                self.reference.on_row(&bob.account, id, |row| row.set_ext(ext, now));
+                self.reference.on_item(&bob.account, id, |session_item| session_item.set_ext(ext, now));
                 return Ok(());
             }
-            Step::Page { device } => return self.pull(&mut devices[device]).await,
+            Step::Page { device } => return self.sync(&mut devices[device]).await,
         };
         self.reference.hear(&posted);
         self.apply(&posted, now).await
@@ -191,11 +191,13 @@ impl<'a> World<'a> {
         let store = self.store;
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
-                Effect::P2p { rows, entry } => {
-                    store.sessions_of(&self.user).record(self.own(&rows), &entry, now).await.map(drop)
-                }
-                Effect::EditP2p { rows, edit } => {
-                    store.sessions_of(&self.user).edit(self.own(&rows), &edit, now).await.map(drop)
+                Effect::P2p { session_items, entry } => store
+                    .sessions_of(&self.user)
+                    .record(self.own(&session_items), &entry, now)
+                    .await
+                    .map(drop),
+                Effect::EditP2p { session_items, edit } => {
+                    store.sessions_of(&self.user).edit(self.own(&session_items), &edit, now).await.map(drop)
                 }
                 Effect::Group { group, event } => store.group(&group, now).apply(&event).await.map(drop),
                 Effect::EditGroup { group, edit } => store.group(&group, now).edit(&edit).await,
@@ -207,8 +209,9 @@ impl<'a> World<'a> {
         }
     }
 
-    fn own<'r>(&self, rows: &'r [(Account, SessionId)]) -> &'r SessionId {
-        let (_, id) = rows.iter().find(|(user, _)| *user == self.user).expect("a row of the user");
+    fn own<'r>(&self, session_items: &'r [(Account, SessionId)]) -> &'r SessionId {
+        let (_, id) =
+            session_items.iter().find(|(user, _)| *user == self.user).expect("a session item of the user");
         id
     }
 }

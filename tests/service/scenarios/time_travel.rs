@@ -13,22 +13,22 @@ use test_support::{
 
 scenarios![
     a_tombstone_expires,
-    a_sync_token_turns_410,
-    a_late_copy_is_late,
-    tokens_and_functions_go_by_the_clock,
-    the_clock_moves_ahead_alone,
-    the_command_starts_in_another_time,
+    an_old_sync_token_is_a_410,
+    a_late_copy_gets_a_change_time,
+    tokens_and_functions_follow_the_clock,
+    the_clock_only_moves_ahead,
+    the_command_may_start_at_another_time,
 ];
 
 async fn advance(t: &Test, by: &str) -> Value {
-    let answer =
+    let response =
         t.request(Method::POST, "/local-clock").json(&json!({ "advance": by })).send().await.unwrap();
-    assert_eq!(answer.status(), 200, "{by}");
-    answer.json().await.unwrap()
+    assert_eq!(response.status(), 200, "{by}");
+    response.json().await.unwrap()
 }
 
 /// A text from one user to another, sent now by the clock of the service.
-fn text_of_now(t: &Test, from: &test_support::test::User, to: &test_support::test::User) -> Value {
+fn message_of_now(t: &Test, from: &test_support::test::User, to: &test_support::test::User) -> Value {
     let now = t.app.service().clock().now_ms();
     with(test_support::copies::message(from, to, 1), "msgTimestamp", now.to_string())
 }
@@ -36,7 +36,7 @@ fn text_of_now(t: &Test, from: &test_support::test::User, to: &test_support::tes
 async fn a_tombstone_expires(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
-    own.deliver([&text_of_now(&own, &alice, &bob)]).await;
+    own.deliver([&message_of_now(&own, &alice, &bob)]).await;
     bob.delete(&alice).await;
     advance(&own, "30d").await;
     assert!(own.item(&bob, &alice.session_id()).await.is_some(), "the tombstone stays for 31 days");
@@ -45,7 +45,7 @@ async fn a_tombstone_expires(t: Test) {
     assert!(own.item(&alice, &bob.session_id()).await.is_some(), "what lives does not expire");
 }
 
-async fn a_sync_token_turns_410(t: Test) {
+async fn an_old_sync_token_is_a_410(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let since = own.user("bob").list("").await["syncToken"].as_str().unwrap().to_owned();
     let bob = own.known_user("bob");
@@ -55,16 +55,20 @@ async fn a_sync_token_turns_410(t: Test) {
     bob.try_changes(&format!("since={since_of_bob}")).await.ok();
     advance(&own, "2d").await;
     let bob = own.known_user(&bob.account);
-    let gone = bob.try_changes(&format!("since={since_of_bob}")).await;
-    gone.is_problem(410, "since");
-    assert_eq!(bob.try_changes(&format!("since={since}")).await.status, 410, "another's is as good as gone");
+    let expired = bob.try_changes(&format!("since={since_of_bob}")).await;
+    expired.is_problem(410, "since");
+    assert_eq!(
+        bob.try_changes(&format!("since={since}")).await.status,
+        410,
+        "another user's token is like an expired one"
+    );
 }
 
 /// What is late is stamped, so that devices learn of it.
-async fn a_late_copy_is_late(t: Test) {
+async fn a_late_copy_gets_a_change_time(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
-    let (on_time, late) = (text_of_now(&own, &alice, &bob), text_of_now(&own, &bob, &alice));
+    let (on_time, late) = (message_of_now(&own, &alice, &bob), message_of_now(&own, &bob, &alice));
     own.deliver([&on_time]).await;
     assert!(own.item(&bob, &alice.session_id()).await.unwrap().get("changeTime").is_none());
     advance(&own, "1h").await;
@@ -72,7 +76,7 @@ async fn a_late_copy_is_late(t: Test) {
     assert!(own.item(&bob, &alice.session_id()).await.unwrap().get("changeTime").is_some());
 }
 
-async fn tokens_and_functions_go_by_the_clock(t: Test) {
+async fn tokens_and_functions_follow_the_clock(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
     bob.set_ext(&alice, "before").await;
@@ -82,28 +86,28 @@ async fn tokens_and_functions_go_by_the_clock(t: Test) {
     let session = bob.patch("p2p|new", &json!({"ext": "after"})).await.ok();
     let ahead = session["updateTime"].as_u64().unwrap() - clock::now_ms();
     assert!((12 * 3_600_000..13 * 3_600_000 + 1).contains(&ahead), "{ahead}");
-    own.deliver([&text_of_now(&own, &alice, &bob)]).await;
+    own.deliver([&message_of_now(&own, &alice, &bob)]).await;
 }
 
-async fn the_clock_moves_ahead_alone(t: Test) {
+async fn the_clock_only_moves_ahead(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     for (body, rejection) in [
         (json!({"advance": "-1d"}), "advance must be a time such as 31d"),
         (json!({"advance": "1 day"}), "advance must be a time such as 31d"),
         (json!({"advance": "9999d"}), "advance must be a time such as 31d"),
     ] {
-        let answer = own.request(Method::POST, "/local-clock").json(&body).send().await.unwrap();
-        assert_eq!(answer.status(), 400, "{body}");
-        let told: Value = answer.json().await.unwrap();
-        assert!(told["message"].as_str().unwrap().starts_with(rejection), "{told}");
+        let response = own.request(Method::POST, "/local-clock").json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 400, "{body}");
+        let clock: Value = response.json().await.unwrap();
+        assert!(clock["message"].as_str().unwrap().starts_with(rejection), "{clock}");
     }
     advance(&own, "3600d").await;
-    let answer =
+    let response =
         own.request(Method::POST, "/local-clock").json(&json!({"advance": "100d"})).send().await.unwrap();
-    assert_eq!(answer.status(), 400, "ten years in all");
+    assert_eq!(response.status(), 400, "ten years in all");
 }
 
-async fn the_command_starts_in_another_time(t: Test) {
+async fn the_command_may_start_at_another_time(t: Test) {
     const MONTH_MS: u64 = 31 * 24 * 60 * 60 * 1000;
     let (service, ready) = start(&t, &["--clock", "+31d"]).await;
     let url = ready["url"].as_str().unwrap();

@@ -8,28 +8,29 @@ use session_local::feed::LOCAL_APP_SECRET;
 use test_support::{copies::message, scenarios, test::Test};
 
 scenarios![
-    each_request_belongs_to_its_call,
+    each_database_request_belongs_to_its_exchange,
     no_secret_is_shown,
-    the_last_thousand_calls_are_kept,
-    what_is_not_traced_costs_nothing,
-    only_this_machine_may_ask,
-    a_call_is_repeated_with_a_signature_of_now,
+    the_last_1000_exchanges_are_listed,
+    tracing_off_costs_nothing,
+    only_local_clients_may_use_dev_routes,
+    a_repeated_request_is_signed_again,
 ];
 
 async fn asked(t: &Test, path: &str) -> Value {
-    let answer = t.request(Method::GET, path).send().await.unwrap();
-    assert_eq!(answer.status(), 200, "{path}");
-    answer.json().await.unwrap()
+    let response = t.request(Method::GET, path).send().await.unwrap();
+    assert_eq!(response.status(), 200, "{path}");
+    response.json().await.unwrap()
 }
 
-async fn calls(t: &Test) -> Vec<Value> {
-    let calls = asked(t, "/console/calls").await;
-    let numbers: Vec<_> = calls.as_array().unwrap().iter().map(|call| call["number"].clone()).collect();
-    join_all(numbers.iter().map(async |number| asked(t, &format!("/console/calls/{number}")).await)).await
+async fn exchanges(t: &Test) -> Vec<Value> {
+    let exchanges = asked(t, "/console/requests").await;
+    let numbers: Vec<_> =
+        exchanges.as_array().unwrap().iter().map(|exchange| exchange["number"].clone()).collect();
+    join_all(numbers.iter().map(async |number| asked(t, &format!("/console/requests/{number}")).await)).await
 }
 
 /// Many at once, in as many processes: none is taken for another's.
-async fn each_request_belongs_to_its_call(t: Test) {
+async fn each_database_request_belongs_to_its_exchange(t: Test) {
     let own = Test::at(t.app.traced().await);
     let users: Vec<_> = (0..12).map(|number| own.known_user(&format!("user-{number}-"))).collect();
     let friend = own.known_user("friend");
@@ -41,17 +42,17 @@ async fn each_request_belongs_to_its_call(t: Test) {
         }))
         .await;
     }
-    let calls = calls(&own).await;
-    assert_eq!(calls.len(), 3 * 3 * users.len());
-    for call in calls {
-        let body: Value = serde_json::from_str(call["body"].as_str().unwrap()).unwrap_or_default();
-        let user = call["user"].as_str().or_else(|| body["fromAccount"].as_str()).unwrap();
-        let requests: Vec<_> = call["requests"].as_array().unwrap().iter().collect();
+    let exchanges = exchanges(&own).await;
+    assert_eq!(exchanges.len(), 3 * 3 * users.len());
+    for exchange in exchanges {
+        let body: Value = serde_json::from_str(exchange["body"].as_str().unwrap()).unwrap_or_default();
+        let user = exchange["user"].as_str().or_else(|| body["fromAccount"].as_str()).unwrap();
+        let requests: Vec<_> = exchange["requests"].as_array().unwrap().iter().collect();
         let of_store: Vec<_> = requests
             .iter()
             .filter(|request| !request["key"].as_str().unwrap().contains("/open-connection"))
             .collect();
-        assert!(!of_store.is_empty(), "{call}");
+        assert!(!of_store.is_empty(), "{exchange}");
         for request in of_store {
             assert!(request["input"].as_str().unwrap().contains(user), "{user}: {request}");
         }
@@ -64,7 +65,7 @@ async fn no_secret_is_shown(t: Test) {
     own.deliver([&message(&alice, &bob, 1)]).await;
     bob.list("").await;
     bob.try_get("nothing").await;
-    let shown = Value::from(calls(&own).await).to_string();
+    let shown = Value::from(exchanges(&own).await).to_string();
     assert!(shown.contains(&alice.account), "{shown}");
     for secret in [&*bob.token, LOCAL_APP_SECRET, &bob.token[bob.token.len() - 40..]] {
         assert!(!shown.contains(secret), "{secret} is shown");
@@ -80,43 +81,43 @@ async fn no_secret_is_shown(t: Test) {
     );
 }
 
-async fn the_last_thousand_calls_are_kept(t: Test) {
+async fn the_last_1000_exchanges_are_listed(t: Test) {
     let own = Test::at(t.app.traced().await);
     for number in 1..=1_005 {
-        let answer = own.request(Method::GET, &format!("/nowhere/{number}")).send().await.unwrap();
-        assert_eq!(answer.status(), 404);
+        let response = own.request(Method::GET, &format!("/nowhere/{number}")).send().await.unwrap();
+        assert_eq!(response.status(), 404);
     }
-    let calls = asked(&own, "/console/calls").await;
-    let calls = calls.as_array().unwrap();
+    let exchanges = asked(&own, "/console/requests").await;
+    let exchanges = exchanges.as_array().unwrap();
     assert_eq!(
-        (calls.len(), &calls[0]["number"], &calls[999]["path"]),
+        (exchanges.len(), &exchanges[0]["number"], &exchanges[999]["path"]),
         (1_000, &json!(6), &json!("/nowhere/1005"))
     );
-    let missing = own.request(Method::GET, "/console/calls/5").send().await.unwrap();
+    let missing = own.request(Method::GET, "/console/requests/5").send().await.unwrap();
     assert_eq!(missing.status(), 404);
 }
 
-async fn what_is_not_traced_costs_nothing(t: Test) {
+async fn tracing_off_costs_nothing(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
     own.deliver([&message(&alice, &bob, 1)]).await;
-    assert_eq!(asked(&own, "/console/calls").await, json!([]));
+    assert_eq!(asked(&own, "/console/requests").await, json!([]));
     let service = own.app.service();
     let mut functions =
         service.routes().iter().map(|route| service.function(&route.function).unwrap().program());
-    assert!(functions.all(|program| program.tracer.is_none()), "no proxy stands before the engine");
+    assert!(functions.all(|program| program.tracer.is_none()), "there is no proxy before the engine");
 }
 
-async fn only_this_machine_may_ask(t: Test) {
+async fn only_local_clients_may_use_dev_routes(t: Test) {
     let own = Test::at(t.app.traced().await);
     let host = own.app.url().trim_start_matches("http://").to_owned();
     let port = host.rsplit(':').next().unwrap();
     let elsewhere = format!("rebound.example:{port}");
     for (path, method) in [
         ("/console", Method::GET),
-        ("/console/told", Method::GET),
-        ("/console/calls", Method::GET),
-        ("/console/rows?user=bob", Method::GET),
+        ("/console/events", Method::GET),
+        ("/console/requests", Method::GET),
+        ("/console/items?user=bob", Method::GET),
         ("/console/signed", Method::POST),
         ("/local-clock", Method::POST),
     ] {
@@ -129,17 +130,17 @@ async fn only_this_machine_may_ask(t: Test) {
         ] {
             let request =
                 own.request(method.clone(), path).header(name, value).json(&json!({"advance": "1d"}));
-            let answer = request.send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path} with {name}: {value}");
-            assert!(!answer.headers().contains_key("access-control-allow-origin"));
+            let response = request.send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path} with {name}: {value}");
+            assert!(!response.headers().contains_key("access-control-allow-origin"));
         }
     }
-    let own_origin = own.request(Method::GET, "/console/calls").header("origin", own.app.url());
+    let own_origin = own.request(Method::GET, "/console/requests").header("origin", own.app.url());
     assert_eq!(own_origin.header("sec-fetch-site", "same-origin").send().await.unwrap().status(), 200);
     assert_eq!(asked(&own, "/local-clock").await["aheadMs"], 0);
 }
 
-async fn a_call_is_repeated_with_a_signature_of_now(t: Test) {
+async fn a_repeated_request_is_signed_again(t: Test) {
     let own = Test::at(t.app.traced().await);
     let (alice, bob) = own.alice_and_bob();
     own.deliver([&message(&alice, &bob, 1)]).await;
@@ -147,12 +148,12 @@ async fn a_call_is_repeated_with_a_signature_of_now(t: Test) {
     assert_eq!(own.app.service().clock().ahead_ms(), 0);
     assert!(own.app.service().clock().advance(std::time::Duration::from_hours(24 * 8)));
     for number in [1, 2] {
-        let answer =
-            own.request(Method::POST, &format!("/console/calls/{number}/repeat")).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "also when the first signature and token are too old");
+        let response =
+            own.request(Method::POST, &format!("/console/requests/{number}/repeat")).send().await.unwrap();
+        assert_eq!(response.status(), 200, "also when the first signature and token are too old");
     }
-    let first = &asked(&own, "/console/calls/3").await["requests"];
+    let first = &asked(&own, "/console/requests/3").await["requests"];
     let outcomes: Vec<_> =
         first.as_array().unwrap().iter().map(|request| request["outcome"].clone()).collect();
-    assert!(outcomes.contains(&json!("condition failed")), "the copy says nothing new: {outcomes:?}");
+    assert!(outcomes.contains(&json!("condition failed")), "the copy changes nothing: {outcomes:?}");
 }

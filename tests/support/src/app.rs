@@ -80,7 +80,7 @@ impl Logs {
 pub struct App {
     engine: &'static str,
     executables: HashMap<String, PathBuf>,
-    place: Hosting,
+    hosting: Hosting,
     is_itself: bool,
     pub logs: Arc<Logs>,
     pub http: reqwest::Client,
@@ -92,7 +92,7 @@ pub struct App {
 /// Where the service runs.
 enum Hosting {
     /// Started by `infra/local`.
-    Here(Service),
+    Local(Service),
     /// Deployed by its template.
     Deployed(Box<Deployment>),
 }
@@ -130,19 +130,19 @@ impl App {
         change(&mut options);
         let service = Service::start(options).await?;
         let feed = Feed::new(service.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET).by(service.clock().clone());
-        let (place, http) = (Hosting::Here(service), session_local::http::client());
-        Ok(Self { engine, executables, place, is_itself: true, logs, http, feed, _engine: None })
+        let (hosting, http) = (Hosting::Local(service), session_local::http::client());
+        Ok(Self { engine, executables, hosting, is_itself: true, logs, http, feed, _engine: None })
     }
 
     /// Deploys it. What its functions log stays in that cloud.
     pub async fn deploy() -> Result<Self, String> {
         let deployment = Deployment::start().await?;
         let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
-        let (place, logs) = (Hosting::Deployed(Box::new(deployment)), Arc::default());
+        let (hosting, logs) = (Hosting::Deployed(Box::new(deployment)), Arc::default());
         Ok(Self {
             engine: DEPLOYED,
             executables: HashMap::new(),
-            place,
+            hosting,
             is_itself: true,
             logs,
             http,
@@ -212,71 +212,71 @@ impl App {
 
     /// Stops what does not end by itself.
     pub async fn stop(&self) {
-        if let Hosting::Deployed(deployment) = &self.place {
+        if let Hosting::Deployed(deployment) = &self.hosting {
             deployment.stop().await;
         }
     }
 
     /// The address of the API.
     pub fn url(&self) -> &str {
-        match &self.place {
-            Hosting::Here(service) => service.url(),
+        match &self.hosting {
+            Hosting::Local(service) => service.url(),
             Hosting::Deployed(deployment) => &deployment.stack.url,
         }
     }
 
     /// Where the feed posts.
     pub fn feed_url(&self) -> String {
-        match &self.place {
-            Hosting::Here(service) => feed_url(service.url()),
+        match &self.hosting {
+            Hosting::Local(service) => feed_url(service.url()),
             Hosting::Deployed(deployment) => deployment.stack.feed_url.clone(),
         }
     }
 
     /// The issuer of its tokens.
     pub fn issuer(&self) -> &Issuer {
-        match &self.place {
-            Hosting::Here(service) => service.issuer(),
+        match &self.hosting {
+            Hosting::Local(service) => service.issuer(),
             Hosting::Deployed(deployment) => &deployment.issuer,
         }
     }
 
     pub fn routes(&self) -> &[Route] {
-        match &self.place {
-            Hosting::Here(service) => service.routes(),
+        match &self.hosting {
+            Hosting::Local(service) => service.routes(),
             Hosting::Deployed(deployment) => &deployment.routes,
         }
     }
 
     /// The engine behind it.
     pub fn dynamodb(&self) -> &DynamoDb {
-        match &self.place {
-            Hosting::Here(service) => service.dynamodb(),
+        match &self.hosting {
+            Hosting::Local(service) => service.dynamodb(),
             Hosting::Deployed(deployment) => &deployment.dynamodb,
         }
     }
 
     /// The name of the table with this logical id.
     pub fn table<'a>(&'a self, logical_id: &'a str) -> &'a str {
-        match &self.place {
-            Hosting::Here(_) => logical_id,
+        match &self.hosting {
+            Hosting::Local(_) => logical_id,
             Hosting::Deployed(deployment) => deployment.stack.table(logical_id),
         }
     }
 
     /// The service, which must be one of this machine.
     pub fn service(&self) -> &Service {
-        match &self.place {
-            Hosting::Here(service) => service,
+        match &self.hosting {
+            Hosting::Local(service) => service,
             Hosting::Deployed(_) => panic!("this scenario is of a service on this machine"),
         }
     }
 
     /// The deployment, which it must be.
     pub fn deployment(&self) -> &Deployment {
-        match &self.place {
+        match &self.hosting {
             Hosting::Deployed(deployment) => deployment,
-            Hosting::Here(_) => panic!("this scenario is of a deployed service"),
+            Hosting::Local(_) => panic!("this scenario is of a deployed service"),
         }
     }
 }

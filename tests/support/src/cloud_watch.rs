@@ -57,7 +57,7 @@ impl Deployment {
                 .header("x-amz-target", target)
                 .header("authorization", &authorization)
                 .body(input.to_string());
-            let response = request.send().await.expect("the cloud answers");
+            let response = request.send().await.expect("the emulated cloud responds");
             status = response.status();
             if status.is_success() {
                 return response.json().await.expect("JSON");

@@ -35,7 +35,7 @@ struct Operation {
     parameters: BTreeSet<String>,
     requests: BTreeMap<String, Validator>,
     /// By status and content type.
-    answers: BTreeMap<u16, BTreeMap<String, Validator>>,
+    responses: BTreeMap<u16, BTreeMap<String, Validator>>,
 }
 
 /// One call as it went out.
@@ -70,12 +70,13 @@ impl Contract {
         let of_request = self.operations.iter().filter(|operation| operation.is_of(request));
         // `/v1/sessions/changes` is also of the form `/v1/sessions/{sessionId}`.
         let Some(operation) = of_request.min_by_key(|operation| operation.wildcards()) else { return };
-        let told = format!("{} answers {status} {content_type}", operation.id);
-        let answers =
-            operation.answers.get(&status).unwrap_or_else(|| panic!("undocumented: {told}: {body}"));
-        let schema = answers.get(content_type).unwrap_or_else(|| panic!("undocumented: {told}: {body}"));
+        let described = format!("{} responds {status} {content_type}", operation.id);
+        let responses =
+            operation.responses.get(&status).unwrap_or_else(|| panic!("undocumented: {described}: {body}"));
+        let schema =
+            responses.get(content_type).unwrap_or_else(|| panic!("undocumented: {described}: {body}"));
         if let Err(error) = schema.validate(body) {
-            panic!("{told}, not as documented: {error} at {}: {body}", error.instance_path());
+            panic!("{described}, not as documented: {error} at {}: {body}", error.instance_path());
         }
         self.check_last_msgs(body);
         if status == 200 {
@@ -117,7 +118,7 @@ impl Contract {
         let documented = self
             .operations
             .iter()
-            .flat_map(|operation| operation.answers.keys().map(|status| (operation.id.clone(), *status)));
+            .flat_map(|operation| operation.responses.keys().map(|status| (operation.id.clone(), *status)));
         let unseen = documented
             .filter(|(_, status)| !NOT_TO_BE_SEEN.contains(status))
             .filter(|documented| !seen.contains(documented));
@@ -146,9 +147,9 @@ impl Operation {
                 .map(|(kind, content)| (kind.clone(), validator(&content["schema"], components)))
                 .collect()
         };
-        let answers =
-            operation["responses"].as_object().expect("responses").iter().map(|(status, answer)| {
-                (status.parse().expect("a status"), contents(resolved(document, answer), closed))
+        let responses =
+            operation["responses"].as_object().expect("responses").iter().map(|(status, response)| {
+                (status.parse().expect("a status"), contents(resolved(document, response), closed))
             });
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         Self {
@@ -159,7 +160,7 @@ impl Operation {
                 .map(|parameter| resolved(document, parameter)["name"].as_str().expect("a name").to_owned())
                 .collect(),
             requests: contents(&operation["requestBody"], open),
-            answers: answers.collect(),
+            responses: responses.collect(),
         }
     }
 
@@ -176,7 +177,7 @@ impl Operation {
     }
 
     /// What was answered 200 is documented to be taken.
-    fn check_request(&self, request: &Request, answer: &Value) {
+    fn check_request(&self, request: &Request, response: &Value) {
         for name in
             request.query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty())
         {
@@ -185,7 +186,8 @@ impl Operation {
         }
         // Of a copy only what was applied; its content type is not looked at.
         let is_copy = self.id == "recordMessage";
-        if self.requests.is_empty() || (is_copy && (answer["result"] != "applied" || request.body.is_empty()))
+        if self.requests.is_empty()
+            || (is_copy && (response["result"] != "applied" || request.body.is_empty()))
         {
             return;
         }
@@ -199,7 +201,7 @@ impl Operation {
         let text = String::from_utf8_lossy(&request.body);
         let Ok(body) = serde_json::from_str(text.trim_start_matches('\u{feff}')) else {
             // A copy may hold half characters, or end early.
-            assert!(is_copy, "{} took what is no JSON", self.id);
+            assert!(is_copy, "{} accepted a body that is not JSON", self.id);
             return;
         };
         if let Err(error) = schema.validate(&body) {
@@ -248,7 +250,7 @@ pub mod limits {
     pub fn number(pointer: &str) -> usize {
         let contract = contract::read().unwrap();
         let number = contract.pointer(pointer).and_then(Value::as_u64);
-        usize::try_from(number.unwrap_or_else(|| panic!("{pointer} is no number"))).unwrap()
+        usize::try_from(number.unwrap_or_else(|| panic!("{pointer} is not a number"))).unwrap()
     }
 
     pub const LIMIT: &str = "/components/parameters/limit/schema/maximum";

@@ -182,9 +182,9 @@ impl Cloud {
         let cloud = Self { address: SocketAddr::from(([127, 0, 0, 1], port)), process: Mutex::new(process) };
         let dynamodb = DynamoDb::at(&cloud.endpoint());
         let give_up = Instant::now() + Duration::from_mins(1);
-        while let Err(error) = dynamodb.call("ListTables", &serde_json::json!({})).await {
+        while let Err(error) = dynamodb.request("ListTables", &serde_json::json!({})).await {
             if Instant::now() > give_up {
-                return Err(format!("MiniStack does not answer: {error:#}"));
+                return Err(format!("MiniStack does not respond: {error:#}"));
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -212,7 +212,7 @@ impl Cloud {
         let output =
             |name: &str| outputs.get(name).cloned().ok_or_else(|| format!("the stack has no {name}"));
         let (url, feed_url) = (output("ApiUrl")?, output("FeedUrl")?);
-        // A Function URL names a host of AWS; the cloud answers it at its own address.
+        // A Function URL names a host of AWS; the emulated cloud responds it at its own address.
         let function_host =
             feed_url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/').to_owned());
         let feed_url = match &function_host {

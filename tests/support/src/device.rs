@@ -56,12 +56,12 @@ impl Device {
     }
 
     /// One whole pass; answers how many pages it took.
-    pub async fn pull(&mut self) -> usize {
+    pub async fn sync(&mut self) -> usize {
         for pages in 1.. {
             let page = self.page(&self.token).await;
-            let told = page["updated"].as_array().map_or(0, Vec::len)
+            let changes = page["updated"].as_array().map_or(0, Vec::len)
                 + page["deleted"].as_array().map_or(0, Vec::len);
-            assert!(told <= self.limit, "{told} entries");
+            assert!(changes <= self.limit, "{changes} entries");
             assert_ne!(page["syncToken"], self.token.as_str(), "the token moves");
             self.apply(&page);
             if page["hasMore"] == false {
@@ -73,7 +73,7 @@ impl Device {
 
     /// Pulls, and says what is not as in a fresh full list.
     pub async fn check(&mut self) -> Result<(), String> {
-        self.pull().await;
+        self.sync().await;
         let list = self.full_list().await;
         if self.sessions == list {
             Ok(())

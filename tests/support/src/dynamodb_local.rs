@@ -64,10 +64,10 @@ impl DynamoDbLocal {
         let engine = DynamoDb::at(&self.endpoint);
         let give_up = Instant::now() + Duration::from_secs(30);
         loop {
-            match engine.call("ListTables", &serde_json::json!({})).await {
+            match engine.request("ListTables", &serde_json::json!({})).await {
                 Ok(_) => return Ok(()),
                 Err(error) if Instant::now() > give_up => {
-                    return Err(format!("it does not answer: {error:#}"));
+                    return Err(format!("it does not respond: {error:#}"));
                 }
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }

@@ -30,9 +30,9 @@ pub enum Fault {
     /// Never answered.
     Hang,
     /// Passed on, and the answer withheld.
-    LoseAnswer,
+    LoseResponse,
     /// Passed on, and the connection cut in the middle of the answer.
-    CutAnswer,
+    CutResponse,
     /// Half of a batch passed on, and the rest said to be unprocessed.
     HalfUnprocessed,
     /// Passed on after a second.
@@ -136,11 +136,11 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
         Fault::Throttle => rejection(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
         Fault::InternalError => rejection(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         Fault::Hang => std::future::pending().await,
-        Fault::LoseAnswer => {
+        Fault::LoseResponse => {
             forward(&state, headers, body).await;
             std::future::pending().await
         }
-        Fault::CutAnswer => cut(forward(&state, headers, body).await).await,
+        Fault::CutResponse => cut(forward(&state, headers, body).await).await,
         Fault::HalfUnprocessed => half(&state, headers, &body).await,
         Fault::Slow => {
             sleep(Duration::from_secs(1)).await;
@@ -166,9 +166,9 @@ impl Proxied {
 }
 
 /// The answer up to its middle, then the end of the connection.
-async fn cut(answer: Response) -> Response {
-    let (parts, body) = answer.into_parts();
-    let whole = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's answer");
+async fn cut(response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let whole = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's response");
     let half: Result<_, io::Error> = Ok(whole.slice(..whole.len() / 2));
     // What was sent is to arrive before the end does.
     let end = stream::once(async {
@@ -181,11 +181,11 @@ async fn cut(answer: Response) -> Response {
 
 async fn forward(state: &Proxied, mut headers: HeaderMap, body: Bytes) -> Response {
     headers.remove(header::HOST);
-    let answer =
-        state.http.post(&state.engine).headers(headers).body(body).send().await.expect("the engine answers");
-    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    let response =
+        state.http.post(&state.engine).headers(headers).body(body).send().await.expect("the engine responds");
+    let (status, mut headers) = (response.status(), response.headers().clone());
     headers.remove(header::TRANSFER_ENCODING);
-    (status, headers, answer.bytes().await.expect("the engine's answer arrives")).into_response()
+    (status, headers, response.bytes().await.expect("the engine's response arrives")).into_response()
 }
 
 /// Passes half of a batch on, the first half, and any other request whole.
@@ -208,12 +208,13 @@ async fn half(state: &Proxied, mut headers: HeaderMap, body: &Bytes) -> Response
     headers.remove(header::CONTENT_LENGTH);
     let whole = forward(state, headers, input.to_string().into()).await;
     let (parts, body) = whole.into_parts();
-    let answer = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's answer");
-    let mut answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+    let response = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's response");
+    let mut response: Value = serde_json::from_slice(&response).unwrap_or_default();
     if !left.is_empty() {
-        answer[if is_read { "UnprocessedKeys" } else { "UnprocessedItems" }] = left.into();
+        response[if is_read { "UnprocessedKeys" } else { "UnprocessedItems" }] = left.into();
     }
-    (parts.status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.to_string()).into_response()
+    (parts.status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], response.to_string())
+        .into_response()
 }
 
 fn rejection(status: StatusCode, code: &str) -> Response {

@@ -16,7 +16,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 const MANY: u32 = 100;
 const AT_ONCE: u32 = 4;
 /// After how many each time a line tells.
-const TOLD: u32 = 1_000;
+const PROGRESS_STEP: u32 = 1_000;
 
 /// Tries histories, and shrinks one that fails.
 pub fn explore<S: Strategy>(
@@ -38,7 +38,7 @@ pub fn explore<S: Strategy>(
         };
         let outcome = TestRunner::new(config).run(&histories(), |history| {
             let begun = begun.fetch_add(1, Ordering::Relaxed) + 1;
-            if begun.is_multiple_of(TOLD) {
+            if begun.is_multiple_of(PROGRESS_STEP) {
                 eprintln!("{begun} of {count} histories");
             }
             runtime.block_on(run(history)).map_err(TestCaseError::fail)
@@ -60,5 +60,5 @@ pub fn explore<S: Strategy>(
 
 #[expect(clippy::disallowed_methods, reason = "the test's own switches")]
 fn asked_for(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }

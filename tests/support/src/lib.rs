@@ -11,7 +11,6 @@
 )]
 
 pub mod alarms;
-pub mod answer;
 pub mod app;
 pub mod bench;
 pub mod cargo_local;
@@ -25,6 +24,7 @@ pub mod fault_proxy;
 pub mod histories;
 pub mod pages;
 pub mod repository;
+pub mod response;
 pub mod runner;
 pub mod test;
 pub mod tools;

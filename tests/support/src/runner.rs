@@ -42,7 +42,7 @@ type Executables = Arc<OnceCell<Result<HashMap<String, PathBuf>, String>>>;
 
 /// The service in one place, started once.
 struct Engine {
-    place: EngineName,
+    name: EngineName,
     executables: Executables,
     app: OnceCell<Result<Arc<App>, String>>,
 }
@@ -53,7 +53,7 @@ impl Engine {
     }
 
     async fn start(&self) -> Result<App, String> {
-        let engine = match self.place {
+        let engine = match self.name {
             EngineName::Deployed => return App::deploy().await,
             EngineName::Embedded => None,
             EngineName::DynamoDbLocal => Some(DynamoDbLocal::start().await?),
@@ -63,7 +63,7 @@ impl Engine {
             built.map_err(|error| format!("{error:#}"))
         };
         let executables = self.executables.get_or_init(build).await.clone()?;
-        let app = App::start(self.place.name(), engine, executables).await;
+        let app = App::start(self.name.name(), engine, executables).await;
         app.map_err(|error| format!("{error:#}"))
     }
 }
@@ -105,11 +105,11 @@ impl Runner {
     }
 
     /// Adds scenarios.
-    pub fn add(&mut self, place: EngineName, scenarios: Vec<Scenario>) {
+    pub fn add(&mut self, name: EngineName, scenarios: Vec<Scenario>) {
         let engine =
-            Arc::new(Engine { place, executables: Arc::clone(&self.executables), app: OnceCell::new() });
+            Arc::new(Engine { name, executables: Arc::clone(&self.executables), app: OnceCell::new() });
         for scenario in scenarios {
-            let name = format!("{}::{}", place.name(), scenario.name());
+            let name = format!("{}::{}", name.name(), scenario.name());
             let (engine, runtime) = (Arc::clone(&engine), Arc::clone(&self.runtime));
             let durations = Arc::clone(&self.durations);
             self.trials.push(Trial::ignorable_test(name.clone(), move || {
@@ -122,7 +122,7 @@ impl Runner {
                             durations.lock().unwrap_or_else(PoisonError::into_inner).push(duration);
                         }
                         Err(reason)
-                            if engine.place == EngineName::DynamoDbLocal && !is_required(DYNAMODB_LOCAL) =>
+                            if engine.name == EngineName::DynamoDbLocal && !is_required(DYNAMODB_LOCAL) =>
                         {
                             return Ok(Completion::ignored_with(reason));
                         }
@@ -138,13 +138,13 @@ impl Runner {
     /// Adds scenarios that need programs which may be missing: that is reported, or an error if the variable requires them.
     pub fn add_if_installed(
         &mut self,
-        place: EngineName,
+        name: EngineName,
         scenarios: Vec<Scenario>,
         (requirement, what): (&str, &str),
         is_installed: Result<(), String>,
     ) -> Result<(), String> {
         match is_installed {
-            Ok(()) => self.add(place, scenarios),
+            Ok(()) => self.add(name, scenarios),
             Err(reason) if is_required(requirement) => {
                 return Err(format!("{requirement} is set, and there is none: {reason}"));
             }

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    answer::{Answer, FEED, signed},
     app::App,
     contract::Request,
     copies::T0,
+    response::{FEED, Response, signed},
 };
 
 type Run = fn(Test) -> Pin<Box<dyn Future<Output = ()>>>;
@@ -73,11 +73,11 @@ impl Test {
 
     /// A user nobody else has.
     pub fn user(&self, name: &str) -> User {
-        self.known_user(&self.user_who_calls_nothing(name).account)
+        self.known_user(&self.quiet_user(name).account)
     }
 
     /// A user nobody else has, without a token: to sign one takes milliseconds.
-    pub fn user_who_calls_nothing(&self, name: &str) -> User {
+    pub fn quiet_user(&self, name: &str) -> User {
         let account = format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12]);
         User { test: self.clone(), account, token: String::new() }
     }
@@ -102,7 +102,7 @@ impl Test {
         self.app.http.request(method, self.app.feed_url())
     }
 
-    pub async fn send(&self, request: RequestBuilder) -> Answer {
+    pub async fn send(&self, request: RequestBuilder) -> Response {
         let request = request.build().expect("a request");
         let url = request.url();
         let is_copy = url.as_str().starts_with(&self.app.feed_url());
@@ -114,25 +114,26 @@ impl Test {
             content_type: header.unwrap_or_default().to_owned(),
             body: request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec(),
         };
-        Answer::of(&sent, self.app.http.execute(request).await.expect("the service answers"), &self.app).await
+        Response::of(&sent, self.app.http.execute(request).await.expect("the service responds"), &self.app)
+            .await
     }
 
     /// Posts a signed message copy.
-    pub async fn post(&self, copy: &Value) -> Answer {
+    pub async fn post(&self, copy: &Value) -> Response {
         self.post_bytes(copy.to_string()).await
     }
 
     /// Posts whatever this is, signed.
-    pub async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Response {
         self.post_by(&self.app.feed, body).await
     }
 
     /// Posts whatever this is, signed by this feed.
-    pub async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let sent = signed(Method::POST, FEED.to_owned(), body.clone());
-        let response = feed.post_bytes(body).await.expect("the service answers");
-        Answer::of(&sent, response, &self.app).await
+        let response = feed.post_bytes(body).await.expect("the service responds");
+        Response::of(&sent, response, &self.app).await
     }
 
     /// Posts signed message copies, each of which must be applied.
@@ -143,17 +144,17 @@ impl Test {
     }
 
     /// Calls updateGroupMembers, signed.
-    pub async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Answer {
+    pub async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Response {
         let sent = signed(method.clone(), members_of(group), body.to_string().into_bytes());
-        let response = self.app.feed.update_members(method, group, body).await.expect("the service answers");
-        Answer::of(&sent, response, &self.app).await
+        let response = self.app.feed.update_members(method, group, body).await.expect("the service responds");
+        Response::of(&sent, response, &self.app).await
     }
 
     /// Calls eraseUser, signed.
-    pub async fn try_erase(&self, body: &Value) -> Answer {
+    pub async fn try_erase(&self, body: &Value) -> Response {
         let sent = signed(Method::POST, "/v1/users/erase".to_owned(), body.to_string().into_bytes());
-        let response = self.app.feed.erase(body).await.expect("the service answers");
-        Answer::of(&sent, response, &self.app).await
+        let response = self.app.feed.erase(body).await.expect("the service responds");
+        Response::of(&sent, response, &self.app).await
     }
 
     /// Tells who joined and left a group, `at` ms after [`T0`].
@@ -171,17 +172,17 @@ impl Test {
 
     /// The item of a user's session as the engine holds it.
     pub async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
-        self.row(&user.account, session_id).await
+        self.session_item(&user.account, session_id).await
     }
 
     /// The item of an account's session as the engine holds it.
-    pub async fn row(&self, account: &str, session_id: &str) -> Option<Value> {
+    pub async fn session_item(&self, account: &str, session_id: &str) -> Option<Value> {
         let key = json!({"userId": {"S": account}, "sessionId": {"S": session_id}});
         self.stored("SessionsTable", key).await
     }
 
     /// The group item of a group as the engine holds it.
-    pub async fn head(&self, group: &str) -> Option<Value> {
+    pub async fn group_item(&self, group: &str) -> Option<Value> {
         self.stored("GroupsTable", json!({"groupId": {"S": group}})).await
     }
 
@@ -200,7 +201,7 @@ impl Test {
     }
 
     /// Sets an attribute of a session item by hand.
-    pub async fn damage_row(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
+    pub async fn damage_item(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
         self.damage("SessionsTable", key, attribute, value).await;
     }
@@ -211,12 +212,12 @@ impl Test {
             "TableName": self.app.table(table), "Key": key, "UpdateExpression": "SET #a = :v",
             "ExpressionAttributeNames": {"#a": attribute}, "ExpressionAttributeValues": {":v": value},
         });
-        self.app.dynamodb().call("UpdateItem", &input).await.expect("the engine takes it");
+        self.app.dynamodb().request("UpdateItem", &input).await.expect("the engine accepts it");
     }
 
     async fn stored(&self, table: &str, key: Value) -> Option<Value> {
         let input = json!({"TableName": self.app.table(table), "Key": key, "ConsistentRead": true});
-        let output = self.app.dynamodb().call("GetItem", &input).await.expect("the engine answers");
+        let output = self.app.dynamodb().request("GetItem", &input).await.expect("the engine responds");
         output.get("Item").filter(|item| !item.is_null()).cloned()
     }
 }
@@ -249,18 +250,18 @@ impl User {
         self.test.request(method, path).bearer_auth(&self.token)
     }
 
-    async fn call(&self, method: Method, path: &str) -> Answer {
+    async fn fetch(&self, method: Method, path: &str) -> Response {
         self.test.send(self.request(method, path)).await
     }
 
     /// One page, as the query asks.
-    pub async fn try_list(&self, query: &str) -> Answer {
-        self.call(Method::GET, &format!("/v1/sessions?{query}")).await
+    pub async fn try_list(&self, query: &str) -> Response {
+        self.fetch(Method::GET, &format!("/v1/sessions?{query}")).await
     }
 
     /// One page of changes, as the query asks.
-    pub async fn try_changes(&self, query: &str) -> Answer {
-        self.call(Method::GET, &format!("/v1/sessions/changes?{query}")).await
+    pub async fn try_changes(&self, query: &str) -> Response {
+        self.fetch(Method::GET, &format!("/v1/sessions/changes?{query}")).await
     }
 
     /// One page of which all is well.
@@ -273,8 +274,8 @@ impl User {
         ids(&self.list("").await)
     }
 
-    pub async fn try_get(&self, session_id: &str) -> Answer {
-        self.call(Method::GET, &path_of(session_id)).await
+    pub async fn try_get(&self, session_id: &str) -> Response {
+        self.fetch(Method::GET, &path_of(session_id)).await
     }
 
     /// The session with another user.
@@ -284,11 +285,11 @@ impl User {
 
     /// Whether there is a session with another user.
     pub async fn has(&self, other: &Self) -> bool {
-        let answer = self.try_get(&other.session_id()).await;
+        let response = self.try_get(&other.session_id()).await;
         let listed = self.listed().await.contains(&other.session_id());
-        assert_eq!(answer.status == 200, listed, "get and list agree");
+        assert_eq!(response.status == 200, listed, "get and list agree");
         if !listed {
-            answer.is_problem(404, "sessionId");
+            response.is_problem(404, "sessionId");
         }
         listed
     }
@@ -305,7 +306,7 @@ impl User {
     }
 
     /// Calls updateMySession with this body.
-    pub async fn patch(&self, session_id: &str, body: &Value) -> Answer {
+    pub async fn patch(&self, session_id: &str, body: &Value) -> Response {
         let request = self.request(Method::PATCH, &path_of(session_id)).json(body);
         self.test.send(request).await
     }
@@ -326,13 +327,13 @@ impl User {
         self.patch(&other.session_id(), &json!({ "ext": ext })).await.ok()
     }
 
-    pub async fn try_delete(&self, session_id: &str) -> Answer {
-        self.call(Method::DELETE, &path_of(session_id)).await
+    pub async fn try_delete(&self, session_id: &str) -> Response {
+        self.fetch(Method::DELETE, &path_of(session_id)).await
     }
 
     /// Deletes a session unless it shows something after this time.
-    pub async fn try_delete_up_to(&self, session_id: &str, up_to: u64) -> Answer {
-        self.call(Method::DELETE, &format!("{}?upTo={up_to}", path_of(session_id))).await
+    pub async fn try_delete_up_to(&self, session_id: &str, up_to: u64) -> Response {
+        self.fetch(Method::DELETE, &format!("{}?upTo={up_to}", path_of(session_id))).await
     }
 
     /// Deletes the session with another user.
@@ -342,7 +343,7 @@ impl User {
     }
 
     /// Calls the batch form of deleteMySession with this body.
-    pub async fn batch_delete(&self, body: &Value) -> Answer {
+    pub async fn batch_delete(&self, body: &Value) -> Response {
         let request = self.request(Method::POST, "/v1/sessions/batch-delete").json(body);
         self.test.send(request).await
     }

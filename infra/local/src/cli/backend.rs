@@ -38,7 +38,7 @@ impl Backend {
     /// The feed to that service, by its clock.
     pub(super) async fn feed(&self) -> Result<Feed> {
         let url = &self.target.url;
-        let clock = if self.is_here() { clock_of(url).await? } else { Clock::default() };
+        let clock = if self.is_local() { clock_of(url).await? } else { Clock::default() };
         let feed = Feed::new(url, &self.app_key, &self.secret()?).by(clock);
         Ok(match &self.feed_url {
             Some(feed_url) => feed.posting_to(feed_url),
@@ -52,7 +52,7 @@ impl Backend {
     }
 
     /// Whether the service is on this machine.
-    pub(super) fn is_here(&self) -> bool {
+    pub(super) fn is_local(&self) -> bool {
         let url = Url::parse(&self.target.url).ok();
         let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
         ["127.0.0.1", "localhost", "[::1]"].contains(&host)
@@ -63,11 +63,11 @@ impl Backend {
     fn secret(&self) -> Result<String> {
         match std::env::var("MESSAGE_COPY_APP_SECRET") {
             Ok(secret) if !secret.is_empty() => Ok(secret),
-            _ if self.is_here() => Ok(LOCAL_APP_SECRET.to_owned()),
+            _ if self.is_local() => Ok(LOCAL_APP_SECRET.to_owned()),
             _ => {
                 let secret = rpassword::prompt_password("AppSecret: ");
                 let secret =
-                    secret.context("set MESSAGE_COPY_APP_SECRET: there is no terminal to ask for it")?;
+                    secret.context("set MESSAGE_COPY_APP_SECRET: there is no terminal to enter it")?;
                 if secret.is_empty() {
                     bail!("the AppSecret is empty");
                 }
@@ -79,9 +79,9 @@ impl Backend {
 
 /// The clock of a service on this machine, which may be ahead.
 async fn clock_of(url: &str) -> Result<Clock> {
-    let answer = http::client().get(format!("{}/local-clock", url.trim_end_matches('/'))).send().await;
-    let answer = answer.with_context(|| no_service(url))?;
-    let clock: Value = answer.json().await.unwrap_or_default();
+    let response = http::client().get(format!("{}/local-clock", url.trim_end_matches('/'))).send().await;
+    let response = response.with_context(|| no_service(url))?;
+    let clock: Value = response.json().await.unwrap_or_default();
     Ok(Clock::ahead(Duration::from_millis(clock["aheadMs"].as_u64().unwrap_or_default())))
 }
 

@@ -29,7 +29,7 @@ struct Month {
     users: Option<u64>,
     /// How often each user asks for changes on a day
     #[arg(long, default_value_t = 20, requires = "users")]
-    pulls: u32,
+    syncs: u32,
     /// How many p2p messages each user sends on a day
     #[arg(long, default_value_t = 30, requires = "users")]
     messages: u32,
@@ -44,9 +44,9 @@ struct Month {
 impl Month {
     #[expect(clippy::cast_precision_loss, reason = "users")]
     fn of(&self) -> Option<Use> {
-        let Self { users, pulls, messages, groups, .. } = *self;
-        let (pulls, messages, groups) = (pulls.into(), messages.into(), groups.into());
-        users.map(|users| Use { users: users as f64, pulls, messages, groups })
+        let Self { users, syncs, messages, groups, .. } = *self;
+        let (syncs, messages, groups) = (syncs.into(), messages.into(), groups.into());
+        users.map(|users| Use { users: users as f64, syncs, messages, groups })
     }
 }
 
@@ -54,44 +54,44 @@ impl Cost {
     pub(crate) async fn run(self) -> Result<()> {
         let prices = self.prices.as_deref().map_or_else(Prices::of_the_repository, Prices::read)?;
         eprintln!("building the functions (minutes the first time)");
-        let calls = count(executables::build("dev", &[]).await?).await?;
+        let usages = count(executables::build("dev", &[]).await?).await?;
         let billed = Duration::from_millis(self.billed_ms);
         match self.month.of() {
-            None => print_calls(&calls, &prices, billed),
+            None => print_usage(&usages, &prices, billed),
             Some(of) => {
                 println!("| a month of | $ |\n|---|---|");
-                let parts = of.month(&calls, &prices, billed)?;
+                let parts = of.month(&usages, &prices, billed)?;
                 for (what, dollars) in &parts {
                     println!("| {what} | {dollars:.0} |");
                 }
                 println!("| **all** | **{:.0}** |", parts.iter().map(|(_, dollars)| dollars).sum::<f64>());
                 let times = self.month.peak;
-                let peak = of.at_peak(&calls, billed, times.into())?;
+                let peak = of.at_peak(&usages, billed, times.into())?;
                 println!("\n| at {times} times a day's average | |\n|---|---|");
-                println!("| calls a second | {:.0} |", peak.calls);
-                println!("| read units a second | {:.0} |", peak.read_units);
-                println!("| write units a second | {:.0} |", peak.write_units);
-                println!("| functions at once | {:.1} |", peak.concurrency);
+                println!("| requests per second | {:.0} |", peak.usages);
+                println!("| read units per second | {:.0} |", peak.read_units);
+                println!("| write units per second | {:.0} |", peak.write_units);
+                println!("| concurrent functions | {:.1} |", peak.concurrency);
                 println!("| partitions of the session items | {:.0} |", peak.partitions);
             }
         }
-        eprintln!("prices of {}; each call billed {} ms", prices.of, self.billed_ms);
+        eprintln!("prices of {}; each request billed {} ms", prices.of, self.billed_ms);
         Ok(())
     }
 }
 
-fn print_calls(calls: &[OperationUsage], prices: &Prices, billed: Duration) {
+fn print_usage(usages: &[OperationUsage], prices: &Prices, billed: Duration) {
     println!(
-        "| a million calls of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs | $ |"
+        "| a million requests of | read units | write units | DynamoDB | Lambda | API Gateway | data out | logs | $ |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for call in calls {
-        let cost = prices.of_a_million(call, billed);
+    for usage in usages {
+        let cost = prices.of_a_million(usage, billed);
         println!(
             "| {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | **{:.2}** |",
-            call.name,
-            call.read_units,
-            call.write_units,
+            usage.name,
+            usage.read_units,
+            usage.write_units,
             cost.dynamodb,
             cost.lambda,
             cost.gateway,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use session_local::feed::{Feed, is_passing};
+use session_local::feed::{Feed, is_transient};
 use tokio::time::sleep;
 
 /// How often a call that is answered 429 or 5xx is repeated before the command gives up.
@@ -26,8 +26,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    pub(crate) async fn erase(&self, feed: &Feed, is_here: bool) -> Result<()> {
-        if !(self.yes || is_here) {
+    pub(crate) async fn erase(&self, feed: &Feed, is_local: bool) -> Result<()> {
+        if !(self.yes || is_local) {
             self.ask()?;
         }
         let bar = ProgressBar::new_spinner();
@@ -35,7 +35,7 @@ impl Account {
         let (mut erased, mut remaining) = (0, true);
         while remaining {
             let outcome = self.once(feed).await.with_context(|| {
-                format!("{erased} sessions are erased so far; the same command goes on where this one ended")
+                format!("{erased} sessions are erased so far; run the same command to continue")
             })?;
             erased += outcome["erased"].as_u64().unwrap_or_default();
             remaining = outcome["remaining"] == true;
@@ -50,14 +50,14 @@ impl Account {
         let mut pause = Duration::from_millis(500);
         let mut rejection = String::new();
         for _ in 0..MAX_TRIES {
-            let answer = feed.erase(&json!({"account": self.account})).await?;
-            let status = answer.status();
-            let text = answer.text().await?;
+            let response = feed.erase(&json!({"account": self.account})).await?;
+            let status = response.status();
+            let text = response.text().await?;
             if status.is_success() {
                 return Ok(serde_json::from_str(&text)?);
             }
             rejection = format!("{status}: {text}");
-            if !is_passing(status) {
+            if !is_transient(status) {
                 break;
             }
             sleep(pause).await;

@@ -89,7 +89,7 @@ enum Command {
     },
     /// Print what a million calls of each operation cost, or a month: units counted here, times a price table. Builds the functions first
     #[command(
-        after_help = "Examples:\n  cargo local cost --prices my-prices.json --billed-ms 5\n  cargo local cost --users 100000 --pulls 20 --messages 30 --groups 10"
+        after_help = "Examples:\n  cargo local cost --prices my-prices.json --billed-ms 5\n  cargo local cost --users 100000 --syncs 20 --messages 30 --groups 10"
     )]
     Cost(cost::Cost),
     /// Fill a running service with realistic sessions
@@ -115,7 +115,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
         Some(Command::Trigger { choice, .. }) => choice.print(clock::now_ms())?,
         Some(Command::Replay { plan, backend }) => return plan.run(backend.feed().await?).await,
         Some(Command::Erase { account, backend }) => {
-            account.erase(&backend.feed().await?, backend.is_here()).await?;
+            account.erase(&backend.feed().await?, backend.is_local()).await?;
         }
         Some(Command::Cost(cost)) => cost.run().await?,
         Some(Command::Seed { plan, backend }) => seed::run(&plan, &backend.feed().await?).await?,
@@ -137,8 +137,11 @@ async fn token(user: &str, url: &str) -> Result<String> {
     let request = http::client().post(&endpoint).query(&[("user", user)]);
     let response = request.send().await.with_context(|| no_service(url))?;
     if !response.status().is_success() {
-        bail!("{endpoint} answers {}: is it a service started by cargo local?", response.status());
+        bail!("{endpoint} responds {}: is it a service started by cargo local?", response.status());
     }
-    let answer: Value = response.json().await?;
-    answer["access_token"].as_str().map(str::to_owned).with_context(|| format!("{endpoint} answers no token"))
+    let response: Value = response.json().await?;
+    response["access_token"]
+        .as_str()
+        .map(str::to_owned)
+        .with_context(|| format!("{endpoint} returns no token"))
 }

@@ -1,4 +1,4 @@
-//! `cargo local replay`: posts what a file holds, with progress, and tells what became of it.
+//! `cargo local replay`: posts what a file holds, with progress, and tells what result of it.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -35,7 +35,7 @@ pub(crate) struct Plan {
     /// How many lines are under way at once
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
-    /// How many lines are begun a second at most; without it, as many as the service takes
+    /// How many lines are begun per second at most; without it, as many as the service takes
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
     /// Begin with this line, which a stopped replay prints
@@ -56,12 +56,12 @@ impl Plan {
         let lines = lines(input).await?.boxed();
         let report = replay
             .run(lines, stop::requested, |line, outcome| {
-                progress.tell(line, outcome);
-                rejections.tell(line, outcome)
+                progress.advance(line, outcome);
+                rejections.write(line, outcome)
             })
             .await?;
         progress.finish();
-        Ok(tell(&report, &rejections, progress.since))
+        Ok(summarize(&report, &rejections, progress.since))
     }
 
     fn is_standard_input(&self) -> bool {
@@ -93,12 +93,12 @@ impl Plan {
 
 /// Tells people how it ended, and scripts by the exit status.
 #[expect(clippy::cast_precision_loss, reason = "lines, for people")]
-fn tell(report: &Report, rejections: &Rejections, since: Instant) -> ExitCode {
+fn summarize(report: &Report, rejections: &Rejections, since: Instant) -> ExitCode {
     let Report { applied, ignored, dead_lettered, rejected, .. } = report;
     let all = applied + ignored + dead_lettered + rejected;
     let seconds = since.elapsed().as_secs_f64();
     println!(
-        "{all} lines in {seconds:.1} s, {:.0} a second: {applied} applied, {ignored} ignored, {dead_lettered} dead-lettered, {rejected} rejected",
+        "{all} lines in {seconds:.1} s, {:.0} per second: {applied} applied, {ignored} ignored, {dead_lettered} dead-lettered, {rejected} rejected",
         all as f64 / seconds.max(0.001)
     );
     if rejections.file.is_some() {
@@ -107,10 +107,10 @@ fn tell(report: &Report, rejections: &Rejections, since: Instant) -> ExitCode {
             rejections.path.display()
         );
     }
-    if let Some(line) = report.go_on_with {
-        println!("stopped: go on with --from {line}");
+    if let Some(line) = report.continue_from {
+        println!("stopped: continue with --from {line}");
     }
-    match (&report.stopped_by, report.go_on_with) {
+    match (&report.stopped_by, report.continue_from) {
         (Some(reason), _) => {
             eprintln!("error: {reason}");
             ExitCode::FAILURE
@@ -121,7 +121,7 @@ fn tell(report: &Report, rejections: &Rejections, since: Instant) -> ExitCode {
     }
 }
 
-/// The bar, with what became of lines so far.
+/// The bar, with what result of lines so far.
 struct Progress {
     bar: ProgressBar,
     since: Instant,
@@ -140,14 +140,14 @@ impl Progress {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "lines, for people")]
-    fn tell(&self, line: &Line, outcome: &PostResult) {
+    fn advance(&self, line: &Line, outcome: &PostResult) {
         let (mut done, mut not_applied) = self.counts.get();
         done += 1;
         not_applied += u64::from(matches!(outcome, PostResult::DeadLettered(_) | PostResult::Rejected(_)));
         self.counts.set((done, not_applied));
         self.bar.set_position(self.bar.position().max(line.read_bytes));
         let rate = done as f64 / self.since.elapsed().as_secs_f64().max(0.001);
-        self.bar.set_message(format!("{done} lines, {rate:.0} a second, {not_applied} not applied"));
+        self.bar.set_message(format!("{done} lines, {rate:.0} per second, {not_applied} not applied"));
     }
 
     fn finish(&self) {
@@ -162,8 +162,8 @@ struct Rejections {
 }
 
 impl Rejections {
-    fn tell(&mut self, line: &Line, outcome: &PostResult) -> Result<()> {
-        let (became, reason) = match outcome {
+    fn write(&mut self, line: &Line, outcome: &PostResult) -> Result<()> {
+        let (result, reason) = match outcome {
             PostResult::Applied | PostResult::Ignored => return Ok(()),
             PostResult::DeadLettered(reason) => ("dead-lettered", reason),
             PostResult::Rejected(reason) => ("rejected", reason),
@@ -174,7 +174,8 @@ impl Rejections {
             none => none
                 .insert(OpenOptions::new().create(true).append(true).open(&self.path).with_context(cannot)?),
         };
-        let told = json!({"line": line.number, "became": became, "reason": reason, "copy": line.text()});
-        writeln!(file, "{told}").with_context(cannot)
+        let line_of_file =
+            json!({"line": line.number, "result": result, "reason": reason, "copy": line.text()});
+        writeln!(file, "{line_of_file}").with_context(cannot)
     }
 }

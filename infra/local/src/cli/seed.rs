@@ -60,7 +60,7 @@ pub(crate) async fn run(plan: &Plan, feed: &Feed) -> Result<()> {
     progress.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} sessions, {per_sec}, {eta} left")?);
     stream::iter(groups.chain(p2p))
         .map(async |session| {
-            make(&session, plan, feed, now).await?;
+            create(&session, plan, feed, now).await?;
             progress.inc(1);
             anyhow::Ok(())
         })
@@ -76,7 +76,7 @@ pub(crate) async fn run(plan: &Plan, feed: &Feed) -> Result<()> {
     Ok(())
 }
 
-async fn make(session: &Session, plan: &Plan, feed: &Feed, now: u64) -> Result<()> {
+async fn create(session: &Session, plan: &Plan, feed: &Feed, now: u64) -> Result<()> {
     let (number, salt) = match *session {
         Session::P2p { user, contact } => (contact, user * 1_000_003 + contact),
         Session::Team(team) => (team, team + 500_009),

@@ -75,11 +75,11 @@ impl Message {
         }
         feed.deliver(&copy).await?;
         println!("recorded: {}", self.recorded(&session));
-        if self.receiver.to.is_none() && self.members.is_empty() && backend.is_here() {
+        if self.receiver.to.is_none() && self.members.is_empty() && backend.is_local() {
             let seen = session_of(&self.from, &session, url).await?;
             if seen.is_none() {
                 println!(
-                    "{} does not see it: the service knows no members of {session}, or not this one; see --members",
+                    "{} does not see it: this account is not a known member of {session}; see --members",
                     self.from
                 );
             }
@@ -135,7 +135,7 @@ impl Message {
 async fn session_of(user: &str, id: &str, url: &str) -> Result<Option<Value>> {
     let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
     let request = http::client().get(format!("{}/v1/sessions/{id}", url.trim_end_matches('/')));
-    let answer =
+    let response =
         request.bearer_auth(token(user, url).await?).send().await.with_context(|| no_service(url))?;
-    Ok(if answer.status().is_success() { Some(answer.json().await?) } else { None })
+    Ok(if response.status().is_success() { Some(response.json().await?) } else { None })
 }

@@ -54,7 +54,7 @@ impl Serve {
         let serve = async move {
             let service = self.start().await?;
             if let Some(tracer) = service.tracer().filter(|_| traced) {
-                tokio::spawn(trace::print(Arc::clone(tracer), service.calls()));
+                tokio::spawn(trace::print(Arc::clone(tracer), service.completed()));
             }
             if json {
                 print_json(&service);
@@ -99,9 +99,9 @@ impl Serve {
 /// Prints the functions' lines, but for those that a trace shows with their calls.
 fn log(traced: bool) -> LogSink {
     Arc::new(move |function, line| {
-        let is_of_call =
+        let is_of_exchange =
             || serde_json::from_str::<Value>(line).is_ok_and(|line| line["requestId"].is_string());
-        if !(traced && is_of_call()) {
+        if !(traced && is_of_exchange()) {
             eprintln!("{function}: {line}");
         }
     })
@@ -126,7 +126,7 @@ fn print_guide(service: &Service) {
     let option = service.url_option();
     println!("\nThe service is ready at {url}\n");
     println!("  Console    {url}/console");
-    println!("  Contract   {url}/openapi.json, what apps need of it at {url}/openapi-apps.json");
+    println!("  API spec   {url}/openapi.json, for apps {url}/openapi-apps.json");
     println!("  DynamoDB   {}", service.dynamodb().endpoint());
     println!("\nTry, in another terminal\n");
     println!("  cargo local send --from alice --to bob --text 'hello bob'{option}");

@@ -2,35 +2,35 @@
 
 use std::{sync::Arc, time::Duration};
 
-use session_local::{Answered, trace::Tracer};
+use session_local::{Completed, trace::Tracer};
 use tokio::{sync::broadcast::Receiver, sync::broadcast::error::RecvError, time::sleep};
 
 /// A function's line in the log comes a moment after its answer.
 const LINE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Prints each call with its event, its answer, its log line and its requests to DynamoDB.
-pub(crate) async fn print(tracer: Arc<Tracer>, mut calls: Receiver<Answered>) {
+pub(crate) async fn print(tracer: Arc<Tracer>, mut completed: Receiver<Completed>) {
     loop {
-        match calls.recv().await {
-            Ok(Answered { number: Some(number), in_background: false }) => {
-                tokio::spawn(print_call(Arc::clone(&tracer), number));
+        match completed.recv().await {
+            Ok(Completed { number: Some(number), in_background: false }) => {
+                tokio::spawn(print_exchange(Arc::clone(&tracer), number));
             }
             Ok(_) => {}
             Err(RecvError::Lagged(missed)) => {
-                eprintln!("… {missed} calls are not printed: there were too many at once");
+                eprintln!("… {missed} requests are not printed: there were too many");
             }
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-async fn print_call(tracer: Arc<Tracer>, number: u64) {
+async fn print_exchange(tracer: Arc<Tracer>, number: u64) {
     const STEP: Duration = Duration::from_millis(5);
     let mut waited = Duration::ZERO;
     loop {
-        let Some(call) = tracer.call(number) else { return };
-        if call.is_complete() || waited >= LINE_WITHIN {
-            eprintln!("{}", tracer.text(&call));
+        let Some(exchange) = tracer.exchange(number) else { return };
+        if exchange.is_complete() || waited >= LINE_WITHIN {
+            eprintln!("{}", tracer.text(&exchange));
             return;
         }
         sleep(STEP).await;

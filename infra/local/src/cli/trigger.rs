@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
 use session_local::{
-    copies::{Becomes, Cast, Sample},
+    copies::{Cast, Sample, SampleResult},
     feed::Feed,
 };
 
@@ -61,20 +61,20 @@ impl Choice {
         let count = bodies.len();
         let mut last = (0, Value::Null);
         for (number, body) in (1..).zip(bodies) {
-            let answer = feed.post_bytes(body.into_bytes()).await?;
-            let status = answer.status().as_u16();
-            let text = answer.text().await.unwrap_or_default();
+            let response = feed.post_bytes(body.into_bytes()).await?;
+            let status = response.status().as_u16();
+            let text = response.text().await.unwrap_or_default();
             println!("copy {number} of {count}: {status} {text}");
             last = (status, serde_json::from_str(&text).unwrap_or_default());
         }
-        let became = Becomes::of(last.0, &last.1);
-        let Some(became) = became.filter(|became| *became != Becomes::Early || sample.becomes == *became)
+        let result = SampleResult::of(last.0, &last.1);
+        let Some(result) = result.filter(|result| *result != SampleResult::Early || sample.result == *result)
         else {
-            bail!("the service did not take it");
+            bail!("the service did not accept it");
         };
         // What is changed by hand may become anything.
-        if self.set.is_empty() && became != sample.becomes {
-            bail!("the last copy should have become {:?}", sample.becomes);
+        if self.set.is_empty() && result != sample.result {
+            bail!("the result of the last copy should be {:?}", sample.result);
         }
         Ok(())
     }

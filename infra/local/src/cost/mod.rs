@@ -37,7 +37,7 @@ pub struct Prices {
     pub of: String,
     million_read_units: f64,
     million_write_units: f64,
-    million_api_calls: f64,
+    million_api_requests: f64,
     million_invocations: f64,
     gigabyte_second: f64,
     gigabyte_month_stored: f64,
@@ -61,7 +61,7 @@ pub struct OperationUsage {
     /// Write units.
     pub write_units: f64,
     /// The answer with its headers, compressed, in bytes; rounded up to hundreds.
-    pub answer_bytes: u64,
+    pub response_bytes: u64,
     /// The function's log line in bytes.
     pub logged_bytes: u64,
     /// The function's memory.
@@ -113,18 +113,18 @@ impl Prices {
 
     /// A million such calls, each billed so long.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "bytes of one call")]
-    pub fn of_a_million(&self, call: &OperationUsage, billed: Duration) -> Cost {
+    #[expect(clippy::cast_precision_loss, reason = "bytes of one request")]
+    pub fn of_a_million(&self, usage: &OperationUsage, billed: Duration) -> Cost {
         const GB_PER_MILLION_BYTES: f64 = 1e-3;
-        let gigabyte_seconds = call.memory_mb as f64 / 1_024.0 * billed.as_secs_f64() * 1e6;
+        let gigabyte_seconds = usage.memory_mb as f64 / 1_024.0 * billed.as_secs_f64() * 1e6;
         let access_log = self.bytes_of_an_access_log_line + self.bytes_billed_per_log_event;
-        let access_log = if call.through_api { access_log } else { 0 };
-        let logged = call.logged_bytes + self.bytes_billed_per_log_event + access_log;
+        let access_log = if usage.through_api { access_log } else { 0 };
+        let logged = usage.logged_bytes + self.bytes_billed_per_log_event + access_log;
         Cost {
-            dynamodb: self.of_units(call.read_units, call.write_units),
+            dynamodb: self.of_units(usage.read_units, usage.write_units),
             lambda: self.million_invocations + gigabyte_seconds * self.gigabyte_second,
-            gateway: if call.through_api { self.million_api_calls } else { 0.0 },
-            data_out: call.answer_bytes as f64 * GB_PER_MILLION_BYTES * self.gigabyte_out,
+            gateway: if usage.through_api { self.million_api_requests } else { 0.0 },
+            data_out: usage.response_bytes as f64 * GB_PER_MILLION_BYTES * self.gigabyte_out,
             logs: logged as f64 * GB_PER_MILLION_BYTES * self.gigabyte_of_logs,
         }
     }
@@ -149,28 +149,30 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Operatio
     // With a bound: a page without one tells the time, and would compress otherwise at every run.
     let page = format!("/v1/sessions?maxTimestamp={LATER}");
     let new_since = format!("/v1/sessions?minTimestamp={LATER}");
-    let mut calls = vec![
-        meter.call("queryMySessionList, 100 sessions", app(Method::GET, &page, "bob")?.send()).await?,
-        meter.call("… and 30 groups among them", app(Method::GET, &page, "alice")?.send()).await?,
-        meter.call("… since a time, nothing new", app(Method::GET, &new_since, "bob")?.send()).await?,
-        meter.call("queryMySessionChanges, nothing new", app(Method::GET, &changes, "carol")?.send()).await?,
-        meter.call("queryMySession, p2p", app(Method::GET, p2p, "bob")?.send()).await?,
-        meter.call("… of a group", app(Method::GET, group, "alice")?.send()).await?,
-        meter.call("updateMySession, p2p", app(Method::PATCH, p2p, "bob")?.json(&ext()).send()).await?,
-        meter.call("… of a group", app(Method::PATCH, group, "alice")?.json(&ext()).send()).await?,
-        meter.call("recordMessage, p2p, both sides", backend(&message(clock::now_ms()))).await?,
-        meter.call("… hours late", backend(&late)).await?,
-        meter.call("… to a group of any size", backend(&in_team)).await?,
-        meter.call("… a copy that came before", backend(&message(FILLED - 1))).await?,
+    let mut usages = vec![
+        meter.measure("queryMySessionList, 100 sessions", app(Method::GET, &page, "bob")?.send()).await?,
+        meter.measure("… and 30 groups among them", app(Method::GET, &page, "alice")?.send()).await?,
+        meter.measure("… since a time, nothing new", app(Method::GET, &new_since, "bob")?.send()).await?,
         meter
-            .call(
+            .measure("queryMySessionChanges, nothing new", app(Method::GET, &changes, "carol")?.send())
+            .await?,
+        meter.measure("queryMySession, p2p", app(Method::GET, p2p, "bob")?.send()).await?,
+        meter.measure("… of a group", app(Method::GET, group, "alice")?.send()).await?,
+        meter.measure("updateMySession, p2p", app(Method::PATCH, p2p, "bob")?.json(&ext()).send()).await?,
+        meter.measure("… of a group", app(Method::PATCH, group, "alice")?.json(&ext()).send()).await?,
+        meter.measure("recordMessage, p2p, two items", backend(&message(clock::now_ms()))).await?,
+        meter.measure("… hours late", backend(&late)).await?,
+        meter.measure("… to a group of any size", backend(&in_team)).await?,
+        meter.measure("… a copy that came before", backend(&message(FILLED - 1))).await?,
+        meter
+            .measure(
                 "updateGroupMembers, one joins",
                 meter.feed.update_members(Method::PATCH, "super_team|1", &joins),
             )
             .await?,
-        meter.call("deleteMySession, p2p", app(Method::DELETE, p2p, "bob")?.send()).await?,
-        meter.call("… of a group", app(Method::DELETE, group, "alice")?.send()).await?,
-        meter.call("eraseUser, 100 sessions", meter.feed.erase(&json!({"account": "bob"}))).await?,
+        meter.measure("deleteMySession, p2p", app(Method::DELETE, p2p, "bob")?.send()).await?,
+        meter.measure("… of a group", app(Method::DELETE, group, "alice")?.send()).await?,
+        meter.measure("eraseUser, 100 sessions", meter.feed.erase(&json!({"account": "bob"}))).await?,
     ];
     // An hour later, nothing that was written here is news any more.
     if !meter.service.clock().advance(Duration::from_hours(1)) {
@@ -179,8 +181,8 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Operatio
     let list: Value = meter.app(Method::GET, "/v1/sessions?limit=1", "alice")?.send().await?.json().await?;
     let changes = format!("/v1/sessions/changes?since={}", list["syncToken"].as_str().unwrap_or_default());
     let of_groups = meter.app(Method::GET, &changes, "alice")?.send();
-    calls.insert(4, meter.call("… with 30 groups", of_groups).await?);
-    Ok(calls)
+    usages.insert(4, meter.measure("… with 30 groups", of_groups).await?);
+    Ok(usages)
 }
 
 /// When the first of the sessions got its message, in ms: 2026-01-01.
@@ -275,7 +277,7 @@ impl Meter {
         Ok(request.bearer_auth(token).header("Accept-Encoding", "gzip"))
     }
 
-    async fn call<E: Into<anyhow::Error>>(
+    async fn measure<E: Into<anyhow::Error>>(
         &self,
         name: &'static str,
         response: impl Future<Output = Result<Response, E>>,
@@ -288,7 +290,7 @@ impl Meter {
         let request_id = headers.get("apigw-requestid").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let header_bytes: usize =
             headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        let answer_bytes = header_bytes + response.bytes().await?.len();
+        let response_bytes = header_bytes + response.bytes().await?.len();
         let (function, line) = self.line(request_id).await.with_context(|| name.to_owned())?;
         let counted: Value = serde_json::from_str(&line)?;
         let units = |name: &str| counted[name].as_f64().with_context(|| format!("no {name} in {line}"));
@@ -296,7 +298,7 @@ impl Meter {
             name,
             read_units: units("readUnits")?,
             write_units: units("writeUnits")?,
-            answer_bytes: hundreds(answer_bytes),
+            response_bytes: hundreds(response_bytes),
             logged_bytes: hundreds(line.len()),
             through_api: !self.behind_urls.contains(&function),
             memory_mb: self

@@ -12,7 +12,7 @@ pub struct Use {
     /// How many users there are on a day.
     pub users: f64,
     /// How often each asks for changes on a day.
-    pub pulls: f64,
+    pub syncs: f64,
     /// How many p2p messages each sends on a day.
     pub messages: f64,
     /// In how many groups each is.
@@ -32,7 +32,7 @@ const PARTITION_BYTES: f64 = 10e9;
 const SECONDS_A_DAY: f64 = 24.0 * 60.0 * 60.0;
 
 /// A figure of one call of each kind that there are many of.
-struct Takes {
+struct PerOperation {
     list: f64,
     changes: f64,
     message: f64,
@@ -42,7 +42,7 @@ struct Takes {
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
     /// Calls a second, of apps and of the feed.
-    pub calls: f64,
+    pub usages: f64,
     /// Read units a second.
     pub read_units: f64,
     /// Write units a second.
@@ -55,40 +55,44 @@ pub struct Peak {
 
 impl Use {
     /// A figure of each kind of call. What a list and a pull of changes take grows with the groups.
-    fn each(&self, calls: &[OperationUsage], figure: impl Fn(&OperationUsage) -> f64) -> Result<Takes> {
+    fn each(
+        &self,
+        usages: &[OperationUsage],
+        figure: impl Fn(&OperationUsage) -> f64,
+    ) -> Result<PerOperation> {
         // The first call of this name, or the first of the other name after it.
         let of = |name: &str, more: Option<&str>| {
-            let mut calls = calls.iter().skip_while(|call| !call.name.starts_with(name));
-            let call = match more {
-                None => calls.next(),
-                Some(more) => calls.find(|call| call.name.starts_with(more)),
+            let mut usages = usages.iter().skip_while(|usage| !usage.name.starts_with(name));
+            let usage = match more {
+                None => usages.next(),
+                Some(more) => usages.find(|usage| usage.name.starts_with(more)),
             };
-            anyhow::Ok(figure(call.with_context(|| format!("no {name} was counted"))?))
+            anyhow::Ok(figure(usage.with_context(|| format!("no {name} was counted"))?))
         };
         let with_groups = |name: &str, more: &str| {
             let (none, thirty) = (of(name, None)?, of(name, Some(more))?);
             anyhow::Ok(none + (thirty - none) / 30.0 * self.groups)
         };
-        Ok(Takes {
+        Ok(PerOperation {
             list: with_groups("queryMySessionList", "… and 30 groups")?,
             changes: with_groups("queryMySessionChanges", "… with 30 groups")?,
             message: of("recordMessage, p2p", None)?,
         })
     }
 
-    /// What a month of 30 days costs, part by part, in US dollars. Each user pulls their whole list once.
+    /// What a month of 30 days costs, part by part, in US dollars. Each user syncs their whole list once.
     pub fn month(
         &self,
-        calls: &[OperationUsage],
+        usages: &[OperationUsage],
         prices: &Prices,
         billed: Duration,
     ) -> Result<Vec<(&'static str, f64)>> {
-        let each = self.each(calls, |call| prices.of_a_million(call, billed).total())?;
+        let each = self.each(usages, |usage| prices.of_a_million(usage, billed).total())?;
         let millions = self.users / 1e6;
         let gigabytes = self.stored_bytes() / 1e9;
         Ok(vec![
             ("the whole list, once a user", millions * each.list),
-            ("changes", millions * self.pulls * DAYS * each.changes),
+            ("changes", millions * self.syncs * DAYS * each.changes),
             ("p2p messages", millions * self.messages * DAYS * each.message),
             (
                 "100 sessions a user, stored and recoverable",
@@ -98,21 +102,21 @@ impl Use {
     }
 
     /// What its busiest seconds need, so many times as busy as a day on average.
-    pub fn at_peak(&self, calls: &[OperationUsage], billed: Duration, times: f64) -> Result<Peak> {
-        let a_second = |of_each: &Takes| {
+    pub fn at_peak(&self, usages: &[OperationUsage], billed: Duration, times: f64) -> Result<Peak> {
+        let a_second = |of_each: &PerOperation| {
             let of_a_user =
-                of_each.list / DAYS + self.pulls * of_each.changes + self.messages * of_each.message;
+                of_each.list / DAYS + self.syncs * of_each.changes + self.messages * of_each.message;
             self.users * of_a_user / SECONDS_A_DAY * times
         };
-        let calls_a_second = a_second(&Takes { list: 1.0, changes: 1.0, message: 1.0 });
-        let read_units = a_second(&self.each(calls, |call| call.read_units)?);
-        let write_units = a_second(&self.each(calls, |call| call.write_units)?);
+        let requests_a_second = a_second(&PerOperation { list: 1.0, changes: 1.0, message: 1.0 });
+        let read_units = a_second(&self.each(usages, |usage| usage.read_units)?);
+        let write_units = a_second(&self.each(usages, |usage| usage.write_units)?);
         let by_units = read_units / PARTITION_READ_UNITS + write_units / PARTITION_WRITE_UNITS;
         Ok(Peak {
-            calls: calls_a_second,
+            usages: requests_a_second,
             read_units,
             write_units,
-            concurrency: calls_a_second * billed.as_secs_f64(),
+            concurrency: requests_a_second * billed.as_secs_f64(),
             partitions: by_units.max(self.stored_bytes() / PARTITION_BYTES).ceil(),
         })
     }

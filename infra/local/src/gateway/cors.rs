@@ -14,12 +14,15 @@ use crate::template::Cors;
 /// What answers preflights and adds the headers to everything else.
 pub(super) fn layer(cors: &Cors) -> Result<CorsLayer> {
     let headers = |names: &[String]| -> Result<Vec<HeaderName>> {
-        names.iter().map(|name| name.parse().with_context(|| format!("{name} is no header"))).collect()
+        names
+            .iter()
+            .map(|name| name.parse().with_context(|| format!("{name} is not a header name")))
+            .collect()
     };
     let methods: Vec<Method> = cors
         .allow_methods
         .iter()
-        .map(|name| name.parse().with_context(|| format!("{name} is no method")))
+        .map(|name| name.parse().with_context(|| format!("{name} is not an HTTP method")))
         .collect::<Result<_>>()?;
     let (origins, vary) = if cors.allow_origins.iter().any(|origin| origin == "*") {
         (AllowOrigin::any(), Vec::new())
@@ -37,7 +40,7 @@ pub(super) fn layer(cors: &Cors) -> Result<CorsLayer> {
 }
 
 /// Takes the headers away again from an answer to what is no browser's call: the gateway would not send them.
-pub(super) async fn for_browsers_alone(request: Request, next: Next) -> Response {
+pub(super) async fn browser_only(request: Request, next: Next) -> Response {
     let of_browser = request.headers().contains_key(header::ORIGIN);
     let mut response = next.run(request).await;
     if !of_browser {

@@ -31,7 +31,7 @@ use crate::{
 
 const PAGE: &str = include_str!("console.html");
 /// How many session items of a user are shown at most.
-const MAX_ROWS: usize = 200;
+const MAX_ITEMS: usize = 200;
 
 pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
     let port = url.rsplit(':').next().unwrap_or_default().to_owned();
@@ -39,11 +39,11 @@ pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/local-clock", get(clock).post(move_clock))
         .route("/console", get(page))
-        .route("/console/told", get(told))
-        .route("/console/calls", get(calls))
-        .route("/console/calls/{number}", get(call))
-        .route("/console/calls/{number}/repeat", post(repeat))
-        .route("/console/rows", get(rows))
+        .route("/console/events", get(events))
+        .route("/console/requests", get(exchanges))
+        .route("/console/requests/{number}", get(exchange))
+        .route("/console/requests/{number}/repeat", post(repeat))
+        .route("/console/items", get(session_items))
         .route("/console/samples", get(samples))
         .route("/console/samples/{name}", get(sample))
         .route("/console/signed", post(signed))
@@ -107,7 +107,7 @@ async fn move_clock(State(gateway): State<Arc<Gateway>>, Json(by): Json<Move>) -
         Err(reason) => return message(StatusCode::BAD_REQUEST, &format!("advance {reason}")),
     };
     if !gateway.clock.advance(by) {
-        return message(StatusCode::BAD_REQUEST, "advance must not come to more than ten years in all");
+        return message(StatusCode::BAD_REQUEST, "advance must not exceed 10 years in total");
     }
     if let Err(error) = gateway.dynamodb.sweep(&gateway.swept, &gateway.clock).await {
         eprintln!("cannot delete expired items: {error:#}");
@@ -116,20 +116,20 @@ async fn move_clock(State(gateway): State<Arc<Gateway>>, Json(by): Json<Move>) -
 }
 
 /// Tells of each call once it is answered, until the page goes.
-async fn told(State(gateway): State<Arc<Gateway>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(State(gateway): State<Arc<Gateway>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let first = json!({"tracing": gateway.tracer.is_some(), "service": gateway.issuer.key_id()});
     let first = Event::default().event("hello").data(first.to_string());
-    let calls = stream::unfold(gateway.calls.subscribe(), async |mut calls| {
-        let event = match calls.recv().await {
-            Ok(call) => Event::default()
-                .data(json!({"number": call.number, "inBackground": call.in_background}).to_string()),
+    let exchanges = stream::unfold(gateway.completed.subscribe(), async |mut exchanges| {
+        let event = match exchanges.recv().await {
+            Ok(exchange) => Event::default()
+                .data(json!({"number": exchange.number, "inBackground": exchange.in_background}).to_string()),
             // Whatever was missed: look.
             Err(RecvError::Lagged(_)) => Event::default().data(json!({"inBackground": false}).to_string()),
             Err(RecvError::Closed) => return None,
         };
-        Some((event, calls))
+        Some((event, exchanges))
     });
-    let events = stream::once(async { first }).chain(calls).map(Ok);
+    let events = stream::once(async { first }).chain(exchanges).map(Ok);
     Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(5)))
 }
 
@@ -140,31 +140,31 @@ struct After {
 }
 
 /// The last calls.
-async fn calls(State(gateway): State<Arc<Gateway>>, Query(query): Query<After>) -> Json<Vec<Summary>> {
+async fn exchanges(State(gateway): State<Arc<Gateway>>, Query(query): Query<After>) -> Json<Vec<Summary>> {
     Json(gateway.tracer.as_ref().map(|tracer| tracer.after(query.after)).unwrap_or_default())
 }
 
 /// One call, with all that it did.
-async fn call(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
-    let found = gateway.tracer.as_ref().and_then(|tracer| Some((tracer, tracer.call(number)?)));
-    let Some((tracer, call)) = found else { return no_such_call() };
-    let mut shown = tracer.shown(&call);
-    shown["curl"] = call.curl(&gateway.url, &format!("cargo local token{}", gateway.url_option())).into();
+async fn exchange(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
+    let found = gateway.tracer.as_ref().and_then(|tracer| Some((tracer, tracer.exchange(number)?)));
+    let Some((tracer, exchange)) = found else { return no_such_request() };
+    let mut shown = tracer.shown(&exchange);
+    shown["curl"] = exchange.curl(&gateway.url, &format!("cargo local token{}", gateway.url_option())).into();
     Json(shown).into_response()
 }
 
 /// Repeats a call with a new token or signature.
 async fn repeat(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
-    let Some(call) = gateway.tracer.as_ref().and_then(|tracer| tracer.call(number)) else {
-        return no_such_call();
+    let Some(exchange) = gateway.tracer.as_ref().and_then(|tracer| tracer.exchange(number)) else {
+        return no_such_request();
     };
-    let Some(body) = call.whole_body() else {
-        return message(StatusCode::BAD_REQUEST, "The body is not kept whole, or is no text");
+    let Some(body) = exchange.whole_body() else {
+        return message(StatusCode::BAD_REQUEST, "The body was not recorded whole, or is not text");
     };
-    let (method, path) = call.line();
-    let authorization = call.user().and_then(|user| gateway.issuer.token(user).ok());
+    let (method, path) = exchange.line();
+    let authorization = exchange.user().and_then(|user| gateway.issuer.token(user).ok());
     let mut headers = HeaderMap::new();
-    let own = [("content-type", call.header("content-type")), ("accept", call.header("accept"))];
+    let own = [("content-type", exchange.header("content-type")), ("accept", exchange.header("accept"))];
     for (name, value) in own {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
@@ -175,11 +175,11 @@ async fn repeat(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) ->
     {
         headers.insert(header::AUTHORIZATION, value);
     }
-    gateway.make(method, path, headers, body.to_owned(), call.is_signed()).await
+    gateway.send(method, path, headers, body.to_owned(), exchange.is_signed()).await
 }
 
-fn no_such_call() -> Response {
-    message(StatusCode::NOT_FOUND, "No such call is kept")
+fn no_such_request() -> Response {
+    message(StatusCode::NOT_FOUND, "No such request is recorded")
 }
 
 #[derive(Deserialize)]
@@ -188,33 +188,33 @@ struct OfUser {
 }
 
 /// A user's session items as the database holds them, and the group items of their groups.
-async fn rows(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) -> Response {
+async fn session_items(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) -> Response {
     let found = async {
-        let rows = json!({
-            "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u", "Limit": MAX_ROWS, "ConsistentRead": true,
+        let session_items = json!({
+            "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u", "Limit": MAX_ITEMS, "ConsistentRead": true,
             "ExpressionAttributeValues": {":u": {"S": query.user}},
         });
-        let rows = gateway.dynamodb.call("Query", &rows).await?;
-        let mut heads = Vec::new();
-        for row in rows["Items"].as_array().into_iter().flatten() {
-            let id = row["sessionId"]["S"].as_str().unwrap_or_default();
+        let session_items = gateway.dynamodb.request("Query", &session_items).await?;
+        let mut group_items = Vec::new();
+        for session_item in session_items["Items"].as_array().into_iter().flatten() {
+            let id = session_item["sessionId"]["S"].as_str().unwrap_or_default();
             if id.starts_with("p2p|") {
                 continue;
             }
             let key =
                 json!({"TableName": "GroupsTable", "Key": {"groupId": {"S": id}}, "ConsistentRead": true});
-            let head = gateway.dynamodb.call("GetItem", &key).await?;
-            heads.extend(head.get("Item").filter(|item| !item.is_null()).cloned());
+            let group_item = gateway.dynamodb.request("GetItem", &key).await?;
+            group_items.extend(group_item.get("Item").filter(|item| !item.is_null()).cloned());
         }
         Result::<_>::Ok(
-            json!({"rows": rows["Items"], "heads": heads, "more": !rows["LastEvaluatedKey"].is_null()}),
+            json!({"sessionItems": session_items["Items"], "groupItems": group_items, "more": !session_items["LastEvaluatedKey"].is_null()}),
         )
     };
     match found.await {
         Ok(found) => Json(found).into_response(),
         Err(error) => {
             eprintln!("cannot read items: {error:#}");
-            message(StatusCode::BAD_GATEWAY, "The database does not answer")
+            message(StatusCode::BAD_GATEWAY, "The database does not respond")
         }
     }
 }
@@ -265,15 +265,15 @@ struct ToSign {
 }
 
 /// A call of the messaging backend, signed here: the page never has the secret.
-async fn signed(State(gateway): State<Arc<Gateway>>, Json(call): Json<ToSign>) -> Response {
+async fn signed(State(gateway): State<Arc<Gateway>>, Json(request): Json<ToSign>) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    gateway.make(&call.method, &call.path, headers, call.body, true).await
+    gateway.send(&request.method, &request.path, headers, request.body, true).await
 }
 
 impl Gateway {
     /// Makes a call of the service itself, and gives its answer. It is traced like any other.
-    async fn make(
+    async fn send(
         &self,
         method: &str,
         path: &str,
@@ -300,14 +300,14 @@ impl Gateway {
             headers.insert(header::HOST, host);
         }
         let (Ok(method), true) = (method.parse::<Method>(), path.starts_with('/')) else {
-            return message(StatusCode::BAD_REQUEST, "method and path must be those of a call");
+            return message(StatusCode::BAD_REQUEST, "method and path must be those of a request");
         };
         match Request::builder().method(method).uri(path).body(Body::from(body)) {
             Ok(mut request) => {
                 *request.headers_mut() = headers;
                 self.serve(request).await
             }
-            Err(_) => message(StatusCode::BAD_REQUEST, "path must be that of a call"),
+            Err(_) => message(StatusCode::BAD_REQUEST, "path must be that of a request"),
         }
     }
 }

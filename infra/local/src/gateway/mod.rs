@@ -64,7 +64,7 @@ pub(crate) struct Gateway {
     /// What keeps the last calls.
     pub(crate) tracer: Option<Arc<Tracer>>,
     /// Tells of each call once it is answered.
-    pub(crate) calls: broadcast::Sender<Answered>,
+    pub(crate) completed: broadcast::Sender<Completed>,
     /// What calls of the messaging backend are signed with.
     pub(crate) signed_by: Keys,
     /// The engine behind the functions.
@@ -75,7 +75,7 @@ pub(crate) struct Gateway {
 
 /// A call that is answered.
 #[derive(Clone, Copy, Debug)]
-pub struct Answered {
+pub struct Completed {
     /// The number by which a tracer keeps it.
     pub number: Option<u64>,
     /// Whether the console made it by itself, to show what is new.
@@ -103,26 +103,26 @@ pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
         .route("/openapi-apps.json", get(contract_for_apps))
         .fallback(serve)
         .layer(cors::layer(cors)?)
-        .layer(middleware::from_fn(cors::for_browsers_alone));
+        .layer(middleware::from_fn(cors::browser_only));
     let own = Router::new().merge(issuer::router()).merge(dev_routes::router(&gateway.url));
     Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
 }
 
 async fn whole_contract(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
-    contract_here(&gateway).map(Json)
+    local_document(&gateway).map(Json)
 }
 
 async fn contract_for_apps(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
-    contract_here(&gateway).map(|contract| Json(contract::for_apps(&contract)))
+    local_document(&gateway).map(|contract| Json(contract::for_apps(&contract)))
 }
 
 /// The contract of the service that answers here, as it stands in the repository now.
-fn contract_here(gateway: &Gateway) -> Result<Value, StatusCode> {
+fn local_document(gateway: &Gateway) -> Result<Value, StatusCode> {
     let mut contract = contract::read().map_err(|error| {
-        eprintln!("no contract: {error:#}");
+        eprintln!("cannot serve the OpenAPI document: {error:#}");
         StatusCode::INTERNAL_SERVER_ERROR
     })?;
-    contract["servers"] = json!([{"url": gateway.url, "description": "This service, on one machine"}]);
+    contract["servers"] = json!([{"url": gateway.url, "description": "This service, locally"}]);
     for path in contract["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         path.as_object_mut().map(|path| path.remove("servers"));
     }
@@ -146,27 +146,27 @@ impl Gateway {
         let in_background = request.headers().contains_key(IN_BACKGROUND);
         let number =
             self.tracer.as_ref().map(|tracer| tracer.arrived(arrived(&request, &request_id, in_background)));
-        let mut seen = trace::Answered::default();
-        let mut response = self.answer(request, &request_id, &mut seen).await;
+        let mut seen = trace::TracedResponse::default();
+        let mut response = self.route(request, &request_id, &mut seen).await;
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("apigw-requestid", value);
         }
         if let (Some(tracer), Some(number)) = (&self.tracer, number) {
             let (parts, body) = response.into_parts();
-            let answer = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            let body = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
             seen.status = parts.status.as_u16();
             seen.headers = event::headers(&parts.headers);
-            seen.answer = answer.to_vec();
+            seen.response = body.to_vec();
             seen.duration = started.elapsed();
-            tracer.answered(number, seen);
-            response = Response::from_parts(parts, Body::from(answer));
+            tracer.responded(number, seen);
+            response = Response::from_parts(parts, Body::from(body));
         }
         // Nobody need listen.
-        let _ = self.calls.send(Answered { number, in_background });
+        let _ = self.completed.send(Completed { number, in_background });
         response
     }
 
-    async fn answer(&self, request: Request, request_id: &str, seen: &mut trace::Answered) -> Response {
+    async fn route(&self, request: Request, request_id: &str, seen: &mut trace::TracedResponse) -> Response {
         let (parts, body) = request.into_parts();
         if header_bytes(&parts) > MAX_HEADER_BYTES {
             return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
@@ -208,9 +208,9 @@ impl Gateway {
         // A task of its own: Lambda ends an invocation also when the client has hung up.
         let function = Arc::clone(function);
         let invocation = task::spawn(async move { function.invoke(&event).await });
-        let answer = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
-        match answer {
-            Ok(answer) => match from_function(&answer) {
+        let response = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
+        match response {
+            Ok(response) => match from_function(&response) {
                 Some(response) => overwritten(response, found.route),
                 None => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
             },
@@ -223,9 +223,9 @@ impl Gateway {
 }
 
 /// What a trace keeps of a call before it is read.
-fn arrived(request: &Request, request_id: &str, in_background: bool) -> trace::Arrived {
+fn arrived(request: &Request, request_id: &str, in_background: bool) -> trace::TracedRequest {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    trace::Arrived {
+    trace::TracedRequest {
         request_id: request_id.to_owned(),
         method: request.method().to_string(),
         path: path.to_owned(),
@@ -262,16 +262,16 @@ fn message(status: StatusCode, text: &str) -> Response {
 }
 
 /// The HTTP response that a function's answer in payload format 2.0 stands for.
-fn from_function(answer: &Value) -> Option<Response> {
-    let status = StatusCode::from_u16(answer["statusCode"].as_u64()?.try_into().ok()?).ok()?;
-    let text = answer["body"].as_str().unwrap_or_default();
-    let body = if answer["isBase64Encoded"] == true {
+fn from_function(response: &Value) -> Option<Response> {
+    let status = StatusCode::from_u16(response["statusCode"].as_u64()?.try_into().ok()?).ok()?;
+    let text = response["body"].as_str().unwrap_or_default();
+    let body = if response["isBase64Encoded"] == true {
         Body::from(base64_simd::STANDARD.decode_to_vec(text).ok()?)
     } else {
         Body::from(text.to_owned())
     };
     let mut headers = HeaderMap::new();
-    for (name, value) in answer["headers"].as_object().into_iter().flatten() {
+    for (name, value) in response["headers"].as_object().into_iter().flatten() {
         headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value.as_str()?).ok()?);
     }
     Some((status, headers, body).into_response())

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The longest answer that Lambda takes: 6 MB and some room around it.
-const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 + 100;
+const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 + 100;
 
 pub(super) struct ExecutionEnvironment {
     process: Child,
@@ -187,10 +187,10 @@ async fn response(
     Path(request_id): Path<String>,
     body: Bytes,
 ) -> (StatusCode, Json<Value>) {
-    let result = if body.len() > MAX_ANSWER_BYTES {
-        Err(format!("the answer of {} bytes is longer than Lambda allows", body.len()))
+    let result = if body.len() > MAX_RESPONSE_BYTES {
+        Err(format!("the response of {} bytes is longer than Lambda allows", body.len()))
     } else {
-        serde_json::from_slice(&body).map_err(|_| "the answer is not JSON".to_owned())
+        serde_json::from_slice(&body).map_err(|_| "the response is not JSON".to_owned())
     };
     accept(&api, Some(request_id), result).await
 }

@@ -95,12 +95,13 @@ impl Function {
                 .await
                 .map_err(|error| InvokeError::Failed(format!("{error:#}")))?,
         };
-        let answer = match time::timeout(self.program.timeout, environment.invoke(event, request_id)).await {
-            Ok(answer) => answer.map_err(InvokeError::Failed)?,
+        let response = match time::timeout(self.program.timeout, environment.invoke(event, request_id)).await
+        {
+            Ok(response) => response.map_err(InvokeError::Failed)?,
             Err(_) => return Err(InvokeError::TimedOut),
         };
         self.idle().push(environment);
-        Ok(answer)
+        Ok(response)
     }
 
     /// The process ids of the idle environments.

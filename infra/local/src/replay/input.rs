@@ -134,7 +134,7 @@ fn dead_letters(document: &[u8]) -> Result<Vec<Line>> {
     )?;
     let line = |(number, item): (u64, DeadLetter)| {
         let gzipped = base64_simd::STANDARD.decode_to_vec(item.body.base64);
-        let gzipped = gzipped.map_err(|_| unreadable(number, "body is no base64"))?;
+        let gzipped = gzipped.map_err(|_| unreadable(number, "body is not base64"))?;
         let mut body = Vec::new();
         GzDecoder::new(&*gzipped)
             .read_to_end(&mut body)
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_line_is_a_copy_or_a_change_of_members() {
+    async fn each_line_is_a_copy_or_a_membership_change() {
         let text = concat!(
             "{\"eventType\":\"1\",\"groupId\":\"x\",\"add\":[]}\n",
             "\n",
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dead_letters_are_read_as_a_scan_prints_them() {
+    async fn dead_letters_are_read_as_scan_prints_them() {
         let mut zip = GzEncoder::new(Vec::new(), Compression::default());
         zip.write_all(b"{\"eventType\":\"1\"}").unwrap();
         let body = base64_simd::STANDARD.encode_to_string(zip.finish().unwrap());

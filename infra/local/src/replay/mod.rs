@@ -38,7 +38,7 @@ pub struct Report {
     /// Lines that were rejected.
     pub rejected: u64,
     /// The line to go on with, when it did not come to the end.
-    pub go_on_with: Option<u64>,
+    pub continue_from: Option<u64>,
     /// What ended it early, if it was not asked to stop.
     pub stopped_by: Option<String>,
 }
@@ -120,7 +120,7 @@ impl Replay {
             }
         }
         if stopping || report.stopped_by.is_some() {
-            report.go_on_with = Some(under_way.first().copied().unwrap_or(next));
+            report.continue_from = Some(under_way.first().copied().unwrap_or(next));
         }
         Ok(report)
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{Line, input::What};
-use crate::feed::{Feed, is_passing};
+use crate::feed::{Feed, is_transient};
 
 /// How often a line is posted. The pauses between come to about a minute.
 const MAX_TRIES: u32 = 10;
@@ -42,35 +42,35 @@ pub(super) async fn post(feed: &Feed, line: &Line) -> Result<PostResult, Stopped
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         let sent = match &line.what {
-            What::Nothing(_) => return Ok(PostResult::Rejected("it is no JSON object".to_owned())),
+            What::Nothing(_) => return Ok(PostResult::Rejected("it is not a JSON object".to_owned())),
             What::Copy(body) => feed.post_bytes(body.clone()).await,
             What::Members { method, group_id, body } => {
                 feed.update_members_bytes(method.clone(), group_id, body.clone()).await
             }
         };
-        let answer = match sent {
-            Ok(answer) => answer,
+        let response = match sent {
+            Ok(response) => response,
             Err(error) => {
                 (last, reached) = (format!("{error:#}"), false);
                 continue;
             }
         };
-        let (status, after) = (answer.status(), retry_after(&answer));
-        let Ok(text) = answer.text().await else {
-            (last, reached) = ("the answer broke off".to_owned(), false);
+        let (status, after) = (response.status(), retry_after(&response));
+        let Ok(text) = response.text().await else {
+            (last, reached) = ("the response broke off".to_owned(), false);
             continue;
         };
-        if !is_passing(status) {
+        if !is_transient(status) {
             return outcome(status, &text);
         }
-        (last, reached) = (told(status, &text), true);
+        (last, reached) = (described(status, &text), true);
         pause = pause.max(after);
     }
     if reached { Ok(PostResult::Rejected(format!("{last}, {MAX_TRIES} times"))) } else { Err(Stopped(last)) }
 }
 
-fn retry_after(answer: &Response) -> Duration {
-    let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+fn retry_after(response: &Response) -> Duration {
+    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or_default()).min(LONGEST_PAUSE)
 }
 
@@ -78,10 +78,10 @@ fn outcome(status: StatusCode, text: &str) -> Result<PostResult, Stopped> {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     if status == StatusCode::FORBIDDEN {
         // What is wrong with one signature is wrong with all.
-        return Err(Stopped(told(status, text)));
+        return Err(Stopped(described(status, text)));
     }
     if status != StatusCode::OK {
-        return Ok(PostResult::Rejected(told(status, text)));
+        return Ok(PostResult::Rejected(described(status, text)));
     }
     Ok(if body["result"] == "dead-lettered" {
         PostResult::DeadLettered(body["reason"].as_str().unwrap_or_default().to_owned())
@@ -95,7 +95,7 @@ fn outcome(status: StatusCode, text: &str) -> Result<PostResult, Stopped> {
 }
 
 /// The status and what people are told.
-fn told(status: StatusCode, text: &str) -> String {
+fn described(status: StatusCode, text: &str) -> String {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     let detail = body["detail"].as_str().or_else(|| body["message"].as_str()).unwrap_or(text);
     format!("{} {detail}", status.as_u16())
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_tells_what_became_of_a_line() {
+    fn a_response_gives_the_result_of_a_line() {
         let of = |status: u16, text: &str| {
             outcome(StatusCode::from_u16(status).unwrap(), text).map_err(|Stopped(reason)| reason)
         };
@@ -125,7 +125,7 @@ mod tests {
         );
         assert_eq!(of(404, r#"{"message":"Not Found"}"#), Ok(PostResult::Rejected("404 Not Found".into())));
         assert_eq!(of(403, r#"{"detail":"CheckSum does not fit"}"#), Err("403 CheckSum does not fit".into()));
-        assert!(is_passing(StatusCode::TOO_MANY_REQUESTS) && is_passing(StatusCode::BAD_GATEWAY));
-        assert!(!is_passing(StatusCode::OK) && !is_passing(StatusCode::FORBIDDEN));
+        assert!(is_transient(StatusCode::TOO_MANY_REQUESTS) && is_transient(StatusCode::BAD_GATEWAY));
+        assert!(!is_transient(StatusCode::OK) && !is_transient(StatusCode::FORBIDDEN));
     }
 }

@@ -110,8 +110,12 @@ impl Template {
     /// The properties of the repository's resources of one type, by logical id, resolved with these parameters.
     pub fn resources(wanted: &str, parameters: &HashMap<&str, String>) -> Result<BTreeMap<String, Value>> {
         let template = long_form(serde_norway::from_str(&text_of_template()?)?)?;
-        let made = Made { resolver: &Resolver::new(&template, parameters)?, template: &template };
-        made.of_type(wanted).map(|entry| entry.map(|(id, _, properties)| (id.clone(), properties))).collect()
+        let created =
+            CreatedResources { resolver: &Resolver::new(&template, parameters)?, template: &template };
+        created
+            .of_type(wanted)
+            .map(|entry| entry.map(|(id, _, properties)| (id.clone(), properties)))
+            .collect()
     }
 
     /// The repository's parameters, with their defaults.
@@ -124,8 +128,8 @@ impl Template {
     fn parse(text: &str, parameters: &HashMap<&str, String>) -> Result<Self> {
         let template = long_form(serde_norway::from_str(text)?)?;
         let resolver = Resolver::new(&template, parameters)?;
-        let made = Made { resolver: &resolver, template: &template };
-        let of_type = |wanted: &'static str| made.of_type(wanted);
+        let created = CreatedResources { resolver: &resolver, template: &template };
+        let of_type = |wanted: &'static str| created.of_type(wanted);
         let mut functions = BTreeMap::new();
         for entry in of_type("AWS::Serverless::Function") {
             let (id, resource, properties) = entry?;
@@ -137,7 +141,7 @@ impl Template {
             let (id, _, properties) = entry?;
             let function = text_at(&properties, "/IntegrationUri")?.trim_end_matches(".Arn").to_owned();
             if !functions.contains_key(&function) {
-                bail!("{id} integrates {function}, which is no function");
+                bail!("{id} integrates {function}, which is not a function");
             }
             integrations.insert(id.clone(), (function, overwritten(&properties)));
         }
@@ -148,7 +152,8 @@ impl Template {
             let (function, overwritten) =
                 integrations.get(target).ok_or_else(|| anyhow!("{id} has no integration {target}"))?;
             let key = text_at(&properties, "/RouteKey")?;
-            let (method, path) = key.split_once(' ').ok_or_else(|| anyhow!("{id}: {key} is no route key"))?;
+            let (method, path) =
+                key.split_once(' ').ok_or_else(|| anyhow!("{id}: {key} is not a route key"))?;
             routes.push(Route {
                 path: path.to_owned(),
                 method: method.to_owned(),
@@ -176,20 +181,20 @@ fn text_of_template() -> Result<String> {
 }
 
 /// The resources that a template makes with its parameters.
-struct Made<'a> {
+struct CreatedResources<'a> {
     template: &'a Value,
     resolver: &'a Resolver<'a>,
 }
 
-impl<'a> Made<'a> {
+impl<'a> CreatedResources<'a> {
     /// Those of one type: the logical id, the resource, and its properties resolved.
     fn of_type(&self, wanted: &str) -> impl Iterator<Item = Result<(&'a String, &'a Value, Value)>> {
         let resources = self.template["Resources"].as_object().into_iter().flatten();
         resources.filter(move |(_, resource)| resource["Type"] == wanted).filter_map(|(id, resource)| {
-            match self.resolver.makes(resource) {
+            match self.resolver.is_created(resource) {
                 Ok(false) => None,
-                made => {
-                    let properties = made.and_then(|_| self.resolver.resolve(&resource["Properties"]));
+                created => {
+                    let properties = created.and_then(|_| self.resolver.resolve(&resource["Properties"]));
                     Some(
                         properties
                             .map(|properties| (id, resource, properties))
@@ -211,8 +216,10 @@ impl Function {
         for of in [globals, properties] {
             let variables = of.pointer("/Environment/Variables").and_then(Value::as_object);
             for (name, value) in variables.into_iter().flatten() {
-                environment
-                    .insert(name.clone(), scalar_text(value).ok_or_else(|| anyhow!("{name} is no text"))?);
+                environment.insert(
+                    name.clone(),
+                    scalar_text(value).ok_or_else(|| anyhow!("{name} is not a string"))?,
+                );
             }
         }
         Ok(Self {
@@ -248,7 +255,7 @@ fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
             list(&statement["Resource"]).into_iter().map(move |resource| (action, resource))
         }) {
             let text = |value: &Value| {
-                value.as_str().map(str::to_owned).ok_or_else(|| anyhow!("{value} is no text"))
+                value.as_str().map(str::to_owned).ok_or_else(|| anyhow!("{value} is not a string"))
             };
             allowed.insert(Allowed {
                 action: text(action)?,
@@ -288,7 +295,7 @@ fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>> {
 }
 
 fn text_at<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).ok_or_else(|| anyhow!("no text at {pointer}"))
+    value.pointer(pointer).and_then(Value::as_str).ok_or_else(|| anyhow!("no string at {pointer}"))
 }
 
 fn scalar_text(value: &Value) -> Option<String> {
@@ -362,7 +369,7 @@ Resources:
         let environment: Vec<_> =
             function.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(environment, ["DAYS=30", "TABLE=Table", "URL=x/me/Table.Arn"]);
-        assert_eq!(template.tables.len(), 1, "what is not made is not read");
+        assert_eq!(template.tables.len(), 1, "resources that are not created are not read");
         assert_eq!(template.tables[0].create, json!({"TableName": "Table", "KeySchema": []}));
         assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expiresAt"));
         assert_eq!(template.cors.allow_origins, ["http://a", "http://b"]);
@@ -371,7 +378,7 @@ Resources:
     }
 
     #[test]
-    fn what_is_not_understood_is_rejected() {
+    fn unsupported_parts_are_rejected() {
         assert!(Template::parse(TEMPLATE, &HashMap::new()).is_err(), "a parameter is missing");
         for (from, to) in [
             ("!Ref Table", "!Ref Nothing"),

@@ -64,7 +64,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn intrinsic(&self, function: &str, argument: &Value) -> Result<Value> {
-        let text = || argument.as_str().ok_or_else(|| anyhow!("{function} is understood with a text only"));
+        let text = || argument.as_str().ok_or_else(|| anyhow!("{function} is supported with a string only"));
         Ok(match function {
             "Ref" if argument == NO_VALUE => json!({ "Ref": NO_VALUE }),
             "Ref" => self.name(text()?)?.into(),
@@ -82,14 +82,14 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether a resource is made: it may stand under a condition.
-    pub(super) fn makes(&self, resource: &Value) -> Result<bool> {
+    pub(super) fn is_created(&self, resource: &Value) -> Result<bool> {
         resource.get("Condition").map_or(Ok(true), |condition| self.condition(condition))
     }
 
     /// Whether a condition holds, given by its name or as an expression.
     fn condition(&self, condition: &Value) -> Result<bool> {
         if let Some(name) = condition.as_str() {
-            let named = self.conditions.get(name).ok_or_else(|| anyhow!("{name} is no condition"))?;
+            let named = self.conditions.get(name).ok_or_else(|| anyhow!("{name} is not a condition"))?;
             return self.condition(named);
         }
         if let Some(negated) = condition.get("Fn::Not") {
@@ -138,7 +138,7 @@ pub(super) fn long_form(yaml: Yaml) -> Result<Value> {
         Yaml::Mapping(fields) => {
             let mut object = Map::new();
             for (name, value) in fields {
-                let name = name.as_str().ok_or_else(|| anyhow!("a key is no text"))?.to_owned();
+                let name = name.as_str().ok_or_else(|| anyhow!("a key is not a string"))?.to_owned();
                 object.insert(name, long_form(value)?);
             }
             Value::Object(object)

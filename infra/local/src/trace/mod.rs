@@ -3,7 +3,7 @@
 //! A process answers one call at a time and has an address of DynamoDB of its own, a proxy's, so every request belongs to the
 //! call that the process has at that moment. Nothing here shows a token or a key.
 
-mod call;
+mod exchange;
 mod proxy;
 mod request;
 mod text;
@@ -17,7 +17,7 @@ use anyhow::Result;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-pub use call::{Answered, Arrived, RecordedExchange, Summary};
+pub use exchange::{RecordedExchange, Summary, TracedRequest, TracedResponse};
 pub use request::DbRequest;
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How many calls are kept.
-const MAX_CALLS: usize = 1_000;
+const MAX_EXCHANGES: usize = 1_000;
 
 /// Keeps what the last thousand calls did.
 pub struct Tracer {
@@ -36,13 +36,13 @@ pub struct Tracer {
     /// The names of the functions that have a Function URL where the template is deployed.
     behind_urls: BTreeSet<String>,
     clock: Clock,
-    calls: Mutex<Calls>,
+    exchanges: Mutex<Exchanges>,
 }
 
 #[derive(Default)]
-struct Calls {
+struct Exchanges {
     last: u64,
-    kept: VecDeque<RecordedExchange>,
+    recorded: VecDeque<RecordedExchange>,
     /// The call that each process has, by its seat.
     seats: HashMap<u64, String>,
     last_seat: u64,
@@ -59,7 +59,7 @@ impl Tracer {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let behind_urls = cost::behind_urls()?;
-        let tracer = Arc::new(Self { endpoint, prices, behind_urls, clock, calls: Mutex::default() });
+        let tracer = Arc::new(Self { endpoint, prices, behind_urls, clock, exchanges: Mutex::default() });
         let proxy = proxy::router(engine.to_owned(), Arc::clone(&tracer));
         tasks.spawn(async move {
             if let Err(error) = axum::serve(listener, proxy).await {
@@ -70,27 +70,27 @@ impl Tracer {
     }
 
     /// A call has arrived; tells its number.
-    pub(crate) fn arrived(&self, call: Arrived) -> u64 {
-        let mut calls = self.calls();
-        calls.last += 1;
-        let number = calls.last;
-        if calls.kept.len() == MAX_CALLS {
-            calls.kept.pop_front();
+    pub(crate) fn arrived(&self, exchange: TracedRequest) -> u64 {
+        let mut exchanges = self.exchanges();
+        exchanges.last += 1;
+        let number = exchanges.last;
+        if exchanges.recorded.len() == MAX_EXCHANGES {
+            exchanges.recorded.pop_front();
         }
-        calls.kept.push_back(RecordedExchange::new(number, self.clock.now_ms(), call));
+        exchanges.recorded.push_back(RecordedExchange::new(number, self.clock.now_ms(), exchange));
         number
     }
 
     /// It is answered so.
-    pub(crate) fn answered(&self, number: u64, answered: Answered) {
-        self.change(|call| call.number() == number, |call| call.answered(answered));
+    pub(crate) fn responded(&self, number: u64, responded: TracedResponse) {
+        self.change(|exchange| exchange.number() == number, |exchange| exchange.responded(responded));
     }
 
     /// A function has logged this line.
     pub(crate) fn logged(&self, line: &str) {
         let Ok(line) = serde_json::from_str::<Value>(line) else { return };
         let Some(request_id) = line["requestId"].as_str().map(str::to_owned) else { return };
-        self.change(|call| call.request_id() == request_id, |call| call.logged(line));
+        self.change(|exchange| exchange.request_id() == request_id, |exchange| exchange.logged(line));
     }
 
     /// Whether calls of this function come through the HTTP API where the template is deployed.
@@ -101,27 +101,27 @@ impl Tracer {
     /// The calls after this number, oldest first.
     #[must_use]
     pub fn after(&self, number: u64) -> Vec<Summary> {
-        self.calls()
-            .kept
+        self.exchanges()
+            .recorded
             .iter()
-            .filter(|call| call.number() > number)
+            .filter(|exchange| exchange.number() > number)
             .map(RecordedExchange::summary)
             .collect()
     }
 
     /// One call.
     #[must_use]
-    pub fn call(&self, number: u64) -> Option<RecordedExchange> {
-        self.calls().kept.iter().find(|call| call.number() == number).cloned()
+    pub fn exchange(&self, number: u64) -> Option<RecordedExchange> {
+        self.exchanges().recorded.iter().find(|exchange| exchange.number() == number).cloned()
     }
 
     /// One call with what a million such calls cost, and a million such requests, in US dollars.
     #[must_use]
-    pub fn shown(&self, call: &RecordedExchange) -> Value {
-        let mut shown = serde_json::to_value(call).unwrap_or_default();
-        shown["dollarsOfAMillion"] = call.dollars_of_a_million(&self.prices).into();
+    pub fn shown(&self, exchange: &RecordedExchange) -> Value {
+        let mut shown = serde_json::to_value(exchange).unwrap_or_default();
+        shown["dollarsOfAMillion"] = exchange.dollars_of_a_million(&self.prices).into();
         for (request, shown) in
-            call.requests().iter().zip(shown["requests"].as_array_mut().into_iter().flatten())
+            exchange.requests().iter().zip(shown["requests"].as_array_mut().into_iter().flatten())
         {
             let dollars = self.prices.of_units(request.read_units(), request.write_units());
             shown["dollarsOfAMillion"] = dollars.into();
@@ -131,31 +131,31 @@ impl Tracer {
 
     /// A call as a few lines of text.
     #[must_use]
-    pub fn text(&self, call: &RecordedExchange) -> String {
-        text::text(&self.shown(call))
+    pub fn text(&self, exchange: &RecordedExchange) -> String {
+        text::text(&self.shown(exchange))
     }
 
     /// An address of DynamoDB for one process.
     pub(crate) fn seat(self: &Arc<Self>) -> Seat {
-        let mut calls = self.calls();
-        calls.last_seat += 1;
-        Seat { number: calls.last_seat, tracer: Arc::clone(self) }
+        let mut exchanges = self.exchanges();
+        exchanges.last_seat += 1;
+        Seat { number: exchanges.last_seat, tracer: Arc::clone(self) }
     }
 
     /// A process in this seat has made a request.
     fn requested(&self, seat: u64, request: DbRequest) {
-        let Some(request_id) = self.calls().seats.get(&seat).cloned() else { return };
-        self.change(|call| call.request_id() == request_id, |call| call.requested(request));
+        let Some(request_id) = self.exchanges().seats.get(&seat).cloned() else { return };
+        self.change(|exchange| exchange.request_id() == request_id, |exchange| exchange.requested(request));
     }
 
     fn change(&self, which: impl Fn(&RecordedExchange) -> bool, change: impl FnOnce(&mut RecordedExchange)) {
-        if let Some(call) = self.calls().kept.iter_mut().rev().find(|call| which(call)) {
-            change(call);
+        if let Some(exchange) = self.exchanges().recorded.iter_mut().rev().find(|exchange| which(exchange)) {
+            change(exchange);
         }
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    fn exchanges(&self) -> MutexGuard<'_, Exchanges> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,13 +172,13 @@ impl Seat {
 
     /// The process now has this call.
     pub(crate) fn has(&self, request_id: &str) {
-        self.tracer.calls().seats.insert(self.number, request_id.to_owned());
+        self.tracer.exchanges().seats.insert(self.number, request_id.to_owned());
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.tracer.calls().seats.remove(&self.number);
+        self.tracer.exchanges().seats.remove(&self.number);
     }
 }
 

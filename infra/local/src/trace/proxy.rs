@@ -32,11 +32,11 @@ async fn forward(State(proxy): State<Arc<Proxy>>, uri: Uri, mut headers: HeaderM
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let action = target.rsplit('.').next().unwrap_or_default().to_owned();
     headers.remove(header::HOST);
-    let answer = proxy.http.post(&proxy.engine).headers(headers).body(body.clone()).send().await;
+    let response = proxy.http.post(&proxy.engine).headers(headers).body(body.clone()).send().await;
     let whole = async move {
-        let answer = answer?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        Ok::<_, reqwest::Error>((status, headers, answer.bytes().await?))
+        let response = response?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok::<_, reqwest::Error>((status, headers, response.bytes().await?))
     };
     let Ok((status, mut headers, output)) = whole.await else {
         // As when nothing listens there: the SDK tries again.

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_tells_its_item_and_whether_its_condition_failed() {
+    fn a_write_shows_its_item_and_whether_its_condition_failed() {
         let input =
             json!({"TableName": "T", "Key": {"userId": {"S": "bob"}, "sessionId": {"S": "p2p|alice"}}});
         let done = request("UpdateItem", &input, 200, &json!({"ConsumedCapacity": {"CapacityUnits": 3.0}}));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_tells_its_condition_and_a_batch_how_many_keys() {
+    fn a_query_shows_its_condition_and_a_batch_its_number_of_keys() {
         let input = json!({
             "TableName": "T", "IndexName": "I", "KeyConditionExpression": "userId = :u AND t < :u2",
             "ExpressionAttributeValues": {":u": {"S": "bob"}, ":u2": {"N": "7"}},

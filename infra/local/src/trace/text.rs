@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::Value;
 
 /// The call in a few lines.
-pub(super) fn text(call: &Value) -> String {
-    let word = |name: &str| match &call[name] {
+pub(super) fn text(exchange: &Value) -> String {
+    let word = |name: &str| match &exchange[name] {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
@@ -21,10 +21,10 @@ pub(super) fn text(call: &Value) -> String {
         word("status"),
         word("durationMs")
     );
-    if let Some(dollars) = call["dollarsOfAMillion"].as_f64() {
+    if let Some(dollars) = exchange["dollarsOfAMillion"].as_f64() {
         let _ = write!(text, ", ${dollars:.2} a million");
     }
-    for request in call["requests"].as_array().into_iter().flatten() {
+    for request in exchange["requests"].as_array().into_iter().flatten() {
         let part = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         let _ = write!(
             text,
@@ -39,8 +39,8 @@ pub(super) fn text(call: &Value) -> String {
             request["durationMs"]
         );
     }
-    for (title, name) in [("event", "event"), ("answer", "answer"), ("log", "log")] {
-        if !call[name].is_null() {
+    for (title, name) in [("event", "event"), ("response", "response"), ("log", "log")] {
+        if !exchange[name].is_null() {
             let _ = write!(text, "\n   {title} {}", word(name));
         }
     }
@@ -54,16 +54,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_told_in_a_few_lines() {
-        let call = json!({
+    fn an_exchange_is_printed_in_a_few_lines() {
+        let exchange = json!({
             "number": 7, "operation": "deleteMySession", "method": "DELETE", "path": "/v1/sessions/p2p%7Cbob", "user": "alice",
-            "status": 200, "durationMs": 2.5, "dollarsOfAMillion": 4.03, "answer": "{}", "log": null,
+            "status": 200, "durationMs": 2.5, "dollarsOfAMillion": 4.03, "response": "{}", "log": null,
             "requests": [{"action": "UpdateItem", "table": "T", "key": "userId=alice", "outcome": "done", "readUnits": 0.0,
                           "writeUnits": 4.0, "dollarsOfAMillion": 2.5, "durationMs": 1.0}],
         });
         let expected = "\n#7 deleteMySession DELETE /v1/sessions/p2p%7Cbob, alice, 200, 2.5 ms, $4.03 a million\
                         \n   UpdateItem T userId=alice: done, 0.0 read and 4.0 write units, $2.50 a million, 1.0 ms\
                         \n   answer {}";
-        assert_eq!(text(&call), expected);
+        assert_eq!(text(&exchange), expected);
     }
 }

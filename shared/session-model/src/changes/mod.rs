@@ -19,16 +19,16 @@
 //!
 //! `tests/changes` explores that.
 
-mod pass;
 mod reader;
+mod sync_pass;
 mod token;
 
 use crate::Timestamp;
 
-pub use pass::{ChangeKey, Pass, Phase};
 pub use reader::{
     ChangeReads, ChangesPage, Keys, Memberships, PageRequest, Start, UpdatedItems, read_changes,
 };
+pub use sync_pass::{ChangeKey, Phase, SyncPass};
 pub use token::{SyncToken, TokenRejection, UnverifiedToken};
 
 /// How much later than it says a message or recall may be recorded and still be found by its `updateTime`: 4 minutes.

@@ -5,16 +5,16 @@ use std::{
     mem,
 };
 
-use super::{ChangeKey, Pass, Phase};
+use super::{ChangeKey, Phase, SyncPass};
 use crate::{Account, GroupId, GroupItem, Limit, Page, RecentSession, SessionId, SessionItem, Timestamp};
 
 /// How many session items one request reads at most: bounds the memory of a page.
-const ROWS_AT_ONCE: usize = 50;
+const SESSION_ITEMS_A_READ: usize = 50;
 /// After how many requests for session items a page ends, however little it tells: session items that are only passed over must not take a call's whole
 /// time, or the pass would never get past them.
 const MAX_REQUESTS: usize = 20;
 /// How many group items are read at once.
-const HEADS_AT_ONCE: usize = 400;
+const GROUP_ITEMS_A_READ: usize = 400;
 
 /// The groups a user is a member of, with their session item of each.
 pub type Memberships = BTreeMap<GroupId, SessionItem>;
@@ -32,7 +32,7 @@ pub struct Keys {
 #[derive(Clone, Debug, Default)]
 pub struct UpdatedItems {
     /// The session items, each of which shows a session.
-    pub rows: Vec<(SessionId, SessionItem)>,
+    pub session_items: Vec<(SessionId, SessionItem)>,
     /// Whether there are more in the range.
     pub more: bool,
 }
@@ -56,7 +56,7 @@ pub trait ChangeReads: Sync {
     /// What a pass begins with; it may be read at once, in any order.
     fn start(
         &self,
-        stamps: (Timestamp, Timestamp),
+        change_times: (Timestamp, Timestamp),
         least_update_time: Timestamp,
         limit: usize,
     ) -> impl Future<Output = Result<Start, Self::Error>> + Send;
@@ -64,13 +64,13 @@ pub trait ChangeReads: Sync {
     /// Where session items are whose stamps lie in this range, both ends inclusive, behind a place. Read strongly.
     fn keys(
         &self,
-        stamps: (Timestamp, Timestamp),
+        change_times: (Timestamp, Timestamp),
         after: Option<&ChangeKey>,
         limit: usize,
     ) -> impl Future<Output = Result<Keys, Self::Error>> + Send;
 
     /// Session items by their ids, those that are there; none of one that cannot be understood. Read strongly.
-    fn rows(
+    fn session_items(
         &self,
         ids: Vec<SessionId>,
     ) -> impl Future<Output = Result<HashMap<SessionId, Option<SessionItem>>, Self::Error>> + Send;
@@ -87,7 +87,7 @@ pub trait ChangeReads: Sync {
     fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
 
     /// The group items of groups, those that are there. Read eventually.
-    fn heads(
+    fn group_items(
         &self,
         groups: Vec<GroupId>,
     ) -> impl Future<Output = Result<HashMap<GroupId, GroupItem>, Self::Error>> + Send;
@@ -112,23 +112,25 @@ pub struct ChangesPage {
     /// Whether the pass goes on.
     pub has_more: bool,
     /// Where it goes on, or the next one.
-    pub next: Pass,
+    pub next: SyncPass,
 }
 
-/// Reads one page of a pass that is at `pass`.
+/// Reads one page of a pass that is at `sync_pass`.
 pub async fn read_changes<R: ChangeReads>(
     reads: &R,
     user: &Account,
-    pass: &Pass,
+    sync_pass: &SyncPass,
     of: PageRequest,
     now: Timestamp,
 ) -> Result<ChangesPage, R::Error> {
-    let (started, mut phase) = pass.place(now);
-    let reader = Reader { reads, user, pass, started, first: of.limit.get().min(ROWS_AT_ONCE) };
+    let (started, mut phase) = sync_pass.progress(now);
+    let reader = Reader { reads, user, sync_pass, started, first: of.limit.get().min(SESSION_ITEMS_A_READ) };
     let mut page = Filling { of, updated: Vec::new(), deleted: Vec::new(), text_bytes: 0 };
-    let mut start = match pass.under_way {
+    let mut start = match sync_pass.under_way {
         Some(_) => None,
-        None => Some(reads.start(pass.stamps(started), pass.least_update_time(), reader.first).await?),
+        None => Some(
+            reads.start(sync_pass.change_times(started), sync_pass.least_update_time(), reader.first).await?,
+        ),
     };
     loop {
         let (stopped, next) = match phase {
@@ -147,13 +149,13 @@ pub async fn read_changes<R: ChangeReads>(
                 };
                 match reader.groups(after, memberships, &mut page).await? {
                     Some(stopped) => (Some(stopped), Phase::Groups(None)),
-                    None => return Ok(page.finish(false, Pass::after(started))),
+                    None => return Ok(page.finish(false, SyncPass::after(started))),
                 }
             }
         };
         if let Some(stopped) = stopped {
             let under_way = Some((started, stopped));
-            return Ok(page.finish(true, Pass { since: pass.since, under_way }));
+            return Ok(page.finish(true, SyncPass { since: sync_pass.since, under_way }));
         }
         phase = next;
     }
@@ -162,7 +164,7 @@ pub async fn read_changes<R: ChangeReads>(
 struct Reader<'a, R> {
     reads: &'a R,
     user: &'a Account,
-    pass: &'a Pass,
+    sync_pass: &'a SyncPass,
     started: Timestamp,
     first: usize,
 }
@@ -175,21 +177,25 @@ impl<R: ChangeReads> Reader<'_, R> {
         mut first: Option<Keys>,
         page: &mut Filling,
     ) -> Result<Option<Phase>, R::Error> {
-        let stamps = self.pass.stamps(self.started);
+        let change_times = self.sync_pass.change_times(self.started);
         let mut at_once = self.first;
         for _ in 0..MAX_REQUESTS {
             let keys = match first.take() {
                 Some(keys) => keys,
-                None => self.reads.keys(stamps, after.as_ref(), at_once).await?,
+                None => self.reads.keys(change_times, after.as_ref(), at_once).await?,
             };
-            at_once = ROWS_AT_ONCE;
+            at_once = SESSION_ITEMS_A_READ;
             let ids: Vec<_> = keys.keys.iter().map(|key| key.session_id.clone()).collect();
-            let mut rows = if ids.is_empty() { HashMap::new() } else { self.reads.rows(ids).await? };
+            let mut session_items =
+                if ids.is_empty() { HashMap::new() } else { self.reads.session_items(ids).await? };
             for key in keys.keys {
                 // A session item that is gone has expired: it showed nothing. Of one that cannot be understood nothing is told.
-                let row = rows.remove(&key.session_id).unwrap_or_else(|| Some(SessionItem::default()));
-                if let Some(row) = row.filter(|row| self.pass.takes_stamped(row)) {
-                    let session = row.into_session(key.session_id.clone());
+                let session_item =
+                    session_items.remove(&key.session_id).unwrap_or_else(|| Some(SessionItem::default()));
+                if let Some(session_item) =
+                    session_item.filter(|session_item| self.sync_pass.reports_changed(session_item))
+                {
+                    let session = session_item.into_session(key.session_id.clone());
                     if !page.push(&key.session_id, session) {
                         return Ok(Some(Phase::Changed(after)));
                     }
@@ -210,18 +216,18 @@ impl<R: ChangeReads> Reader<'_, R> {
         mut first: Option<UpdatedItems>,
         page: &mut Filling,
     ) -> Result<Option<Phase>, R::Error> {
-        let least = self.pass.least_update_time();
+        let least = self.sync_pass.least_update_time();
         let mut at_once = self.first;
         for _ in 0..MAX_REQUESTS {
-            let UpdatedItems { rows, more } = match first.take() {
-                Some(rows) => rows,
+            let UpdatedItems { session_items, more } = match first.take() {
+                Some(session_items) => session_items,
                 None => self.reads.updated(least, after.as_ref(), at_once).await?,
             };
-            at_once = ROWS_AT_ONCE;
-            for (session_id, row) in rows {
-                let time = row.update_time().unwrap_or_default();
-                if self.pass.takes_updated(&row, self.started) {
-                    let session = row.into_session(session_id.clone());
+            at_once = SESSION_ITEMS_A_READ;
+            for (session_id, session_item) in session_items {
+                let time = session_item.update_time().unwrap_or_default();
+                if self.sync_pass.reports_updated(&session_item, self.started) {
+                    let session = session_item.into_session(session_id.clone());
                     if !page.push(&session_id, session) {
                         return Ok(Some(Phase::Updated(after)));
                     }
@@ -247,13 +253,13 @@ impl<R: ChangeReads> Reader<'_, R> {
         }
         let mut memberships = memberships.into_iter().peekable();
         while memberships.peek().is_some() {
-            let chunk: Vec<_> = memberships.by_ref().take(HEADS_AT_ONCE).collect();
+            let chunk: Vec<_> = memberships.by_ref().take(GROUP_ITEMS_A_READ).collect();
             let ids = chunk.iter().map(|(group, _)| group.clone()).collect();
-            let mut heads = self.reads.heads(ids).await?;
-            for (group, row) in chunk {
-                let head = heads.remove(&group);
-                if self.pass.takes_group(&row, head.as_ref()) {
-                    let session = row.into_group_session(&group, self.user, head);
+            let mut group_items = self.reads.group_items(ids).await?;
+            for (group, session_item) in chunk {
+                let group_item = group_items.remove(&group);
+                if self.sync_pass.reports_group(&session_item, group_item.as_ref()) {
+                    let session = session_item.into_group_session(&group, self.user, group_item);
                     if !page.push(group.session_id(), session) {
                         return Ok(Some(Phase::Groups(after)));
                     }
@@ -279,9 +285,9 @@ impl Filling {
         if let Some(session) = session.as_mut().filter(|_| !self.of.need_last_msg) {
             session.last_msg = None;
         }
-        let told = self.updated.len() + self.deleted.len();
+        let reported = self.updated.len() + self.deleted.len();
         let text_bytes = self.text_bytes + Page::text_bytes(id, session.as_ref());
-        if told == self.of.limit.get() || (told > 0 && text_bytes > Page::MAX_TEXT_BYTES) {
+        if reported == self.of.limit.get() || (reported > 0 && text_bytes > Page::MAX_TEXT_BYTES) {
             return false;
         }
         self.text_bytes = text_bytes;
@@ -292,7 +298,7 @@ impl Filling {
         true
     }
 
-    fn finish(self, has_more: bool, next: Pass) -> ChangesPage {
+    fn finish(self, has_more: bool, next: SyncPass) -> ChangesPage {
         ChangesPage { updated: self.updated, deleted: self.deleted, has_more, next }
     }
 }

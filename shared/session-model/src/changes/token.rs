@@ -6,7 +6,7 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{ChangeKey, Pass, Phase};
+use super::{ChangeKey, Phase, SyncPass};
 use crate::{Account, InvalidValue, SessionId, Timestamp};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -17,7 +17,7 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub struct SyncToken {
     account: [u8; 8],
     epoch: u32,
-    pass: Pass,
+    sync_pass: SyncPass,
 }
 
 /// Why a token does not go on.
@@ -37,20 +37,25 @@ impl SyncToken {
 
     /// The token for a pass of this account. Whoever restores tables raises the epoch, which ends all tokens.
     #[must_use]
-    pub fn new(account: &Account, epoch: u32, pass: Pass) -> Self {
-        Self { account: hash(account), epoch, pass }
+    pub fn new(account: &Account, epoch: u32, sync_pass: SyncPass) -> Self {
+        Self { account: hash(account), epoch, sync_pass }
     }
 }
 
 impl UnverifiedToken {
     /// The pass that the token is for, if it is this account's and reaches back to it at `now`.
-    pub fn pass(self, account: &Account, epoch: u32, now: Timestamp) -> Result<Pass, TokenRejection> {
-        let SyncToken { account: owner, epoch: of, pass } = self.0;
+    pub fn sync_pass(
+        self,
+        account: &Account,
+        epoch: u32,
+        now: Timestamp,
+    ) -> Result<SyncPass, TokenRejection> {
+        let SyncToken { account: owner, epoch: of, sync_pass } = self.0;
         let oldest = now.earlier_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
-        // One from ahead was made by a clock that was off.
-        let (_, newest) = pass.stamps(now);
-        if owner == hash(account) && of == epoch && (oldest..=newest).contains(&pass.since) {
-            Ok(pass)
+        // One from ahead was from a skewed clock.
+        let (_, newest) = sync_pass.change_times(now);
+        if owner == hash(account) && of == epoch && (oldest..=newest).contains(&sync_pass.since) {
+            Ok(sync_pass)
         } else {
             Err(TokenRejection::Expired)
         }
@@ -67,7 +72,7 @@ fn hash(account: &Account) -> [u8; 8] {
 /// the id of what was told last, as far as there are any.
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Pass { since, under_way } = &self.pass;
+        let SyncPass { since, under_way } = &self.sync_pass;
         let mut parts = vec![self.epoch.to_string(), since.to_string()];
         if let Some((started, phase)) = under_way {
             let key = |key: &ChangeKey| vec![key.time.to_string(), key.session_id.to_string()];
@@ -115,9 +120,9 @@ impl FromStr for UnverifiedToken {
                 Some((started, phase)) => Some((started.parse().ok()?, phase)),
                 None => None,
             };
-            let pass = Pass { since: since.parse().ok()?, under_way };
+            let sync_pass = SyncPass { since: since.parse().ok()?, under_way };
             let epoch = parts[0].parse().ok()?;
-            pass.is_sound().then_some(Self(SyncToken { account: *account, epoch, pass }))
+            sync_pass.is_sound().then_some(Self(SyncToken { account: *account, epoch, sync_pass }))
         };
         parse().ok_or_else(|| InvalidValue::new("must be a syncToken as a list or an earlier page gave it"))
     }
@@ -144,29 +149,28 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_its_account_s_and_reaches_back_thirty_days() {
+    fn a_token_belongs_to_its_account_for_30_days() {
         let now = ms(1_700_000_000_000);
-        let taken = |account: &str, epoch, now: Timestamp| {
+        let accepted = |account: &str, epoch, now: Timestamp| {
             let written: UnverifiedToken =
-                SyncToken::new(&alice(), 3, Pass::after(ms(1_700_000_000_000))).to_string().parse().unwrap();
-            written.pass(&account.parse().unwrap(), epoch, now)
+                SyncToken::new(&alice(), 3, SyncPass::after(ms(1_700_000_000_000)))
+                    .to_string()
+                    .parse()
+                    .unwrap();
+            written.sync_pass(&account.parse().unwrap(), epoch, now)
         };
-        assert_eq!(taken("alice", 3, now), Ok(Pass::after(now)));
-        assert_eq!(taken("bob", 3, now), Err(TokenRejection::Expired));
-        assert_eq!(taken("alice", 4, now), Err(TokenRejection::Expired));
+        assert_eq!(accepted("alice", 3, now), Ok(SyncPass::after(now)));
+        assert_eq!(accepted("bob", 3, now), Err(TokenRejection::Expired));
+        assert_eq!(accepted("alice", 4, now), Err(TokenRejection::Expired));
         let month = now.later_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
-        assert!(taken("alice", 3, month.earlier_by(super::super::WINDOW_MS)).is_ok());
-        assert_eq!(taken("alice", 3, month), Err(TokenRejection::Expired));
+        assert!(accepted("alice", 3, month.earlier_by(super::super::WINDOW_MS)).is_ok());
+        assert_eq!(accepted("alice", 3, month), Err(TokenRejection::Expired));
         let hours_before = now.earlier_by(DAY_MS / 8);
-        assert_eq!(
-            taken("alice", 3, hours_before),
-            Err(TokenRejection::Expired),
-            "made by a clock that was off"
-        );
+        assert_eq!(accepted("alice", 3, hours_before), Err(TokenRejection::Expired), "from a skewed clock");
     }
 
     #[test]
-    fn what_was_never_given_is_rejected() {
+    fn a_made_up_token_is_rejected() {
         let encoded = |parts: &[&str]| {
             URL_SAFE_NO_PAD.encode_to_string([b"8 bytes ", parts.join("\0").as_bytes()].concat())
         };
@@ -211,12 +215,12 @@ mod tests {
                 _ => Phase::Groups(id.map(|id| id.parse().unwrap())),
             };
             let under_way = lasts.map(|lasts| (ms(since + lasts), phase));
-            let token = SyncToken::new(&alice(), epoch, Pass { since: ms(since), under_way });
+            let token = SyncToken::new(&alice(), epoch, SyncPass { since: ms(since), under_way });
             prop_assert_eq!(token.to_string().parse(), Ok(UnverifiedToken(token)));
         }
 
         #[test]
-        fn any_text_is_rejected_or_a_token(text in "[A-Za-z0-9_-]{0,60}") {
+        fn any_string_is_rejected_or_a_token(text in "[A-Za-z0-9_-]{0,60}") {
             if let Ok(token) = text.parse::<UnverifiedToken>() {
                 let again: Result<UnverifiedToken, _> = token.0.to_string().parse();
                 prop_assert_eq!(again, Ok(token));

@@ -19,7 +19,7 @@ fn id(number: u64) -> MessageId {
 
 /// Something that is told of a session. Message `n` is sent at a time of its own, `SENT[n]`.
 #[derive(Clone, Debug)]
-enum Told {
+enum Event {
     Message(u64),
     Recall {
         of: u64,
@@ -51,43 +51,43 @@ fn recall(of: u64, at: u64) -> Entry {
     Entry { position: position(of), last_msg }
 }
 
-fn hear(row: &mut SessionItem, told: &Told) {
-    match told {
-        Told::Message(number) => drop(row.record(&message(*number), NOW)),
-        Told::Recall { of, at } => drop(row.record(&recall(*of, *at), NOW)),
-        Told::Edit(edit) => drop(row.edit(edit, NOW)),
-        Told::Delete(message) => {
+fn apply(session_item: &mut SessionItem, event: &Event) {
+    match event {
+        Event::Message(number) => drop(session_item.record(&message(*number), NOW)),
+        Event::Recall { of, at } => drop(session_item.record(&recall(*of, *at), NOW)),
+        Event::Edit(edit) => drop(session_item.edit(edit, NOW)),
+        Event::Delete(message) => {
             let tombstone = Register::tombstone(position(*message));
-            if row.register.as_ref().is_none_or(|held| tombstone.supersedes(held)) {
-                row.register = Some(tombstone);
+            if session_item.register.as_ref().is_none_or(|held| tombstone.supersedes(held)) {
+                session_item.register = Some(tombstone);
             }
         }
     }
 }
 
-fn shown(row: &SessionItem) -> Option<(Position, String)> {
-    let register = row.register.as_ref()?;
+fn shown(session_item: &SessionItem) -> Option<(Position, String)> {
+    let register = session_item.register.as_ref()?;
     let (LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) = register.last_msg.as_ref()?;
     Some((register.position.clone(), text.plain().into_owned()))
 }
 
-fn after(history: &[Told]) -> SessionItem {
-    let mut row = SessionItem::default();
-    for told in history {
-        hear(&mut row, told);
+fn after(history: &[Event]) -> SessionItem {
+    let mut session_item = SessionItem::default();
+    for event in history {
+        apply(&mut session_item, event);
     }
-    row
+    session_item
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn event() -> impl Strategy<Value = Event> {
     let field = prop::sample::select(Field::ALL.to_vec());
     let edits = (0..5u64, 8..16u64, field, 0..3u8)
-        .prop_map(|(of, time, field, text)| Told::Edit(edit(of, time, field, &format!("v{text}"))));
+        .prop_map(|(of, time, field, text)| Event::Edit(edit(of, time, field, &format!("v{text}"))));
     prop_oneof![
-        4 => (0..5u64).prop_map(Told::Message),
+        4 => (0..5u64).prop_map(Event::Message),
         8 => edits,
-        1 => (0..5u64, 14..17u64).prop_map(|(of, at)| Told::Recall { of, at }),
-        1 => (0..5u64).prop_map(Told::Delete),
+        1 => (0..5u64, 14..17u64).prop_map(|(of, at)| Event::Recall { of, at }),
+        1 => (0..5u64).prop_map(Event::Delete),
     ]
 }
 
@@ -97,8 +97,8 @@ proptest! {
     /// Messages, edits with sane and insane times, recalls and deletes, in any order and with any repetitions: what is shown is
     /// one, now and after any further copy.
     #[test]
-    fn what_is_shown_does_not_depend_on_order_or_repetition(
-        (history, delivered) in prop::collection::vec(told(), 1..12).prop_flat_map(|history| {
+    fn the_shown_text_does_not_depend_on_order_or_repetition(
+        (history, delivered) in prop::collection::vec(event(), 1..12).prop_flat_map(|history| {
             let twice = [history.clone(), history.clone()].concat();
             (Just(history), Just(twice).prop_shuffle())
         })
@@ -106,10 +106,10 @@ proptest! {
         let (once, shuffled) = (after(&history), after(&delivered));
         prop_assert_eq!(shown(&once), shown(&shuffled));
         for further in 0..5 {
-            let then = |row: &SessionItem| {
-                let mut row = row.clone();
-                hear(&mut row, &Told::Message(further));
-                shown(&row)
+            let then = |session_item: &SessionItem| {
+                let mut session_item = session_item.clone();
+                apply(&mut session_item, &Event::Message(further));
+                shown(&session_item)
             };
             prop_assert_eq!(then(&once), then(&shuffled), "after message {}", further);
         }
@@ -123,8 +123,8 @@ proptest! {
     ) {
         let edits: Vec<_> =
             edits.into_iter().map(|(time, field, text)| edit(1, time, field, &format!("v{text}"))).collect();
-        let mut history: Vec<_> = edits.iter().cloned().map(Told::Edit).collect();
-        history.insert(before.min(history.len()), Told::Message(1));
+        let mut history: Vec<_> = edits.iter().cloned().map(Event::Edit).collect();
+        history.insert(before.min(history.len()), Event::Message(1));
         let last_msg: Value = serde_json::from_str(&shown(&after(&history)).unwrap().1).unwrap();
         let mut latest = None;
         for field in Field::ALL {
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn edits_come_back_from_what_is_stored(history in prop::collection::vec(told(), 0..12)) {
+    fn stored_edits_are_read_back_unchanged(history in prop::collection::vec(event(), 0..12)) {
         let edits = after(&history).edits;
         let stored = edits.to_stored();
         prop_assert_eq!(stored.is_none(), edits.is_empty());
@@ -150,39 +150,44 @@ proptest! {
 
     /// Nothing of a recalled message's content stays.
     #[test]
-    fn a_recall_drops_the_edits_of_its_message(history in prop::collection::vec(told(), 1..14)) {
-        let row = after(&history);
-        if let Some(Register { position, last_msg: Some(LastMsg::Recall { .. }) }) = &row.register {
-            prop_assert!(!row.edits.pending.contains_key(&position.id) && row.edits.held.is_empty());
+    fn a_recall_drops_the_edits_of_its_message(history in prop::collection::vec(event(), 1..14)) {
+        let session_item = after(&history);
+        if let Some(Register { position, last_msg: Some(LastMsg::Recall { .. }) }) = &session_item.register {
+            prop_assert!(!session_item.edits.pending.contains_key(&position.id) && session_item.edits.held.is_empty());
         }
     }
 }
 
 #[test]
 fn an_edit_neither_moves_nor_revives_a_session() {
-    let changed = Told::Edit(edit(1, 50, Field::Body, "changed"));
-    let mut row = after(&[Told::Message(1)]);
-    let update_time = row.update_time();
-    hear(&mut row, &changed);
-    assert_eq!(row.update_time(), update_time);
-    row.delete(NOW);
-    assert!(!row.edit(&edit(1, 60, Field::Body, "again"), NOW) && row.update_time().is_none());
-    let row = after(&[Told::Recall { of: 1, at: 14 }, changed.clone(), Told::Message(1)]);
-    assert_eq!(shown(&row).unwrap().1, "recall of 1 at 14");
+    let changed = Event::Edit(edit(1, 50, Field::Body, "changed"));
+    let mut session_item = after(&[Event::Message(1)]);
+    let update_time = session_item.update_time();
+    apply(&mut session_item, &changed);
+    assert_eq!(session_item.update_time(), update_time);
+    session_item.delete(NOW);
+    assert!(
+        !session_item.edit(&edit(1, 60, Field::Body, "again"), NOW) && session_item.update_time().is_none()
+    );
+    let session_item = after(&[Event::Recall { of: 1, at: 14 }, changed.clone(), Event::Message(1)]);
+    assert_eq!(shown(&session_item).unwrap().1, "recall of 1 at 14");
     assert_eq!(shown(&after(&[changed])), None);
 }
 
 #[test]
-fn the_eight_messages_edited_last_wait_and_the_ninth_does_not() {
-    let mut row = SessionItem::default();
+fn the_8_messages_edited_last_are_pending() {
+    let mut session_item = SessionItem::default();
     for number in 20..30 {
-        row.edit(&edit(number, 100 + number, Field::Body, "x"), NOW);
-        row.edit(&edit(number, 50, Field::Ext, "older than its message may be"), NOW);
+        session_item.edit(&edit(number, 100 + number, Field::Body, "x"), NOW);
+        session_item.edit(&edit(number, 50, Field::Ext, "older than its message may be"), NOW);
     }
-    let waiting: Vec<_> = row.edits.pending.keys().cloned().collect();
+    let waiting: Vec<_> = session_item.edits.pending.keys().cloned().collect();
     assert_eq!(waiting, (22..30).map(id).collect::<Vec<_>>());
-    assert!(!row.edit(&edit(21, 121, Field::Body, "x"), NOW), "the ninth");
-    assert!(row.edit(&edit(21, 131, Field::Body, "x"), NOW) && !row.edits.pending.contains_key(&id(22)));
+    assert!(!session_item.edit(&edit(21, 121, Field::Body, "x"), NOW), "the ninth");
+    assert!(
+        session_item.edit(&edit(21, 131, Field::Body, "x"), NOW)
+            && !session_item.edits.pending.contains_key(&id(22))
+    );
     let mut equal = SessionItem::default();
     for number in [20, 29, 21, 28, 22, 27, 23, 26, 24, 25] {
         equal.edit(&edit(number, 100, Field::Body, "x"), NOW);
@@ -191,21 +196,24 @@ fn the_eight_messages_edited_last_wait_and_the_ninth_does_not() {
 }
 
 #[test]
-fn what_waits_fits_in_64_kb_but_the_one_edited_last_always_stays() {
-    let mut row = SessionItem::default();
+fn pending_edits_fit_in_64_kb_and_the_latest_always_stays() {
+    let mut session_item = SessionItem::default();
     let long = "x".repeat(19_000);
     for number in 20..25 {
-        row.edit(&edit(number, 100 + number, Field::Body, &long), NOW);
+        session_item.edit(&edit(number, 100 + number, Field::Body, &long), NOW);
     }
-    assert_eq!(row.edits.pending.keys().cloned().collect::<Vec<_>>(), (22..25).map(id).collect::<Vec<_>>());
-    assert!(row.edits.to_stored().unwrap().len() < MAX_PENDING_BYTES);
+    assert_eq!(
+        session_item.edits.pending.keys().cloned().collect::<Vec<_>>(),
+        (22..25).map(id).collect::<Vec<_>>()
+    );
+    assert!(session_item.edits.to_stored().unwrap().len() < MAX_PENDING_BYTES);
     // Escaped, it is longer than all that fits.
-    row.edit(&edit(30, 500, Field::Body, &"\u{1}".repeat(20_000)), NOW);
-    assert_eq!(row.edits.pending.keys().cloned().collect::<Vec<_>>(), [id(30)]);
+    session_item.edit(&edit(30, 500, Field::Body, &"\u{1}".repeat(20_000)), NOW);
+    assert_eq!(session_item.edits.pending.keys().cloned().collect::<Vec<_>>(), [id(30)]);
 }
 
 #[test]
-fn what_is_no_edits_is_rejected() {
+fn malformed_edits_are_rejected() {
     for text in
         ["", "5", r#"{"held": 1}"#, r#"{"held": {"type": 5}}"#, r#"{"pending": {"7": {"body": ["x"]}}}"#]
     {

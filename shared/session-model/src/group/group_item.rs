@@ -50,8 +50,8 @@ impl GroupItem {
     /// Whether a user with this session item sees the group item: their session item says that they are a member, and the newest list names them or is
     /// older than what their session item knows.
     #[must_use]
-    pub fn is_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> bool {
-        let Some(membership) = row.membership.filter(Membership::is_member) else {
+    pub fn is_seen_by(&self, group: &GroupId, user: &Account, session_item: &SessionItem) -> bool {
+        let Some(membership) = session_item.membership.filter(Membership::is_member) else {
             return false;
         };
         let Some(listed_at) = self.listed_at else { return true };
@@ -61,8 +61,13 @@ impl GroupItem {
 
     /// Where the message of the group item stands, if a user with this session item sees it.
     #[must_use]
-    pub fn position_seen_by(&self, group: &GroupId, user: &Account, row: &SessionItem) -> Option<&Position> {
-        let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, row))?;
+    pub fn position_seen_by(
+        &self,
+        group: &GroupId,
+        user: &Account,
+        session_item: &SessionItem,
+    ) -> Option<&Position> {
+        let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, session_item))?;
         Some(&register.position)
     }
 }
@@ -74,11 +79,12 @@ impl SessionItem {
         mut self,
         group: &GroupId,
         user: &Account,
-        head: Option<GroupItem>,
+        group_item: Option<GroupItem>,
     ) -> Option<RecentSession> {
-        if let Some(head) = head.filter(|head| head.is_seen_by(group, user, &self)) {
-            let newer = |head: &Register| self.register.as_ref().is_none_or(|own| head.supersedes(own));
-            if let Some(register) = head.register.filter(newer) {
+        if let Some(group_item) = group_item.filter(|group_item| group_item.is_seen_by(group, user, &self)) {
+            let newer =
+                |group_item: &Register| self.register.as_ref().is_none_or(|own| group_item.supersedes(own));
+            if let Some(register) = group_item.register.filter(newer) {
                 self.register = Some(register);
                 self.placeholder = None;
             }
@@ -110,13 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_is_seen_by_its_members_only() {
+    fn a_group_item_is_shown_to_its_members_only() {
         let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
         let unlisted = GroupItem::default();
         let without_her = GroupItem { listed_at: Some(ms(5)), ..GroupItem::default() };
         let hashes = BTreeSet::from([group.member_hash(&alice)]);
         let with_her = GroupItem { member_hashes: hashes, ..without_her.clone() };
-        for (row, expected) in [
+        for (session_item, expected) in [
             (SessionItem::default(), [false; 3]),
             (member(9, Rank::Leave, None), [false; 3]),
             (member(4, Rank::Join, Some(4)), [true, false, true]),
@@ -124,35 +130,50 @@ mod tests {
             (member(5, Rank::List, Some(5)), [true, false, true]),
             (member(6, Rank::Join, Some(6)), [true, true, true]),
         ] {
-            let seen = [&unlisted, &without_her, &with_her].map(|head| head.is_seen_by(&group, &alice, &row));
-            assert_eq!(seen, expected, "{row:?}");
+            let seen = [&unlisted, &without_her, &with_her]
+                .map(|group_item| group_item.is_seen_by(&group, &alice, &session_item));
+            assert_eq!(seen, expected, "{session_item:?}");
         }
     }
 
     #[test]
-    fn the_greater_of_own_register_and_head_shows() {
+    fn the_greater_of_both_registers_is_shown() {
         let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
-        let head = |register| Some(GroupItem { register, ..GroupItem::default() });
-        let row = |register, placeholder: Option<u64>| SessionItem {
+        let group_item = |register| Some(GroupItem { register, ..GroupItem::default() });
+        let session_item = |register, placeholder: Option<u64>| SessionItem {
             register,
             placeholder: placeholder.map(ms),
             ext: "mine".parse().unwrap(),
             ..member(1, Rank::Join, Some(1))
         };
-        let shown = |row: SessionItem, head| {
-            let session = row.into_group_session(&group, &alice, head)?;
+        let shown = |session_item: SessionItem, group_item| {
+            let session = session_item.into_group_session(&group, &alice, group_item)?;
             assert_eq!(session.ext.as_deref(), Some("mine"));
             Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain().into_owned())))
         };
         let at = |time: u64| Some((time, Some(format!("at {time}"))));
-        assert_eq!(shown(row(None, None), head(Some(message(5)))), at(5));
-        assert_eq!(shown(row(Some(message(4)), None), head(Some(message(5)))), at(5));
-        assert_eq!(shown(row(Some(message(6)), None), head(Some(message(5)))), at(6));
-        assert_eq!(shown(row(None, Some(9)), head(Some(message(5)))), at(5), "a placeholder gives way");
-        assert_eq!(shown(row(Some(register(5, None)), None), head(Some(message(5)))), None, "deleted");
-        assert_eq!(shown(row(Some(register(5, None)), Some(9)), head(Some(message(5)))), Some((9, None)));
-        assert_eq!(shown(row(Some(register(5, None)), Some(9)), head(Some(message(6)))), at(6));
-        assert_eq!(shown(row(None, None), head(None)), None);
-        assert_eq!(shown(row(None, Some(9)), None), Some((9, None)));
+        assert_eq!(shown(session_item(None, None), group_item(Some(message(5)))), at(5));
+        assert_eq!(shown(session_item(Some(message(4)), None), group_item(Some(message(5)))), at(5));
+        assert_eq!(shown(session_item(Some(message(6)), None), group_item(Some(message(5)))), at(6));
+        assert_eq!(
+            shown(session_item(None, Some(9)), group_item(Some(message(5)))),
+            at(5),
+            "a placeholder gives way"
+        );
+        assert_eq!(
+            shown(session_item(Some(register(5, None)), None), group_item(Some(message(5)))),
+            None,
+            "deleted"
+        );
+        assert_eq!(
+            shown(session_item(Some(register(5, None)), Some(9)), group_item(Some(message(5)))),
+            Some((9, None))
+        );
+        assert_eq!(
+            shown(session_item(Some(register(5, None)), Some(9)), group_item(Some(message(6)))),
+            at(6)
+        );
+        assert_eq!(shown(session_item(None, None), group_item(None)), None);
+        assert_eq!(shown(session_item(None, Some(9)), None), Some((9, None)));
     }
 }

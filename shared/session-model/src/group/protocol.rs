@@ -66,7 +66,7 @@ pub async fn apply<I: GroupStore>(
         store_list(items, list, entry.as_ref()).await?;
     } else {
         join(items, *time, joined).await?;
-        record_on_head(items, entry.as_ref()).await?;
+        record_on_group(items, entry.as_ref()).await?;
     }
     leave(items, group, *time, left, entry.as_ref()).await
 }
@@ -85,25 +85,27 @@ async fn store_list<I: GroupStore>(
         None => raise.clone(),
     };
     for _ in 0..MAX_TRIES {
-        let Written::ConditionFailed(head) = items.write_group(first.clone()).await? else { return Ok(()) };
-        if head.list_order() >= Some(list.order()) {
-            let newer = entry.filter(|entry| supersedes(entry, head.register.as_ref()));
-            return record_on_head(items, newer).await;
+        let Written::ConditionFailed(group_item) = items.write_group(first.clone()).await? else {
+            return Ok(());
+        };
+        if group_item.list_order() >= Some(list.order()) {
+            let newer = entry.filter(|entry| supersedes(entry, group_item.register.as_ref()));
+            return record_on_group(items, newer).await;
         }
-        let stored = if head.list_key == Some(digest) {
+        let stored = if group_item.list_key == Some(digest) {
             items.write_group(raise.clone()).await?
         } else {
-            let gone = admit(items, list, &head).await?;
-            items.write_group(GroupWrite::store_list(list, &head, &gone)).await?
+            let left = admit(items, list, &group_item).await?;
+            items.write_group(GroupWrite::store_list(list, &group_item, &left)).await?
         };
         if stored == Written::Done {
-            return record_on_head(items, entry).await;
+            return record_on_group(items, entry).await;
         }
     }
     Err(Interrupted::Contended)
 }
 
-async fn record_on_head<I: GroupStore>(
+async fn record_on_group<I: GroupStore>(
     items: &I,
     entry: Option<&Entry>,
 ) -> Result<(), Interrupted<I::Error>> {
@@ -117,20 +119,20 @@ async fn record_on_head<I: GroupStore>(
 async fn admit<I: GroupStore>(
     items: &I,
     list: &MemberList,
-    head: &GroupItem,
+    group_item: &GroupItem,
 ) -> Result<BTreeSet<MemberHash>, Interrupted<I::Error>> {
     let at = MemberAt { time: list.time, rank: Rank::List };
-    let new = list.members().iter().filter(|(hash, _)| !head.member_hashes.contains(*hash));
+    let new = list.members().iter().filter(|(hash, _)| !group_item.member_hashes.contains(*hash));
     let writes = new.map(|(_, account)| (account.clone(), SessionWrite::Become(at))).collect();
     let written = items.write_sessions(writes).await?;
-    let gone: BTreeSet<_> =
+    let left: BTreeSet<_> =
         written.into_iter().filter(|(_, written)| has_left(written)).map(|(user, _)| user).collect();
-    Ok(list.members().iter().filter(|(_, account)| gone.contains(account)).map(|(hash, _)| *hash).collect())
+    Ok(list.members().iter().filter(|(_, account)| left.contains(account)).map(|(hash, _)| *hash).collect())
 }
 
 fn has_left(written: &Written<SessionItem>) -> bool {
-    let Written::ConditionFailed(row) = written else { return false };
-    !row.is_member()
+    let Written::ConditionFailed(session_item) = written else { return false };
+    !session_item.is_member()
 }
 
 async fn join<I: GroupStore>(
@@ -154,19 +156,19 @@ async fn leave<I: GroupStore>(
     }
     write_all(items, accounts, &SessionWrite::Leave(time)).await?;
     // Whatever the membership's condition answered: else the session item would depend on the order of events.
-    let kept = match notice {
+    let writes = match notice {
         Some(notice) => SessionWrite::Record(notice.clone()),
         None => SessionWrite::RecordEmpty(time),
     };
-    write_all(items, accounts, &kept).await?;
+    write_all(items, accounts, &writes).await?;
     let hash_of = |account: &Account| group.member_hash(account);
     let hashes = accounts.iter().map(hash_of).collect();
-    if let Written::ConditionFailed(head) =
+    if let Written::ConditionFailed(group_item) =
         items.write_group(GroupWrite::RemoveMembers { time, hashes }).await?
     {
         // The stored list is newer than the leaving: whom it names has come back.
-        let Some(listed_at) = head.listed_at else { return Ok(()) };
-        let named = |account: &&Account| head.member_hashes.contains(&hash_of(account));
+        let Some(listed_at) = group_item.listed_at else { return Ok(()) };
+        let named = |account: &&Account| group_item.member_hashes.contains(&hash_of(account));
         let back = accounts.iter().filter(named).cloned().collect();
         let at = MemberAt { time: listed_at, rank: Rank::List };
         write_all(items, &back, &SessionWrite::Become(at)).await?;

@@ -75,50 +75,50 @@ impl GroupWrite {
     }
 
     /// Applies the write at `now`; answers whether its condition held.
-    pub fn apply(&self, head: &mut GroupItem, now: Timestamp) -> bool {
-        if !self.holds(head) {
+    pub fn apply(&self, group_item: &mut GroupItem, now: Timestamp) -> bool {
+        if !self.holds(group_item) {
             // The recall of a message that is not the newest may still have edits to take away.
-            return matches!(self, Self::Record(entry) if head.edits.forget(entry));
+            return matches!(self, Self::Record(entry) if group_item.edits.forget(entry));
         }
-        head.change_time = Some(now);
+        group_item.change_time = Some(now);
         match self.clone() {
             Self::RecordListed { entry, time, .. } => {
-                head.record(&entry, now);
-                head.listed_at = Some(time);
+                group_item.record(&entry, now);
+                group_item.listed_at = Some(time);
             }
-            Self::Record(entry) => drop(head.record(&entry, now)),
-            Self::RaiseListedAt { time, .. } => head.listed_at = Some(time),
+            Self::Record(entry) => drop(group_item.record(&entry, now)),
+            Self::RaiseListedAt { time, .. } => group_item.listed_at = Some(time),
             Self::StoreList { time, digest, hashes, exact, .. } => {
-                head.member_hashes = hashes;
-                head.listed_at = Some(time);
-                head.list_digest = Some(digest);
-                head.list_key = exact.then_some(digest);
-                head.members_version += 1;
+                group_item.member_hashes = hashes;
+                group_item.listed_at = Some(time);
+                group_item.list_digest = Some(digest);
+                group_item.list_key = exact.then_some(digest);
+                group_item.members_version += 1;
             }
             Self::RemoveMembers { hashes, .. } => {
-                head.member_hashes.retain(|hash| !hashes.contains(hash));
-                head.list_key = None;
-                head.members_version += 1;
+                group_item.member_hashes.retain(|hash| !hashes.contains(hash));
+                group_item.list_key = None;
+                group_item.members_version += 1;
             }
         }
         true
     }
 
-    fn holds(&self, head: &GroupItem) -> bool {
+    fn holds(&self, group_item: &GroupItem) -> bool {
         match self {
             Self::RecordListed { entry, time, digest } => {
-                supersedes(entry, head.register.as_ref())
-                    && head.list_key == Some(*digest)
-                    && head.listed_at <= Some(*time)
+                supersedes(entry, group_item.register.as_ref())
+                    && group_item.list_key == Some(*digest)
+                    && group_item.listed_at <= Some(*time)
             }
-            Self::Record(entry) => supersedes(entry, head.register.as_ref()),
+            Self::Record(entry) => supersedes(entry, group_item.register.as_ref()),
             Self::RaiseListedAt { time, digest } => {
-                head.list_key == Some(*digest) && head.listed_at <= Some(*time)
+                group_item.list_key == Some(*digest) && group_item.listed_at <= Some(*time)
             }
             Self::StoreList { version, time, digest, .. } => {
-                head.members_version == *version && head.list_order() < Some((*time, *digest))
+                group_item.members_version == *version && group_item.list_order() < Some((*time, *digest))
             }
-            Self::RemoveMembers { time, .. } => head.listed_at < Some(*time),
+            Self::RemoveMembers { time, .. } => group_item.listed_at < Some(*time),
         }
     }
 }
@@ -143,28 +143,28 @@ pub enum SessionWrite {
 
 impl SessionWrite {
     /// Applies the write at `now`; answers whether its condition held.
-    pub fn apply(&self, row: &mut SessionItem, now: Timestamp) -> bool {
+    pub fn apply(&self, session_item: &mut SessionItem, now: Timestamp) -> bool {
         match self {
             Self::Become(at) => {
-                let applies = row.membership.is_none_or(|held| held.at <= *at);
+                let applies = session_item.membership.is_none_or(|held| held.at <= *at);
                 if applies {
-                    let since = row.membership.and_then(|held| held.since).unwrap_or(at.time);
-                    row.membership = Some(Membership { at: *at, since: Some(since) });
-                    row.change_time = Some(now);
+                    let since = session_item.membership.and_then(|held| held.since).unwrap_or(at.time);
+                    session_item.membership = Some(Membership { at: *at, since: Some(since) });
+                    session_item.change_time = Some(now);
                 }
                 applies
             }
             Self::Leave(time) => {
                 let at = MemberAt { time: *time, rank: Rank::Leave };
-                let applies = row.membership.is_none_or(|held| held.at <= at);
+                let applies = session_item.membership.is_none_or(|held| held.at <= at);
                 if applies {
-                    row.membership = Some(Membership { at, since: None });
-                    row.change_time = Some(now);
+                    session_item.membership = Some(Membership { at, since: None });
+                    session_item.change_time = Some(now);
                 }
                 applies
             }
-            Self::Record(entry) => row.record(entry, now),
-            Self::RecordEmpty(time) => row.record_empty(*time, now),
+            Self::Record(entry) => session_item.record(entry, now),
+            Self::RecordEmpty(time) => session_item.record_empty(*time, now),
         }
     }
 }

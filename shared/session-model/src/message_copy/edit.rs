@@ -1,6 +1,6 @@
 //! The edit of a message, and the further text of an answer that an AI goes on writing.
 
-use super::{Conversation, FeedEvent, NotApplied, raw_copy::RawCopy, rows};
+use super::{Conversation, FeedEvent, NotApplied, raw_copy::RawCopy, session_items};
 use crate::{Edit, Effect, SessionType, edits::Field, last_msg::Text};
 
 /// The name that the copy of an edit gives to a field.
@@ -28,7 +28,9 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
         return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
     }
     let effect = match place {
-        Conversation::P2p { from, to } => Effect::EditP2p { rows: rows(&from, &to, true), edit },
+        Conversation::P2p { from, to } => {
+            Effect::EditP2p { session_items: session_items(&from, &to, true), edit }
+        }
         Conversation::Group(group) => Effect::EditGroup { group, edit },
     };
     Ok(FeedEvent { effect, latest: time, unknown_notice: false })

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn all_forms_of_a_list_say_the_same() {
+    fn all_forms_of_a_list_are_equal() {
         let expected = Ok(Some(vec!["a".to_owned(), "b@c.d".to_owned()]));
         for value in [
             json!("[b@c.d, a]"),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nearly_a_list_is_none() {
+    fn a_malformed_list_is_ignored() {
         for value in [
             json!("a, b"),
             json!("[a"),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_taken_in_the_case_of_accounts() {
+    fn member_names_follow_the_account_case() {
         let list = parse(JsonValue::parse(r#""[Bob, BOB]""#).unwrap(), AccountCase::Lower).unwrap().unwrap();
         assert_eq!(list.iter().map(Account::as_str).collect::<Vec<_>>(), ["bob"]);
     }

@@ -6,7 +6,7 @@ use super::{
     Conversation, FeedEvent, NotApplied, members,
     notification::Notice,
     raw_copy::{Ids, RawCopy},
-    rows,
+    session_items,
 };
 use crate::{
     Account, Effect, Entry, GroupId, InvalidField, LastMsg, MemberList, MembershipEvent, SessionType,
@@ -72,7 +72,7 @@ impl Message {
         let effect = match self.place {
             Conversation::P2p { ref from, ref to } => {
                 let is_received = !(self.blocked || self.intercepted);
-                Effect::P2p { rows: rows(from, to, is_received), entry: self.entry }
+                Effect::P2p { session_items: session_items(from, to, is_received), entry: self.entry }
             }
             Conversation::Group(ref group) => {
                 let group = group.clone();

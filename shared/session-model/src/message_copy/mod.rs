@@ -44,7 +44,7 @@ pub enum Effect {
     /// An entry is merged into session items of users.
     P2p {
         /// Whose session items, of which sessions.
-        rows: Vec<(Account, SessionId)>,
+        session_items: Vec<(Account, SessionId)>,
         /// What they are told.
         entry: Entry,
     },
@@ -58,7 +58,7 @@ pub enum Effect {
     /// A message between two users was edited.
     EditP2p {
         /// In whose session items it is, of which sessions.
-        rows: Vec<(Account, SessionId)>,
+        session_items: Vec<(Account, SessionId)>,
         /// The edit.
         edit: Edit,
     },
@@ -128,12 +128,12 @@ enum Conversation {
 }
 
 /// The session items of the sender and, if they get it, of the receiver: one when somebody writes to themselves.
-fn rows(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
-    let mut rows = vec![(from.clone(), SessionId::p2p(to))];
+fn session_items(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
+    let mut session_items = vec![(from.clone(), SessionId::p2p(to))];
     if is_received && from != to {
-        rows.push((to.clone(), SessionId::p2p(from)));
+        session_items.push((to.clone(), SessionId::p2p(from)));
     }
-    rows
+    session_items
 }
 
 impl Conversation {

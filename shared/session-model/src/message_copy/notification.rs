@@ -24,7 +24,7 @@ pub(super) struct Notice {
 /// samples of super teams show the teams' numbers. No number has two meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    PulledIn,
+    Added,
     Kicked,
     Left,
     Dismissed,
@@ -38,7 +38,7 @@ enum Kind {
 impl Kind {
     fn of(number: &str) -> Option<Self> {
         Some(match number {
-            "0" | "401" => Self::PulledIn,
+            "0" | "401" => Self::Added,
             "1" | "402" => Self::Kicked,
             "2" | "403" => Self::Left,
             "4" | "405" => Self::Dismissed,
@@ -103,7 +103,7 @@ impl Notice {
         let named =
             Named { number: Some(number), ids: data.get("ids"), id: data.get("id"), is_broken: false };
         let mut notice = Self::of_kind(kind, &named, case, from, is_listed)?;
-        if kind == Kind::PulledIn && !is_listed {
+        if kind == Kind::Added && !is_listed {
             // Nobody pulls in who makes a group.
             notice.joined.append(&mut founders(from, owner_in(&data), case)?);
         }
@@ -123,7 +123,7 @@ impl Notice {
             return Ok(Self { unknown: true, ..Self::default() });
         };
         let mut notice = Self::of_kind(kind, named, case, from, is_listed)?;
-        if kind == Kind::PulledIn && !is_listed {
+        if kind == Kind::Added && !is_listed {
             notice.joined.insert(from.clone());
         }
         Ok(notice)
@@ -140,7 +140,7 @@ impl Notice {
         let joined = |joined| Self { joined, ..Self::default() };
         let left = |left| Self { left, ..Self::default() };
         Ok(match kind {
-            Kind::PulledIn => joined(named.accounts(case)?),
+            Kind::Added => joined(named.accounts(case)?),
             Kind::ApplicationAccepted => joined(named.applicants(case)?),
             Kind::Kicked => left(named.accounts(case)?),
             Kind::Left => left(sender()),
@@ -220,12 +220,12 @@ mod tests {
         let names = |accounts: &BTreeSet<Account>| {
             accounts.iter().map(Account::to_string).collect::<Vec<_>>().join("+")
         };
-        let told = |notice: Notice| {
+        let read = |notice: Notice| {
             let odd = if notice.unknown { " unknown" } else { "" };
             let dismissed = if notice.dismissed { " dismissed" } else { "" };
             format!("{}/{}{dismissed}{odd}", names(&notice.joined), names(&notice.left))
         };
-        notice.map(told).map_err(|rejection| rejection.to_string())
+        notice.map(read).map_err(|rejection| rejection.to_string())
     }
 
     /// What an attachment, given as text, is read as.
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_says_who_is_meant() {
+    fn every_notification_type_names_its_members() {
         for (team, super_team, unlisted, listed) in [
             (0, 401, "a+b+boss+owner/", "a+b/"),
             (1, 402, "/a+b", "/a+b"),
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn one_account_may_be_named_alone_and_by_a_number() {
+    fn one_account_may_stand_without_a_list_and_as_a_number() {
         assert_eq!(notice(&json!({"id": 5, "data": {"id": "a"}}), false).as_deref(), Ok("a/"));
         assert_eq!(notice(&json!({"id": 1, "data": {"ids": [7, "8"]}}), false).as_deref(), Ok("/7+8"));
         let long = r#"{"id": 6, "data": {"id": 90071992547409931}}"#;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn who_makes_a_group_is_a_member_of_it() {
+    fn the_creator_of_a_group_is_a_member() {
         for attach in [
             json!({"5": "owner", "1": "7"}),
             json!({"tinfo": {"5": "owner"}}),
@@ -279,13 +279,13 @@ mod tests {
             assert_eq!(notice(&attach, false).as_deref(), Ok("boss+owner/"), "{attach}");
             assert_eq!(notice(&attach, true).as_deref(), Ok("/"), "{attach}");
         }
-        let pulled = |owner: Value| json!({"id": 401, "data": {"ids": ["a"], "tinfo": {"5": owner}}});
-        assert_eq!(notice(&pulled(json!(7)), false).as_deref(), Ok("7+a+boss/"));
-        assert_eq!(notice(&pulled(json!("")), false).as_deref(), Ok("a+boss/"));
+        let added = |owner: Value| json!({"id": 401, "data": {"ids": ["a"], "tinfo": {"5": owner}}});
+        assert_eq!(notice(&added(json!(7)), false).as_deref(), Ok("7+a+boss/"));
+        assert_eq!(notice(&added(json!("")), false).as_deref(), Ok("a+boss/"));
     }
 
     #[test]
-    fn what_is_no_notification_is_a_message_like_any_other() {
+    fn an_unknown_notification_is_an_ordinary_message() {
         for attach in [json!({}), json!([]), json!("[1]"), json!("5"), json!({"id": "0"}), json!({"id": 1.5})]
         {
             assert_eq!(notice(&attach, false).as_deref(), Ok("/ unknown"), "{attach}");
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_that_names_nobody_it_must_is_rejected() {
+    fn a_notification_without_its_accounts_is_rejected() {
         for attach in [
             json!({"id": 0}),
             json!({"id": 0, "data": {}}),
@@ -318,21 +318,21 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_of_what_is_not_read_does_no_harm() {
+    fn half_a_character_in_an_unread_field_is_harmless() {
         let kick = r#"{"id": 1, "data": {"ids": ["a"], "uinfos": [{"1": "a", "3": "\ud83d"}], "x": 1e999}}"#;
         assert_eq!(of_text(kick, false).as_deref(), Ok("/a"));
     }
 
     #[test]
-    fn an_attachment_that_breaks_off_counts_as_far_as_it_goes() {
+    fn a_truncated_attachment_counts_up_to_its_end() {
         let kick = r#"{"data": {"ids": ["a", "b"], "uinfos": [{"1": "a"}]}, "id": 1, "x": 1}"#;
         let number_ends = kick.find(r#", "x""#).unwrap() + 1;
         for end in 0..kick.len() {
-            let told = of_text(&kick[..end], false);
+            let read = of_text(&kick[..end], false);
             match end {
-                0 => assert_eq!(told.as_deref(), Ok("/"), "no attachment"),
-                _ if end < number_ends => assert!(told.is_err(), "{}: {told:?}", &kick[..end]),
-                _ => assert_eq!(told.as_deref(), Ok("/a+b"), "{}", &kick[..end]),
+                0 => assert_eq!(read.as_deref(), Ok("/"), "no attachment"),
+                _ if end < number_ends => assert!(read.is_err(), "{}: {read:?}", &kick[..end]),
+                _ => assert_eq!(read.as_deref(), Ok("/a+b"), "{}", &kick[..end]),
             }
         }
         let kick = r#"{"id": 12, "data": {"id": "c", "ids": ["a", "b"], "uinfos": []}}"#;
@@ -340,19 +340,19 @@ mod tests {
             let kick = kick.replace("12", number);
             let ids_end = kick.find(r#", "uinfos""#).unwrap();
             for end in 1..kick.len() {
-                let told = of_text(&kick[..end], true);
+                let read = of_text(&kick[..end], true);
                 let number_known = end > kick.find(',').unwrap();
                 let ids_known = end >= ids_end;
-                assert_eq!(told.is_ok(), number_known && (!ids_needed || ids_known), "{}", &kick[..end]);
-                if let (true, Ok(told)) = (ids_needed, told) {
-                    assert!(told.contains("a+b"), "{}: {told:?}", &kick[..end]);
+                assert_eq!(read.is_ok(), number_known && (!ids_needed || ids_known), "{}", &kick[..end]);
+                if let (true, Ok(read)) = (ids_needed, read) {
+                    assert!(read.contains("a+b"), "{}: {read:?}", &kick[..end]);
                 }
             }
         }
         assert_eq!(of_text(r#"{"id": 0, "data": {"ids": ["a"], "#, false).as_deref(), Ok("a+boss/"));
         assert_eq!(of_text(r#"{"id": 99, "data": {"#, false).as_deref(), Ok("/ unknown"));
         assert!(of_text(r#"{"id": 6, "data": {"tinfo""#, false).is_err(), "the new owner may come behind");
-        assert_eq!(of_text(r#"{"id": 6, "data": {"tinfo""#, true).as_deref(), Ok("/"), "the list tells");
+        assert_eq!(of_text(r#"{"id": 6, "data": {"tinfo""#, true).as_deref(), Ok("/"), "the list names them");
         assert!(of_text(r#"{"data": {"x": {"ids": ["a"]}, "id": 1, "#, false).is_err(), "not in its place");
         assert!(of_text("{id: 1, data: {ids: [a]}}", false).is_err(), "nearly JSON");
     }

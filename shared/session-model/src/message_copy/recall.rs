@@ -1,6 +1,6 @@
 //! The recall of a message.
 
-use super::{Conversation, FeedEvent, NotApplied, raw_copy::RawCopy, rows};
+use super::{Conversation, FeedEvent, NotApplied, raw_copy::RawCopy, session_items};
 use crate::{Effect, Entry, LastMsg, MembershipEvent, SessionType, last_msg::Shown};
 
 /// Reads a recall. What the session shows of it is who and when, and nothing of the content.
@@ -19,7 +19,9 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
     let entry = Entry { position: ids.position(time), last_msg };
     // The copy does not tell whether the receiver had blocked the sender, so both sides show the notice.
     let effect = match place {
-        Conversation::P2p { from, to } => Effect::P2p { rows: rows(&from, &to, true), entry },
+        Conversation::P2p { from, to } => {
+            Effect::P2p { session_items: session_items(&from, &to, true), entry }
+        }
         Conversation::Group(group) => Effect::Group { group, event: MembershipEvent::of_entry(entry) },
     };
     Ok(FeedEvent { effect, latest: time.max(at), unknown_notice: false })

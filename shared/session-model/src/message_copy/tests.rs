@@ -65,10 +65,10 @@ fn shown(copy: &Value) -> Value {
     serde_json::from_str(&text.plain()).unwrap()
 }
 
-fn rows(copy: &Value) -> Vec<String> {
+fn session_items(copy: &Value) -> Vec<String> {
     match parse(copy).unwrap().effect {
-        Effect::P2p { rows, .. } | Effect::EditP2p { rows, .. } => {
-            rows.iter().map(|(user, id)| format!("{user} {id}")).collect()
+        Effect::P2p { session_items, .. } | Effect::EditP2p { session_items, .. } => {
+            session_items.iter().map(|(user, id)| format!("{user} {id}")).collect()
         }
         Effect::Group { group, .. } | Effect::EditGroup { group, .. } => vec![group.to_string()],
     }
@@ -82,14 +82,14 @@ fn group_event(copy: &Value) -> MembershipEvent {
 }
 
 #[test]
-fn a_message_becomes_the_last_message_of_both_sides() {
+fn a_message_is_recorded_for_sender_and_receiver() {
     let position = Position { time: Timestamp::from_millis(SENT), id: MessageId::new("17", "") };
     assert_eq!(entry(&message()).position, position);
     let expected = json!({"from": "alice", "fromNick": "Alice", "time": SENT, "type": 0, "body": "hello",
                           "fromClientType": "IOS", "msgIdClient": "c-1", "msgIdServer": "17"});
     assert_eq!(shown(&message()), expected);
-    assert_eq!(rows(&message()), ["alice p2p|bob", "bob p2p|alice"]);
-    assert_eq!(rows(&with(message(), "to", "alice")), ["alice p2p|alice"]);
+    assert_eq!(session_items(&message()), ["alice p2p|bob", "bob p2p|alice"]);
+    assert_eq!(session_items(&with(message(), "to", "alice")), ["alice p2p|alice"]);
     assert_eq!(parse(&message()).unwrap().latest, Timestamp::from_millis(SENT));
 }
 
@@ -102,24 +102,28 @@ fn a_recall_leaves_a_notice_without_content() {
     let expected = json!({"from": "alice", "time": SENT + 500, "deleteMsgIdClient": "c-1", "deleteMsgIdServer": "17",
                           "deleteMsgCreateTime": SENT, "postscript": "sorry", "attach": "{}"});
     assert_eq!(shown(&with(recall("7"), "attach", "{}")), expected);
-    assert_eq!(rows(&recall("7")), ["alice p2p|bob", "bob p2p|alice"]);
+    assert_eq!(session_items(&recall("7")), ["alice p2p|bob", "bob p2p|alice"]);
     assert_eq!(parse(&recall("7")).unwrap().latest, at);
 }
 
 #[test]
-fn every_conversation_and_event_type_is_told_apart() {
-    let conv_type = |name: &str| rows(&with(message(), "convType", name)).remove(0);
+fn every_conversation_and_event_type_is_distinguished() {
+    let conv_type = |name: &str| session_items(&with(message(), "convType", name)).remove(0);
     assert_eq!(conv_type("PERSON"), "alice p2p|bob");
     assert_eq!(conv_type("TEAM"), "team|bob");
     assert_eq!(conv_type("SUPER_TEAM"), "super_team|bob");
     for (event_type, place) in [("7", "alice p2p|bob"), ("8", "team|bob"), ("25", "super_team|bob")] {
-        assert_eq!(rows(&recall(event_type))[0], place);
+        assert_eq!(session_items(&recall(event_type))[0], place);
     }
-    assert_eq!(rows(&with(message(), "eventType", 1)), ["alice p2p|bob", "bob p2p|alice"], "as a number");
+    assert_eq!(
+        session_items(&with(message(), "eventType", 1)),
+        ["alice p2p|bob", "bob p2p|alice"],
+        "as a number"
+    );
 }
 
 #[test]
-fn what_says_nothing_of_sessions_is_ignored() {
+fn events_without_sessions_are_ignored() {
     let mut ignored = vec![json!({}), json!({"foo": 1})];
     for conv_type in ["CUSTOM_PERSON", "CUSTOM_TEAM", "CHATROOM", "person"] {
         ignored.push(with(message(), "convType", conv_type));
@@ -133,10 +137,10 @@ fn what_says_nothing_of_sessions_is_ignored() {
 }
 
 #[test]
-fn an_intercepted_or_blocked_message_is_its_sender_s_alone() {
+fn an_intercepted_or_blocked_message_is_recorded_for_its_sender_only() {
     for name in ["blacklist", "antispam"] {
         for set in [json!("1"), json!("true"), json!("no"), json!(1), json!(true), json!({}), json!([])] {
-            assert_eq!(rows(&with(message(), name, set.clone())), ["alice p2p|bob"], "{name} {set}");
+            assert_eq!(session_items(&with(message(), name, set.clone())), ["alice p2p|bob"], "{name} {set}");
         }
         for not_set in [
             json!(null),
@@ -148,13 +152,13 @@ fn an_intercepted_or_blocked_message_is_its_sender_s_alone() {
             json!(0.0),
             json!(false),
         ] {
-            assert_eq!(rows(&with(message(), name, not_set.clone())).len(), 2, "{name} {not_set}");
+            assert_eq!(session_items(&with(message(), name, not_set.clone())).len(), 2, "{name} {not_set}");
         }
     }
 }
 
 #[test]
-fn of_an_intercepted_message_a_group_learns_its_members_alone() {
+fn an_intercepted_group_message_updates_members_only() {
     let attach = json!({"id": 1, "data": {"ids": ["b"]}}).to_string();
     let kick = with(with(with(message(), "convType", "TEAM"), "msgType", "NOTIFICATION"), "attach", attach);
     for copy in [kick.clone(), with(kick, "tMembers", "[a, b]")] {
@@ -165,15 +169,15 @@ fn of_an_intercepted_message_a_group_learns_its_members_alone() {
 }
 
 #[test]
-fn an_edit_tells_which_fields_changed_and_when() {
+fn an_edit_has_its_changed_fields_and_time() {
     let edited = |copy: &Value| match parse(copy).unwrap().effect {
         Effect::EditP2p { edit, .. } | Effect::EditGroup { edit, .. } => edit,
         other => panic!("not an edit: {other:?}"),
     };
     for (event_type, place) in [("89", "alice p2p|bob"), ("90", "team|bob"), ("91", "super_team|bob")] {
-        assert_eq!(rows(&edit(event_type))[0], place);
+        assert_eq!(session_items(&edit(event_type))[0], place);
     }
-    assert_eq!(rows(&edit("89")), ["alice p2p|bob", "bob p2p|alice"]);
+    assert_eq!(session_items(&edit("89")), ["alice p2p|bob", "bob p2p|alice"]);
     let all = with(with(edit("89"), "extension", "e"), "attachment", json!({"a": 1}));
     let all = edited(&with(with(all, "subType", 3), "text", "x".repeat(20_001)));
     assert_eq!((all.id, all.time), ("17".into(), Timestamp::from_millis(SENT + 700)));
@@ -183,7 +187,7 @@ fn an_edit_tells_which_fields_changed_and_when() {
         texts,
         [("body", Some(&*body)), ("ext", Some("e")), ("attach", Some(r#"{"a":1}"#)), ("subType", Some("3"))]
     );
-    assert_eq!(edited(&with(edit("89"), "text", "")).texts.len(), 1, "an empty text is a text");
+    assert_eq!(edited(&with(edit("89"), "text", "")).texts.len(), 1, "an empty string is a string");
     let nothing = parse(&with(edit("89"), "text", Value::Null));
     assert_eq!(nothing, Err(NotApplied::Ignored("the edit changes nothing that is shown")));
     let ahead = with(edit("89"), "modifyTime", NOW + 400_000);
@@ -197,7 +201,7 @@ fn an_edit_tells_which_fields_changed_and_when() {
 }
 
 #[test]
-fn every_message_type_has_its_number_and_an_unknown_one_none() {
+fn every_known_message_type_has_a_number() {
     for (name, number) in [
         ("TEXT", json!(0)),
         ("PICTURE", json!(1)),
@@ -239,7 +243,7 @@ fn the_list_of_a_team_is_effective_after_its_notification() {
 }
 
 #[test]
-fn a_field_that_is_needed_and_unreadable_is_named() {
+fn an_unreadable_required_field_is_named() {
     let too_long = "x".repeat(256);
     let day_ahead = (NOW + 24 * 60 * 60 * 1000 + 1).to_string();
     let cut = "half \u{fffd}";
@@ -280,7 +284,7 @@ fn a_field_that_is_needed_and_unreadable_is_named() {
 }
 
 #[test]
-fn fields_that_are_not_needed_may_be_absent_or_anything() {
+fn optional_fields_may_be_absent_or_anything() {
     let bare = json!({"eventType": "1", "convType": "PERSON", "fromAccount": "alice", "to": "bob",
                       "msgTimestamp": SENT.to_string(), "msgType": "TEXT", "msgidServer": "17"});
     assert_eq!(shown(&bare), json!({"from": "alice", "time": SENT, "type": 0, "msgIdServer": "17"}));
@@ -294,7 +298,7 @@ fn fields_that_are_not_needed_may_be_absent_or_anything() {
         assert_eq!(parse(&with(message(), name, value)), parse(&message()), "{name}");
     }
     let picture = with(with(message(), "msgType", "PICTURE"), "attach", json!({"url": "x", "w": 1}));
-    assert_eq!(shown(&picture)["attach"], r#"{"url":"x","w":1}"#, "as its JSON text");
+    assert_eq!(shown(&picture)["attach"], r#"{"url":"x","w":1}"#, "as its JSON");
     assert_eq!(shown(&with(message(), "subType", 7))["subType"], "7");
 }
 
@@ -310,7 +314,7 @@ fn ids_and_accounts_may_be_numbers_of_any_length() {
 }
 
 #[test]
-fn odd_json_does_no_harm_where_it_is_not_read_and_is_fixed_where_it_is_shown() {
+fn odd_json_is_harmless_when_unread_and_fixed_when_shown() {
     let copy = message().to_string();
     let odd = |replaced: &str, by: &str| read(&copy.replace(replaced, by), AccountCase::Keep);
     let deep = format!(r#""resendFlag":{}{}"#, "[".repeat(130), "]".repeat(130));
@@ -324,7 +328,7 @@ fn odd_json_does_no_harm_where_it_is_not_read_and_is_fixed_where_it_is_shown() {
 }
 
 #[test]
-fn texts_beyond_their_limits_are_cut_or_left_out_and_named() {
+fn strings_beyond_their_limits_are_cut_or_left_out_and_named() {
     let mut copy = message();
     for (name, length) in [("body", 20_001), ("attach", 16_385), ("ext", 4_097), ("fromNick", 1_021)] {
         copy[name] = "x".repeat(length).into();
@@ -340,7 +344,7 @@ fn texts_beyond_their_limits_are_cut_or_left_out_and_named() {
 }
 
 #[test]
-fn accounts_are_taken_in_lower_case_where_that_is_wanted() {
+fn accounts_may_be_lower_cased() {
     let copy = with(with(message(), "fromAccount", "Alice"), "to", "BOB").to_string();
     assert_eq!(read(&copy, AccountCase::Lower).unwrap(), parse(&message()).unwrap());
     let team = |case| match read(&copy.replace("PERSON", "TEAM"), case).unwrap().effect {
@@ -351,7 +355,7 @@ fn accounts_are_taken_in_lower_case_where_that_is_wanted() {
 }
 
 #[test]
-fn the_server_id_is_told_where_it_can_be_read() {
+fn the_server_id_is_present_when_readable() {
     let id = |copy: Value| {
         let text = copy.to_string();
         MessageCopy::parse(&text).unwrap().server_id().map(Cow::into_owned)

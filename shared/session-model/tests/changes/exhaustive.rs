@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use session_model::{MemberAt, PageRequest, Pass, Rank, SessionWrite, Timestamp, read_changes};
+use session_model::{MemberAt, PageRequest, Rank, SessionWrite, SyncPass, Timestamp, read_changes};
 
 use crate::{
     random::at_once,
@@ -18,14 +18,14 @@ use crate::{
 
 /// When the pass is that operations surround, how long a write may take, how far clocks are off, and how late a group item is read; in half
 /// minutes.
-const PASS: i64 = 2_000;
+const SYNC_PASS: i64 = 2_000;
 const DELAY: i64 = 8;
 const SKEW: i64 = 1;
 const LAG: i64 = 2;
 
 /// A pass's reads, answered so far, and the next one.
 struct Script {
-    answers: Mutex<(usize, Vec<Found>)>,
+    responses: Mutex<(usize, Vec<Found>)>,
     next: Mutex<Option<Read>>,
     memberships_first: bool,
 }
@@ -33,9 +33,9 @@ struct Script {
 impl Source for Script {
     async fn find(&self, read: Read) -> Found {
         let known = {
-            let mut answers = self.answers.lock().unwrap();
-            answers.0 += 1;
-            answers.1.get(answers.0 - 1).cloned()
+            let mut responses = self.responses.lock().unwrap();
+            responses.0 += 1;
+            responses.1.get(responses.0 - 1).cloned()
         };
         if let Some(found) = known {
             return found;
@@ -50,27 +50,32 @@ impl Source for Script {
 }
 
 /// Reads a whole pass at page size 1 and applies its pages, as a device does.
-pub(crate) async fn pass<S: Source>(source: &S, copy: &mut Copy, mut pass: Pass, now: Timestamp) -> Pass {
+pub(crate) async fn sync_pass<S: Source>(
+    source: &S,
+    copy: &mut Copy,
+    mut sync_pass: SyncPass,
+    now: Timestamp,
+) -> SyncPass {
     let of = PageRequest { limit: "1".parse().unwrap(), need_last_msg: true };
     loop {
-        let page = read_changes(&From(source), &user(), &pass, of, now).await.unwrap();
-        assert!(!page.has_more || page.next != pass, "the token moves");
+        let page = read_changes(&From(source), &user(), &sync_pass, of, now).await.unwrap();
+        assert!(!page.has_more || page.next != sync_pass, "the token moves");
         for session in page.updated {
             copy.insert(session.session_id.clone(), session);
         }
         for id in page.deleted {
             copy.remove(&id);
         }
-        pass = page.next;
+        sync_pass = page.next;
         if !page.has_more {
-            return pass;
+            return sync_pass;
         }
     }
 }
 
 enum Step {
     Read(Read),
-    Done(Copy, Pass),
+    Done(Copy, SyncPass),
 }
 
 /// An operation around the pass: when its call read the clock, and its writes.
@@ -83,22 +88,22 @@ struct History<'a> {
     calls: &'a [Call],
     /// Where the device was.
     copy: Copy,
-    since: Pass,
+    since: SyncPass,
     reader: Reader,
     broken: Broken,
     count: usize,
 }
 
 impl History<'_> {
-    fn step(&self, answers: &[Found]) -> Step {
+    fn step(&self, responses: &[Found]) -> Step {
         let script = Script {
-            answers: Mutex::new((0, answers.to_vec())),
+            responses: Mutex::new((0, responses.to_vec())),
             next: Mutex::default(),
             memberships_first: self.reader.memberships_first,
         };
         let mut copy = self.copy.clone();
         let outcome = {
-            let read = pin!(pass(&script, &mut copy, self.since.clone(), at(self.reader.clock)));
+            let read = pin!(sync_pass(&script, &mut copy, self.since.clone(), at(self.reader.clock)));
             read.poll(&mut Context::from_waker(Waker::noop()))
         };
         match outcome {
@@ -112,21 +117,21 @@ impl History<'_> {
         &mut self,
         world: &World,
         done: &[usize],
-        answers: &[Found],
+        responses: &[Found],
         step: &Step,
     ) -> Result<(), String> {
         for (index, call) in self.calls.iter().enumerate() {
-            let may_be_done_now = call.began <= PASS;
+            let may_be_done_now = call.began <= SYNC_PASS;
             if done[index] < call.writes.len() && may_be_done_now {
                 let (mut world, mut done) = (world.clone(), done.to_vec());
                 world.apply(&call.writes[done[index]], moment(call), self.broken);
                 done[index] += 1;
-                self.explore(&world, &done, answers, step)?;
+                self.explore(&world, &done, responses, step)?;
             }
         }
         // What began so long ago is done before the reader's next step.
         let overdue =
-            |(index, call): (usize, &Call)| done[index] < call.writes.len() && call.began + DELAY < PASS;
+            |(index, call): (usize, &Call)| done[index] < call.writes.len() && call.began + DELAY < SYNC_PASS;
         if self.calls.iter().enumerate().any(overdue) {
             return Ok(());
         }
@@ -134,27 +139,33 @@ impl History<'_> {
             Step::Read(read) => {
                 let lag = if self.reader.stale { LAG } else { 0 };
                 #[expect(clippy::cast_precision_loss, reason = "half minutes")]
-                let found = world.read(read, PASS as f64, lag as f64, self.broken);
-                let answers = [answers, &[found]].concat();
-                let step = self.step(&answers);
-                self.explore(world, done, &answers, &step)
+                let found = world.read(read, SYNC_PASS as f64, lag as f64, self.broken);
+                let responses = [responses, &[found]].concat();
+                let step = self.step(&responses);
+                self.explore(world, done, &responses, &step)
             }
             Step::Done(copy, next) => self.at_rest(world.clone(), done, copy, next),
         }
     }
 
     /// The rest of the writes, and another pass: right after them, whether they were done at once or late, or long after.
-    fn at_rest(&mut self, mut world: World, done: &[usize], copy: &Copy, next: &Pass) -> Result<(), String> {
+    fn at_rest(
+        &mut self,
+        mut world: World,
+        done: &[usize],
+        copy: &Copy,
+        next: &SyncPass,
+    ) -> Result<(), String> {
         for (call, done) in self.calls.iter().zip(done) {
             for write in &call.writes[*done..] {
                 world.apply(write, moment(call), self.broken);
             }
         }
-        let begun = self.calls.iter().map(|call| call.began).max().unwrap_or(PASS).max(PASS);
-        let last = begun.max(PASS) + DELAY;
+        let begun = self.calls.iter().map(|call| call.began).max().unwrap_or(SYNC_PASS).max(SYNC_PASS);
+        let last = begun.max(SYNC_PASS) + DELAY;
         let next = match self.broken {
-            Broken::PositionAtTheEnd => Pass::after(at(last + SKEW)),
-            Broken::ShortWindow => Pass::after(at(self.reader.clock + 4)),
+            Broken::PositionAtTheEnd => SyncPass::after(at(last + SKEW)),
+            Broken::ShortWindow => SyncPass::after(at(self.reader.clock + 4)),
             _ => next.clone(),
         };
         let shown = world.shown();
@@ -162,7 +173,7 @@ impl History<'_> {
             self.count += 1;
             let mut copy = copy.clone();
             let reader = AtRest { world: &world, broken: self.broken };
-            at_once(pass(&reader, &mut copy, next.clone(), at(moment + skew)));
+            at_once(sync_pass(&reader, &mut copy, next.clone(), at(moment + skew)));
             if copy != shown {
                 return Err(format!("at {moment} it shows {copy:?}, not {shown:?}"));
             }
@@ -174,7 +185,7 @@ impl History<'_> {
 /// The moment at which a call's writes of the group item count as done: as late as they may be, since a group item is read late.
 #[expect(clippy::cast_precision_loss, reason = "half minutes")]
 fn moment(call: &Call) -> f64 {
-    (call.began + DELAY).min(PASS) as f64
+    (call.began + DELAY).min(SYNC_PASS) as f64
 }
 
 struct AtRest<'a> {
@@ -197,31 +208,31 @@ impl Source for AtRest<'_> {
 fn starts() -> [World; 6] {
     let long_ago = START;
     let mut others = World::default();
-    others.head.record(&message(START, "head"), long_ago);
+    others.group_item.record(&message(START, "group"), long_ago);
     let mut left_lately = World::default();
-    SessionWrite::Leave(at(PASS + 10)).apply(left_lately.row(group().session_id()), long_ago);
+    SessionWrite::Leave(at(SYNC_PASS + 10)).apply(left_lately.session_item(group().session_id()), long_ago);
     let mut live = others.clone();
-    live.row(&p2p()).record(&message(START, "start"), long_ago);
+    live.session_item(&p2p()).record(&message(START, "start"), long_ago);
     let joined = SessionWrite::Become(MemberAt { time: START, rank: Rank::Join });
-    joined.apply(live.row(group().session_id()), long_ago);
+    joined.apply(live.session_item(group().session_id()), long_ago);
     let mut joined_after_a_list = others.clone();
     for write in Operation::ListWithoutUser.writes(long_ago, START) {
         joined_after_a_list.apply(&write, 0.0, Broken::Nothing);
     }
-    let joined = SessionWrite::Become(MemberAt { time: at(PASS - 60), rank: Rank::Join });
-    joined.apply(joined_after_a_list.row(group().session_id()), long_ago);
-    joined_after_a_list.head_before.clear();
+    let joined = SessionWrite::Become(MemberAt { time: at(SYNC_PASS - 60), rank: Rank::Join });
+    joined.apply(joined_after_a_list.session_item(group().session_id()), long_ago);
+    joined_after_a_list.group_item_before.clear();
     let mut deleted = live.clone();
-    deleted.row(&p2p()).delete(long_ago);
+    deleted.session_item(&p2p()).delete(long_ago);
     for write in Operation::DeleteGroup.writes(long_ago, START) {
         deleted.apply(&write, 0.0, Broken::Nothing);
     }
     // The tombstone is newer than what late notices tell, and the group item newer than the tombstone.
-    let tombstone = message(at(PASS - 2), "deleted");
-    let row = deleted.row(group().session_id());
-    row.register = Some(session_model::Register::tombstone(tombstone.position));
-    deleted.head.record(&message(at(PASS), "newer"), long_ago);
-    deleted.head_before.clear();
+    let tombstone = message(at(SYNC_PASS - 2), "deleted");
+    let session_item = deleted.session_item(group().session_id());
+    session_item.register = Some(session_model::Register::tombstone(tombstone.position));
+    deleted.group_item.record(&message(at(SYNC_PASS), "newer"), long_ago);
+    deleted.group_item_before.clear();
     [World::default(), others, left_lately, live, joined_after_a_list, deleted]
 }
 
@@ -269,14 +280,14 @@ fn pairs(number: usize, world: &World, broken: Broken) -> Result<usize, String> 
 /// then, just on time, just late, and long ago.
 fn single(world: &World, operation: Operation, broken: Broken) -> Result<usize, String> {
     let mut count = 0;
-    for began in [PASS + 2, PASS, PASS - 2, PASS - DELAY, PASS - DELAY - 1] {
+    for began in [SYNC_PASS + 2, SYNC_PASS, SYNC_PASS - 2, SYNC_PASS - DELAY, SYNC_PASS - DELAY - 1] {
         for skew in [SKEW, -SKEW] {
             for late in [0, 8, 9, 40] {
                 let now = began + skew;
                 let calls = [Call { began, writes: operation.writes(at(now), at(now - late)) }];
-                let told = || format!("{operation:?} begun {began}, skew {skew}, {late} late");
-                let explored = around_a_pass(world, &calls, &Reader::ALL, broken);
-                count += explored.map_err(|fault| format!("{}: {fault}", told()))?;
+                let described = || format!("{operation:?} begun {began}, skew {skew}, {late} late");
+                let explored = around_a_sync_pass(world, &calls, &Reader::ALL, broken);
+                count += explored.map_err(|fault| format!("{}: {fault}", described()))?;
             }
         }
     }
@@ -291,8 +302,8 @@ fn pair(world: &World, first: Operation, second: Operation, broken: Broken) -> R
             began,
             writes: operation.writes(at(began + skew), at(began + skew - late)),
         };
-        let calls = [call(first, PASS - DELAY, skew), call(second, PASS - 2, -skew)];
-        let explored = around_a_pass(world, &calls, &Reader::ALL[1..3], broken);
+        let calls = [call(first, SYNC_PASS - DELAY, skew), call(second, SYNC_PASS - 2, -skew)];
+        let explored = around_a_sync_pass(world, &calls, &Reader::ALL[1..3], broken);
         count += explored
             .map_err(|fault| format!("{first:?} and {second:?}, skew {skew}, {late} late: {fault}"))?;
     }
@@ -309,17 +320,22 @@ struct Reader {
 
 impl Reader {
     const ALL: [Self; 4] = [
-        Self { clock: PASS + SKEW, memberships_first: false, stale: false },
-        Self { clock: PASS + SKEW, memberships_first: true, stale: true },
-        Self { clock: PASS - SKEW, memberships_first: false, stale: true },
-        Self { clock: PASS - SKEW, memberships_first: true, stale: false },
+        Self { clock: SYNC_PASS + SKEW, memberships_first: false, stale: false },
+        Self { clock: SYNC_PASS + SKEW, memberships_first: true, stale: true },
+        Self { clock: SYNC_PASS - SKEW, memberships_first: false, stale: true },
+        Self { clock: SYNC_PASS - SKEW, memberships_first: true, stale: false },
     ];
 }
 
-fn around_a_pass(world: &World, calls: &[Call], readers: &[Reader], broken: Broken) -> Result<usize, String> {
+fn around_a_sync_pass(
+    world: &World,
+    calls: &[Call],
+    readers: &[Reader],
+    broken: Broken,
+) -> Result<usize, String> {
     let mut count = 0;
     for reader in readers {
-        let since = Pass::after(at(PASS - 60));
+        let since = SyncPass::after(at(SYNC_PASS - 60));
         let mut history = History { calls, copy: world.shown(), since, reader: *reader, broken, count: 0 };
         let first = history.step(&[]);
         history.explore(world, &vec![0; calls.len()], &[], &first)?;

@@ -29,18 +29,18 @@ fn small_histories_converge() {
 }
 
 #[test]
-fn every_way_of_breaking_it_is_found() {
+fn every_planted_fault_is_found() {
     let others = [
         Broken::NoAllowance,
         Broken::PositionAtTheEnd,
         Broken::ShortWindow,
-        Broken::StampedArePassedOver,
-        Broken::StampsUpToTheStart,
+        Broken::ChangedAreSkipped,
+        Broken::ChangeTimesUpToTheStart,
     ];
-    for broken in Kind::ALL.map(Broken::Unstamped).into_iter().chain(others) {
+    for broken in Kind::ALL.map(Broken::WithoutChangeTime).into_iter().chain(others) {
         let fault = find_fault(broken);
         println!("{broken:?}: {fault:?}");
-        assert!(fault.is_some(), "{broken:?} goes unnoticed");
+        assert!(fault.is_some(), "{broken:?} is not detected");
     }
 }
 
@@ -62,14 +62,14 @@ fn random_histories_converge() {
 }
 
 #[test]
-fn a_fault_is_shrunk_to_what_it_takes() {
+fn a_fault_is_shrunk_to_its_cause() {
     let Err(TestError::Fail(_, history)) = converge(50_000, 1, Broken::NoAllowance) else {
-        panic!("it goes unnoticed")
+        panic!("it is not detected")
     };
     assert!(history.calls.len() <= 2, "{history:?}");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test's own switches")]
 fn asked_for(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }

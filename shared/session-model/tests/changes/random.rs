@@ -8,10 +8,10 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use session_model::{Pass, Timestamp};
+use session_model::{SyncPass, Timestamp};
 
 use crate::{
-    exhaustive::pass,
+    exhaustive::sync_pass,
     world::{Broken, Copy, Found, Read, Source, World},
     writes::{Operation, Write},
 };
@@ -133,11 +133,11 @@ pub(crate) fn run(history: &History, broken: Broken) -> Result<(), String> {
     passes.sort_by(f64::total_cmp);
     let state = State { world: World::default(), pending, moment: BASE, dice: Dice(history.reads), broken };
     let running = Running(Mutex::new(state));
-    let (mut copy, mut position) = (Copy::new(), Pass::after(ms(BASE - 30.0)));
+    let (mut copy, mut position) = (Copy::new(), SyncPass::after(ms(BASE - 30.0)));
     for moment in passes {
         let now = running.clock_at(moment);
         let mut applied = copy.clone();
-        let next = at_once(pass(&running, &mut applied, position.clone(), now));
+        let next = at_once(sync_pass(&running, &mut applied, position.clone(), now));
         // A device that is switched off goes on from the token that it has stored, with what it had applied by then.
         let is_interrupted = running.0.lock().unwrap().dice.next().is_multiple_of(8);
         copy = applied;
@@ -147,7 +147,7 @@ pub(crate) fn run(history: &History, broken: Broken) -> Result<(), String> {
     }
     let rest = rest.max(running.0.lock().unwrap().moment) + LAG;
     let now = running.clock_at(rest);
-    at_once(pass(&running, &mut copy, position, now));
+    at_once(sync_pass(&running, &mut copy, position, now));
     let state = running.0.lock().unwrap();
     let shown = state.world.shown();
     if copy == shown { Ok(()) } else { Err(format!("it shows {copy:?}, not {shown:?}")) }

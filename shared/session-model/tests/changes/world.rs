@@ -35,7 +35,7 @@ pub(crate) enum Broken {
     #[default]
     Nothing,
     /// Writes of a kind are not stamped.
-    Unstamped(Kind),
+    WithoutChangeTime(Kind),
     /// The bound of `updateTime` is P, without the allowance for late messages.
     NoAllowance,
     /// The next pass begins where this one ended, not where it started.
@@ -43,88 +43,96 @@ pub(crate) enum Broken {
     /// W is a third too small.
     ShortWindow,
     /// Among the session items that `updateTime` shows, all stamped ones are passed over.
-    StampedArePassedOver,
+    ChangedAreSkipped,
     /// Stamps are read up to the pass's start.
-    StampsUpToTheStart,
+    ChangeTimesUpToTheStart,
 }
 
 /// The tables as far as the user sees them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
-    pub(crate) rows: BTreeMap<SessionId, SessionItem>,
-    pub(crate) head: GroupItem,
+    pub(crate) session_items: BTreeMap<SessionId, SessionItem>,
+    pub(crate) group_item: GroupItem,
     /// What the head was, and when each write of it was done.
-    pub(crate) head_before: Vec<(f64, GroupItem)>,
+    pub(crate) group_item_before: Vec<(f64, GroupItem)>,
 }
 
 impl World {
-    pub(crate) fn row(&mut self, id: &SessionId) -> &mut SessionItem {
-        self.rows.entry(id.clone()).or_default()
+    pub(crate) fn session_item(&mut self, id: &SessionId) -> &mut SessionItem {
+        self.session_items.entry(id.clone()).or_default()
     }
 
     /// Does a write at a moment of real time.
     pub(crate) fn apply(&mut self, write: &Write, moment: f64, broken: Broken) {
-        let before = self.head.clone();
-        let stamps = (self.head.change_time, self.rows.get(write.row()).and_then(|row| row.change_time));
+        let before = self.group_item.clone();
+        let change_times = (
+            self.group_item.change_time,
+            self.session_items.get(write.session_item()).and_then(|session_item| session_item.change_time),
+        );
         write.apply(self);
-        if broken == Broken::Unstamped(write.kind()) {
-            self.head.change_time = stamps.0;
-            self.row(write.row()).change_time = stamps.1;
+        if broken == Broken::WithoutChangeTime(write.kind()) {
+            self.group_item.change_time = change_times.0;
+            self.session_item(write.session_item()).change_time = change_times.1;
         }
-        if self.head != before {
-            self.head_before.push((moment, before));
+        if self.group_item != before {
+            self.group_item_before.push((moment, before));
         }
     }
 
     /// The group item as it was at a moment.
-    fn head_at(&self, moment: f64) -> &GroupItem {
-        self.head_before.iter().find(|(written, _)| *written > moment).map_or(&self.head, |(_, head)| head)
+    fn group_item_at(&self, moment: f64) -> &GroupItem {
+        self.group_item_before
+            .iter()
+            .find(|(written, _)| *written > moment)
+            .map_or(&self.group_item, |(_, group_item)| group_item)
     }
 
     /// What a fresh full list shows.
     pub(crate) fn shown(&self) -> Copy {
-        let session = |(id, row): (&SessionId, &SessionItem)| {
+        let session = |(id, session_item): (&SessionId, &SessionItem)| {
             let session = match id.group() {
-                Some(group) => row.clone().into_group_session(&group, &user(), Some(self.head.clone())),
-                None => row.clone().into_session(id.clone()),
+                Some(group) => {
+                    session_item.clone().into_group_session(&group, &user(), Some(self.group_item.clone()))
+                }
+                None => session_item.clone().into_session(id.clone()),
             };
             session.map(|session| (id.clone(), session))
         };
-        self.rows.iter().filter_map(session).collect()
+        self.session_items.iter().filter_map(session).collect()
     }
 }
 
 /// A read.
 #[derive(Clone, Debug)]
 pub(crate) enum Read {
-    Keys { stamps: (Timestamp, Timestamp), after: Option<ChangeKey>, limit: usize },
-    Rows(Vec<SessionId>),
+    Keys { change_times: (Timestamp, Timestamp), after: Option<ChangeKey>, limit: usize },
+    SessionItems(Vec<SessionId>),
     Updated { least: Timestamp, after: Option<ChangeKey>, limit: usize },
     Memberships,
-    Heads,
+    GroupItems,
 }
 
 /// What a read finds.
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     Keys(Keys),
-    Rows(HashMap<SessionId, SessionItem>),
+    SessionItems(HashMap<SessionId, SessionItem>),
     Updated(UpdatedItems),
     Memberships(Memberships),
-    Heads(HashMap<GroupId, GroupItem>),
+    GroupItems(HashMap<GroupId, GroupItem>),
 }
 
 impl World {
     /// Reads at a moment; group items as they were a while before.
     pub(crate) fn read(&self, read: &Read, moment: f64, lag: f64, broken: Broken) -> Found {
         match read {
-            Read::Keys { stamps: (from, to), after, limit } => {
-                let to = if broken == Broken::StampsUpToTheStart { to.earlier_by(60_000) } else { *to };
+            Read::Keys { change_times: (from, to), after, limit } => {
+                let to = if broken == Broken::ChangeTimesUpToTheStart { to.earlier_by(60_000) } else { *to };
                 let mut keys: Vec<_> = self
-                    .rows
+                    .session_items
                     .iter()
-                    .filter_map(|(id, row)| {
-                        Some(ChangeKey { time: row.change_time?, session_id: id.clone() })
+                    .filter_map(|(id, session_item)| {
+                        Some(ChangeKey { time: session_item.change_time?, session_id: id.clone() })
                     })
                     .filter(|key| (*from..=to).contains(&key.time) && Some(key) > after.as_ref())
                     .collect();
@@ -133,8 +141,8 @@ impl World {
                 keys.truncate(*limit);
                 Found::Keys(Keys { keys, more })
             }
-            Read::Rows(ids) => Found::Rows(
-                ids.iter().filter_map(|id| Some((id.clone(), self.rows.get(id)?.clone()))).collect(),
+            Read::SessionItems(ids) => Found::SessionItems(
+                ids.iter().filter_map(|id| Some((id.clone(), self.session_items.get(id)?.clone()))).collect(),
             ),
             Read::Updated { least, after, limit } => {
                 let least = if broken == Broken::NoAllowance {
@@ -142,34 +150,39 @@ impl World {
                 } else {
                     *least
                 };
-                let key = |id: &SessionId, row: &SessionItem| {
-                    row.update_time().map(|time| ChangeKey { time, session_id: id.clone() })
+                let key = |id: &SessionId, session_item: &SessionItem| {
+                    session_item.update_time().map(|time| ChangeKey { time, session_id: id.clone() })
                 };
-                let mut rows: Vec<_> = self
-                    .rows
+                let mut session_items: Vec<_> = self
+                    .session_items
                     .iter()
-                    .filter(|(_, row)| !(broken == Broken::StampedArePassedOver && row.change_time.is_some()))
-                    .filter_map(|(id, row)| Some((key(id, row)?, row.clone())))
+                    .filter(|(_, session_item)| {
+                        !(broken == Broken::ChangedAreSkipped && session_item.change_time.is_some())
+                    })
+                    .filter_map(|(id, session_item)| Some((key(id, session_item)?, session_item.clone())))
                     .filter(|(key, _)| key.time >= least && after.as_ref().is_none_or(|after| key < after))
                     .collect();
-                rows.sort_by(|a, b| b.0.cmp(&a.0));
-                let more = rows.len() > *limit;
-                rows.truncate(*limit);
-                let rows = rows.into_iter().map(|(key, row)| (key.session_id, row)).collect();
-                Found::Updated(UpdatedItems { rows, more })
+                session_items.sort_by(|a, b| b.0.cmp(&a.0));
+                let more = session_items.len() > *limit;
+                session_items.truncate(*limit);
+                let session_items = session_items
+                    .into_iter()
+                    .map(|(key, session_item)| (key.session_id, session_item))
+                    .collect();
+                Found::Updated(UpdatedItems { session_items, more })
             }
             Read::Memberships => {
-                let of = |(id, row): (&SessionId, &SessionItem)| {
-                    Some((id.group()?, row.clone())).filter(|_| row.is_member())
+                let of = |(id, session_item): (&SessionId, &SessionItem)| {
+                    Some((id.group()?, session_item.clone())).filter(|_| session_item.is_member())
                 };
-                Found::Memberships(self.rows.iter().filter_map(of).collect())
+                Found::Memberships(self.session_items.iter().filter_map(of).collect())
             }
-            Read::Heads => {
-                let head = self.head_at(moment - lag);
-                Found::Heads(
-                    [(group(), head.clone())]
+            Read::GroupItems => {
+                let group_item = self.group_item_at(moment - lag);
+                Found::GroupItems(
+                    [(group(), group_item.clone())]
                         .into_iter()
-                        .filter(|(_, head)| *head != GroupItem::default())
+                        .filter(|(_, group_item)| *group_item != GroupItem::default())
                         .collect(),
                 )
             }
@@ -192,37 +205,39 @@ impl<S: Source> ChangeReads for From<'_, S> {
 
     async fn start(
         &self,
-        stamps: (Timestamp, Timestamp),
+        change_times: (Timestamp, Timestamp),
         least: Timestamp,
         limit: usize,
     ) -> Result<Start, Self::Error> {
         if self.0.memberships_first() {
             let memberships = self.memberships().await?;
             let updated = self.updated(least, None, limit).await?;
-            return Ok(Start { keys: self.keys(stamps, None, limit).await?, updated, memberships });
+            return Ok(Start { keys: self.keys(change_times, None, limit).await?, updated, memberships });
         }
-        let keys = self.keys(stamps, None, limit).await?;
+        let keys = self.keys(change_times, None, limit).await?;
         let updated = self.updated(least, None, limit).await?;
         Ok(Start { keys, updated, memberships: self.memberships().await? })
     }
 
     async fn keys(
         &self,
-        stamps: (Timestamp, Timestamp),
+        change_times: (Timestamp, Timestamp),
         after: Option<&ChangeKey>,
         limit: usize,
     ) -> Result<Keys, Self::Error> {
-        let read = Read::Keys { stamps, after: after.cloned(), limit };
+        let read = Read::Keys { change_times, after: after.cloned(), limit };
         let Found::Keys(keys) = self.0.find(read).await else { unreachable!() };
         Ok(keys)
     }
 
-    async fn rows(
+    async fn session_items(
         &self,
         ids: Vec<SessionId>,
     ) -> Result<HashMap<SessionId, Option<SessionItem>>, Self::Error> {
-        let Found::Rows(rows) = self.0.find(Read::Rows(ids)).await else { unreachable!() };
-        Ok(rows.into_iter().map(|(id, row)| (id, Some(row))).collect())
+        let Found::SessionItems(session_items) = self.0.find(Read::SessionItems(ids)).await else {
+            unreachable!()
+        };
+        Ok(session_items.into_iter().map(|(id, session_item)| (id, Some(session_item))).collect())
     }
 
     async fn updated(
@@ -232,8 +247,8 @@ impl<S: Source> ChangeReads for From<'_, S> {
         limit: usize,
     ) -> Result<UpdatedItems, Self::Error> {
         let read = Read::Updated { least, after: after.cloned(), limit };
-        let Found::Updated(rows) = self.0.find(read).await else { unreachable!() };
-        Ok(rows)
+        let Found::Updated(session_items) = self.0.find(read).await else { unreachable!() };
+        Ok(session_items)
     }
 
     async fn memberships(&self) -> Result<Memberships, Self::Error> {
@@ -241,8 +256,8 @@ impl<S: Source> ChangeReads for From<'_, S> {
         Ok(memberships)
     }
 
-    async fn heads(&self, _: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, Self::Error> {
-        let Found::Heads(heads) = self.0.find(Read::Heads).await else { unreachable!() };
-        Ok(heads)
+    async fn group_items(&self, _: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, Self::Error> {
+        let Found::GroupItems(group_items) = self.0.find(Read::GroupItems).await else { unreachable!() };
+        Ok(group_items)
     }
 }

@@ -21,9 +21,9 @@ pub(crate) enum Kind {
     Join,
     Leave,
     Empty,
-    HeadMessage,
-    HeadEdit,
-    HeadMembers,
+    GroupMessage,
+    GroupEdit,
+    GroupMembers,
     ListRaised,
 }
 
@@ -37,9 +37,9 @@ impl Kind {
         Self::Join,
         Self::Leave,
         Self::Empty,
-        Self::HeadMessage,
-        Self::HeadEdit,
-        Self::HeadMembers,
+        Self::GroupMessage,
+        Self::GroupEdit,
+        Self::GroupMembers,
         Self::ListRaised,
     ];
 }
@@ -59,8 +59,8 @@ enum What {
     SetExt(SessionId, &'static str),
     Tombstone,
     SessionItem(SessionWrite),
-    HeadRecord(Entry),
-    HeadEdit(Edit),
+    GroupRecord(Entry),
+    GroupEdit(Edit),
     StoreList { time: Timestamp, with_the_user: bool },
     RaiseList(Timestamp),
     RemoveMembers(Timestamp),
@@ -77,15 +77,15 @@ impl Write {
             What::SessionItem(SessionWrite::Become(_)) => Kind::Join,
             What::SessionItem(SessionWrite::Leave(_)) => Kind::Leave,
             What::SessionItem(SessionWrite::RecordEmpty(_)) => Kind::Empty,
-            What::HeadRecord(_) => Kind::HeadMessage,
-            What::HeadEdit(_) => Kind::HeadEdit,
-            What::StoreList { .. } | What::RemoveMembers(_) => Kind::HeadMembers,
+            What::GroupRecord(_) => Kind::GroupMessage,
+            What::GroupEdit(_) => Kind::GroupEdit,
+            What::StoreList { .. } | What::RemoveMembers(_) => Kind::GroupMembers,
             What::RaiseList(_) => Kind::ListRaised,
         }
     }
 
     /// The session item that it may write.
-    pub(crate) fn row(&self) -> &'static SessionId {
+    pub(crate) fn session_item(&self) -> &'static SessionId {
         use std::sync::LazyLock;
         static P2P: LazyLock<SessionId> = LazyLock::new(p2p);
         static GROUP: LazyLock<SessionId> = LazyLock::new(|| group().session_id().clone());
@@ -98,31 +98,34 @@ impl Write {
 
     pub(crate) fn apply(&self, world: &mut World) {
         let now = self.now;
-        let row = self.row();
+        let session_item = self.session_item();
         match &self.what {
-            What::Record(entry) => drop(world.row(row).record(entry, now)),
-            What::Edit(edit) => drop(world.row(row).edit(edit, now)),
-            What::Delete => world.row(row).delete(now),
-            What::SetExt(_, text) => world.row(row).set_ext(text.parse().unwrap(), now),
+            What::Record(entry) => drop(world.session_item(session_item).record(entry, now)),
+            What::Edit(edit) => drop(world.session_item(session_item).edit(edit, now)),
+            What::Delete => world.session_item(session_item).delete(now),
+            What::SetExt(_, text) => world.session_item(session_item).set_ext(text.parse().unwrap(), now),
             What::Tombstone => tombstone(world, now),
-            What::SessionItem(write) => drop(write.apply(world.row(row), now)),
-            What::HeadRecord(entry) => drop(GroupWrite::Record(entry.clone()).apply(&mut world.head, now)),
-            What::HeadEdit(edit) => drop(world.head.edit(edit, now)),
+            What::SessionItem(write) => drop(write.apply(world.session_item(session_item), now)),
+            What::GroupRecord(entry) => {
+                let write = GroupWrite::Record(entry.clone());
+                write.apply(&mut world.group_item, now);
+            }
+            What::GroupEdit(edit) => drop(world.group_item.edit(edit, now)),
             What::StoreList { time, with_the_user } => {
                 let members: BTreeSet<_> =
                     with_the_user.then(user).into_iter().chain(["x".parse().unwrap()]).collect();
                 let list = MemberList::new(&group(), *time, &members);
-                GroupWrite::store_list(&list, &world.head.clone(), &BTreeSet::new())
-                    .apply(&mut world.head, now);
+                GroupWrite::store_list(&list, &world.group_item.clone(), &BTreeSet::new())
+                    .apply(&mut world.group_item, now);
             }
             What::RaiseList(time) => {
                 // The list that the head holds, if it holds one.
-                let Some(digest) = world.head.list_key else { return };
-                GroupWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.head, now);
+                let Some(digest) = world.group_item.list_key else { return };
+                GroupWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.group_item, now);
             }
             What::RemoveMembers(time) => {
                 let hashes = BTreeSet::from([group().member_hash(&user())]);
-                GroupWrite::RemoveMembers { time: *time, hashes }.apply(&mut world.head, now);
+                GroupWrite::RemoveMembers { time: *time, hashes }.apply(&mut world.group_item, now);
             }
         }
     }
@@ -131,10 +134,10 @@ impl Write {
 /// The delete of a group's session, from what was read.
 fn tombstone(world: &mut World, now: Timestamp) {
     let id = group().session_id().clone();
-    let head: GroupItem = world.head.clone();
-    let row = world.row(&id);
-    let seen = head.position_seen_by(&group(), &user(), row).cloned();
-    row.delete_in_group(seen.as_ref(), now);
+    let group_item: GroupItem = world.group_item.clone();
+    let session_item = world.session_item(&id);
+    let seen = group_item.position_seen_by(&group(), &user(), session_item).cloned();
+    session_item.delete_in_group(seen.as_ref(), now);
 }
 
 /// Something that happens: writes in their order. `now` is the clock of the call; `event` is when it happened, as a copy tells it.
@@ -180,10 +183,10 @@ impl Operation {
         let id = |name: &str| format!("{name}{event}");
         let group_id = group().session_id().clone();
         let become_at = |rank| What::SessionItem(SessionWrite::Become(MemberAt { time: event, rank }));
-        let leaves = |kept| {
+        let leaves = |write| {
             vec![
                 What::SessionItem(SessionWrite::Leave(event)),
-                What::SessionItem(kept),
+                What::SessionItem(write),
                 What::RemoveMembers(event),
             ]
         };
@@ -197,8 +200,8 @@ impl Operation {
             Self::SetExt => vec![What::SetExt(p2p(), "x")],
             Self::SetExtOfGroup => vec![What::SetExt(group_id, "x")],
             Self::DeleteGroup => vec![What::Tombstone],
-            Self::GroupMessage => vec![What::HeadRecord(message(event, &id("g")))],
-            Self::GroupEdit => vec![What::HeadEdit(edit("head", event))],
+            Self::GroupMessage => vec![What::GroupRecord(message(event, &id("g")))],
+            Self::GroupEdit => vec![What::GroupEdit(edit("group", event))],
             Self::Join => vec![become_at(Rank::Join)],
             Self::LeaveByNotice => leaves(SessionWrite::Record(message(event, &id("n")))),
             Self::LeaveByPatch => leaves(SessionWrite::RecordEmpty(event)),

@@ -4,7 +4,7 @@ use session_model::{
     Edits, Entry, Ext, JsonText, LastMsg, MessageId, Position, Register, SessionItem, Timestamp,
 };
 
-use crate::operations::{Answer, NOW};
+use crate::operations::{NOW, Response};
 
 /// The attributes of one session item.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ pub(crate) enum Broken {
 
 impl Item {
     /// The session item that the attributes stand for.
-    pub(crate) fn row(&self) -> SessionItem {
+    pub(crate) fn session_item(&self) -> SessionItem {
         let last_msg = match (self.last_msg_type, self.last_msg.clone(), self.update_time) {
             (Some(0), Some(text), _) => Some(LastMsg::Message(text)),
             (Some(1), Some(notice), Some(at)) => Some(LastMsg::Recall { at, notice }),
@@ -81,17 +81,17 @@ impl Item {
         Ok(())
     }
 
-    pub(crate) fn apply(&mut self, step: &Step, broken: Broken) -> Answer {
+    pub(crate) fn apply(&mut self, step: &Step, broken: Broken) -> Response {
         match step {
-            Step::Read => Answer::Item(self.clone()),
+            Step::Read => Response::Item(self.clone()),
             Step::Blind(entry) => {
                 let register = Register::from(entry.clone());
-                let supersedes = self.row().register.is_none_or(|held| register.supersedes(&held));
+                let supersedes = self.session_item().register.is_none_or(|held| register.supersedes(&held));
                 if !supersedes || (self.edits.is_some() && broken != Broken::MessageIgnoresEdits) {
-                    return Answer::Item(self.clone());
+                    return Response::Item(self.clone());
                 }
                 self.show(&register);
-                Answer::Done
+                Response::Done
             }
             Step::Replace(as_read) => {
                 let (before, after) = &**as_read;
@@ -101,10 +101,10 @@ impl Item {
                     && (self.update_time == before.update_time || broken == Broken::WithoutUpdateTime)
                     && (self.edits == before.edits || broken == Broken::WithoutEdits);
                 if !is_as_read {
-                    return Answer::Item(self.clone());
+                    return Response::Item(self.clone());
                 }
                 self.replace(before, after, broken);
-                Answer::Done
+                Response::Done
             }
             Step::Delete => {
                 if self.update_time.is_some() {
@@ -112,14 +112,14 @@ impl Item {
                     let change_time = Some(Timestamp::from_millis(NOW));
                     *self = Self { msg_time, msg_id, edits, change_time, expires: true, ..Self::default() };
                 }
-                Answer::Done
+                Response::Done
             }
             Step::SetExt(ext) => {
                 self.ext = Some((*ext).to_owned());
                 self.update_time.get_or_insert(Timestamp::from_millis(NOW));
                 self.change_time = Some(Timestamp::from_millis(NOW));
                 self.expires = false;
-                Answer::Done
+                Response::Done
             }
         }
     }
@@ -138,7 +138,7 @@ impl Item {
 
     /// Writes what `after` differs in from what was read, and nothing else: the user may have set an ext in between.
     fn replace(&mut self, before: &Self, after: &SessionItem, broken: Broken) {
-        let read = before.row();
+        let read = before.session_item();
         let expired = self.expires;
         match &after.register {
             Some(register) if after.register != read.register => self.show(register),

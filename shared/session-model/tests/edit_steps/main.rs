@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use session_model::SessionItem;
 
 use item::{Broken, Item};
-use operations::{Answer, Next, Operation, next, operations, starts};
+use operations::{Next, Operation, Response, next, operations, starts};
 
 /// Explores every interleaving of these operations from an item on.
 struct Exploration<'a> {
@@ -22,33 +22,33 @@ struct Exploration<'a> {
     broken: Broken,
     /// What the session item may be in the end: the operations one after the other, in any order.
     allowed: Vec<SessionItem>,
-    seen: HashSet<(Item, Vec<Vec<Answer>>)>,
+    seen: HashSet<(Item, Vec<Vec<Response>>)>,
 }
 
 impl Exploration<'_> {
-    fn from(&mut self, item: &Item, answers: &[Vec<Answer>]) -> Result<(), String> {
-        if !self.seen.insert((item.clone(), answers.to_vec())) {
+    fn from(&mut self, item: &Item, responses: &[Vec<Response>]) -> Result<(), String> {
+        if !self.seen.insert((item.clone(), responses.to_vec())) {
             return Ok(());
         }
         let mut all_ended = true;
         for (index, operation) in self.operations.iter().enumerate() {
-            match next(operation, &answers[index]) {
+            match next(operation, &responses[index]) {
                 Next::Ended => {}
                 Next::Contended => return Err(format!("{operation:?} is overtaken too often")),
                 Next::Step(step) => {
                     all_ended = false;
                     let mut item = item.clone();
-                    let answer = item.apply(&step, self.broken);
+                    let response = item.apply(&step, self.broken);
                     item.check().map_err(|fault| format!("{fault}: {item:?} after {step:?}"))?;
-                    let mut answers = answers.to_vec();
-                    answers[index].push(answer);
-                    self.from(&item, &answers)?;
+                    let mut responses = responses.to_vec();
+                    responses[index].push(response);
+                    self.from(&item, &responses)?;
                 }
             }
         }
-        let row = item.row();
-        if all_ended && !self.allowed.contains(&row) {
-            return Err(format!("no order of {:?} ends as {row:?}", self.operations));
+        let session_item = item.session_item();
+        if all_ended && !self.allowed.contains(&session_item) {
+            return Err(format!("no order of {:?} ends as {session_item:?}", self.operations));
         }
         Ok(())
     }
@@ -74,11 +74,11 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 /// The number of states, or the first fault.
 fn explore(start: &Item, operations: &[Operation], broken: Broken) -> Result<usize, String> {
     let in_order = |order: Vec<usize>| {
-        let mut row = start.row();
+        let mut session_item = start.session_item();
         for index in order {
-            operations[index].apply(&mut row);
+            operations[index].apply(&mut session_item);
         }
-        row
+        session_item
     };
     let allowed = orders(operations.len()).into_iter().map(in_order).collect();
     let mut exploration = Exploration { operations, broken, allowed, seen: HashSet::new() };
@@ -103,7 +103,7 @@ fn explore_all(broken: Broken) -> Result<usize, String> {
 }
 
 #[test]
-fn any_three_operations_end_as_in_some_order() {
+fn any_three_operations_are_serializable() {
     let states = explore_all(Broken::Nothing).unwrap();
     println!("{states} states");
     assert!(states > 100_000, "{states}");
@@ -121,6 +121,6 @@ fn every_attribute_of_the_condition_is_needed() {
     ] {
         let fault = explore_all(broken);
         println!("{broken:?}: {fault:?}");
-        assert!(fault.is_err(), "{broken:?} goes unnoticed");
+        assert!(fault.is_err(), "{broken:?} is not detected");
     }
 }

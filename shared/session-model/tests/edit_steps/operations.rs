@@ -29,12 +29,12 @@ pub(crate) enum Operation {
 
 impl Operation {
     /// The whole of it, at once.
-    pub(crate) fn apply(&self, row: &mut SessionItem) {
+    pub(crate) fn apply(&self, session_item: &mut SessionItem) {
         match self {
-            Self::Record(entry) => drop(row.record(entry, ms(NOW))),
-            Self::Edit(edit) => drop(row.edit(edit, ms(NOW))),
-            Self::Delete => row.delete(ms(NOW)),
-            Self::SetExt(text) => row.set_ext(text.parse().unwrap(), ms(NOW)),
+            Self::Record(entry) => drop(session_item.record(entry, ms(NOW))),
+            Self::Edit(edit) => drop(session_item.edit(edit, ms(NOW))),
+            Self::Delete => session_item.delete(ms(NOW)),
+            Self::SetExt(text) => session_item.set_ext(text.parse().unwrap(), ms(NOW)),
         }
     }
 
@@ -44,7 +44,7 @@ impl Operation {
                 let blind = item.step(Step::Blind(entry.clone())).await;
                 record(item, blind, |held| held.1.record(entry, ms(NOW))).await.map(|_| ())
             }
-            Self::Edit(told) => edit(item, |held| held.1.edit(told, ms(NOW))).await,
+            Self::Edit(new) => edit(item, |held| held.1.edit(new, ms(NOW))).await,
             Self::Delete => {
                 item.step(Step::Delete).await;
                 Ok(())
@@ -59,7 +59,7 @@ impl Operation {
 
 /// What a step was answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     Done,
     /// The session item as it is.
     Item(Item),
@@ -67,22 +67,22 @@ pub(crate) enum Answer {
 
 /// Answers an operation's steps with what was answered before, and stops at the first new one.
 pub(crate) struct Scripted {
-    answers: Mutex<(usize, Vec<Answer>)>,
+    responses: Mutex<(usize, Vec<Response>)>,
     next: Mutex<Option<Step>>,
 }
 
 impl Scripted {
     async fn step(&self, step: Step) -> Written<(Item, SessionItem)> {
         let known = {
-            let mut answers = self.answers.lock().unwrap();
-            answers.0 += 1;
-            answers.1.get(answers.0 - 1).cloned()
+            let mut responses = self.responses.lock().unwrap();
+            responses.0 += 1;
+            responses.1.get(responses.0 - 1).cloned()
         };
         match known {
-            Some(Answer::Done) => Written::Done,
-            Some(Answer::Item(item)) => {
-                let row = item.row();
-                Written::ConditionFailed((item, row))
+            Some(Response::Done) => Written::Done,
+            Some(Response::Item(item)) => {
+                let session_item = item.session_item();
+                Written::ConditionFailed((item, session_item))
             }
             None => {
                 *self.next.lock().unwrap() = Some(step);
@@ -119,8 +119,8 @@ pub(crate) enum Next {
     Contended,
 }
 
-pub(crate) fn next(operation: &Operation, answers: &[Answer]) -> Next {
-    let item = Scripted { answers: Mutex::new((0, answers.to_vec())), next: Mutex::default() };
+pub(crate) fn next(operation: &Operation, responses: &[Response]) -> Next {
+    let item = Scripted { responses: Mutex::new((0, responses.to_vec())), next: Mutex::default() };
     let outcome = pin!(operation.perform(&item)).poll(&mut Context::from_waker(Waker::noop()));
     match outcome {
         Poll::Ready(Ok(())) => Next::Ended,
@@ -185,9 +185,9 @@ pub(crate) fn starts() -> Vec<Item> {
     let after = |operations: &[Operation]| {
         let mut item = Item::default();
         for operation in operations {
-            let mut answers = Vec::new();
-            while let Next::Step(step) = next(operation, &answers) {
-                answers.push(item.apply(&step, crate::Broken::Nothing));
+            let mut responses = Vec::new();
+            while let Next::Step(step) = next(operation, &responses) {
+                responses.push(item.apply(&step, crate::Broken::Nothing));
             }
         }
         item

@@ -94,10 +94,10 @@ pub(crate) type Outcome = (Option<Register>, Vec<(bool, Option<Register>)>);
 
 pub(crate) fn outcome(world: &World) -> Outcome {
     let of_user = |user: &str| {
-        let row = world.row(user);
-        (world.head.is_seen_by(&group(), &user.parse().unwrap(), &row), row.register)
+        let session_item = world.session_item(user);
+        (world.group_item.is_seen_by(&group(), &user.parse().unwrap(), &session_item), session_item.register)
     };
-    (world.head.register.clone(), USERS.map(of_user).to_vec())
+    (world.group_item.register.clone(), USERS.map(of_user).to_vec())
 }
 
 /// The outcome as a function of the set of events.
@@ -105,12 +105,12 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
     let merged = |registers: Vec<Register>| {
         registers.into_iter().fold(None, |held, register| Some(Register::merge(held, register)))
     };
-    let head = merged(events.iter().filter_map(Event::entry).map(Register::from).collect());
+    let group_item = merged(events.iter().filter_map(Event::entry).map(Register::from).collect());
     let newest = events.iter().filter_map(Event::list).max_by_key(MemberList::order);
     let of_user = |user: &str| {
         let user: Account = user.parse().unwrap();
         let mut newest_change = None;
-        let mut kept = Vec::new();
+        let mut registers = Vec::new();
         for event in events {
             let (time, joined, left) = event.changes();
             let change = [(joined.contains(&user), 0), (left.contains(&user), 1)];
@@ -119,7 +119,7 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
             }
             if left.contains(&user) {
                 let empty = Register::tombstone(Position { time: ms(time), id: MessageId::NONE });
-                kept.push(event.entry().map_or(empty, Register::from));
+                registers.push(event.entry().map_or(empty, Register::from));
             }
         }
         let listed = newest.as_ref().map(|list| (list.time.as_millis(), 2));
@@ -128,7 +128,7 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
         } else {
             newest_change.is_some_and(|(_, rank)| rank == 0)
         };
-        (sees, merged(kept))
+        (sees, merged(registers))
     };
-    (head, USERS.map(of_user).to_vec())
+    (group_item, USERS.map(of_user).to_vec())
 }

@@ -9,7 +9,7 @@ use session_model::{MemberList, Register};
 
 use crate::{
     events::{Event, Outcome, expected, outcome},
-    world::{Answer, Broken, Next, World, next},
+    world::{Broken, Next, Response, World, next},
 };
 
 /// More writes than any event needs when nobody overtakes it.
@@ -18,7 +18,7 @@ const MAX_WRITES_ALONE: usize = 40;
 /// How far one delivery of an event is.
 #[derive(Clone, Debug, Default)]
 struct Delivery {
-    answers: Vec<Answer>,
+    responses: Vec<Response>,
     /// Of the answers: to hash all of them at each state would take most of the exploration's time.
     digest: u64,
     restarts: u8,
@@ -29,9 +29,9 @@ impl Delivery {
         Self { restarts, ..Self::default() }
     }
 
-    fn push(&mut self, answer: Answer) {
-        self.digest = hash((self.digest, &answer));
-        self.answers.push(answer);
+    fn push(&mut self, response: Response) {
+        self.digest = hash((self.digest, &response));
+        self.responses.push(response);
     }
 }
 
@@ -66,7 +66,7 @@ impl<'a> Explorer<'a> {
 
     fn next(&mut self, event: usize, delivery: &Delivery) -> Next {
         let events = self.events;
-        let next = || next(&events[event], &delivery.answers);
+        let next = || next(&events[event], &delivery.responses);
         self.nexts[event].entry(delivery.digest).or_insert_with(next).clone()
     }
 
@@ -90,8 +90,8 @@ impl<'a> Explorer<'a> {
                     Next::Write(write) => {
                         all_ended = false;
                         let (mut world, mut deliveries) = (world.clone(), deliveries.clone());
-                        let answer = world.apply(&write, self.broken);
-                        deliveries[event].push(answer);
+                        let response = world.apply(&write, self.broken);
+                        deliveries[event].push(response);
                         open.push((world, deliveries));
                     }
                     // A 503, which the feed repeats.
@@ -103,7 +103,7 @@ impl<'a> Explorer<'a> {
                     }
                     Next::Ended => {}
                 }
-                if delivery.restarts > 0 && !delivery.answers.is_empty() {
+                if delivery.restarts > 0 && !delivery.responses.is_empty() {
                     let mut deliveries = deliveries.clone();
                     deliveries[event] = Delivery::new(delivery.restarts - 1);
                     open.push((world.clone(), deliveries));
@@ -122,16 +122,17 @@ impl<'a> Explorer<'a> {
 
     /// What holds in every world, however far the deliveries are.
     fn check_world(&mut self, world: &World) -> Result<(), String> {
-        self.check_head(world)?;
+        self.check_group_item(world)?;
         (0..self.events.len()).try_for_each(|event| self.ends_alone(event, world.clone()))
     }
 
     /// No message is on the group item before its list.
-    fn check_head(&self, world: &World) -> Result<(), String> {
+    fn check_group_item(&self, world: &World) -> Result<(), String> {
         for (event, register, list) in &self.listed {
-            if world.head.register.as_ref() == Some(register) && world.head.list_order() < Some(list.order())
+            if world.group_item.register.as_ref() == Some(register)
+                && world.group_item.list_order() < Some(list.order())
             {
-                return Err(format!("{event:?} is on the head before its list: {world:?}"));
+                return Err(format!("{event:?} is in the group item before its list: {world:?}"));
             }
         }
         Ok(())

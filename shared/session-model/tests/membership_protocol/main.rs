@@ -85,7 +85,7 @@ fn any_three_events_converge() {
 }
 
 #[test]
-fn four_events_converge_where_most_meets() {
+fn four_events_converge_in_the_densest_case() {
     for events in [
         [
             Event::Listed { at: 2, members: "ab", left: "" },
@@ -118,6 +118,6 @@ fn a_broken_step_is_found() {
         (Broken::MessageBeforeItsList, vec![listed]),
     ] {
         assert_eq!(explore(&events, 0, Broken::Nothing).err(), None);
-        assert!(explore(&events, 0, broken).is_err(), "{broken:?} goes unnoticed");
+        assert!(explore(&events, 0, broken).is_err(), "{broken:?} is not detected");
     }
 }

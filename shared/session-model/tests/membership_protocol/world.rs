@@ -24,7 +24,7 @@ pub(crate) enum Write {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Answer {
+pub(crate) enum Response {
     Done,
     GroupItem(GroupItem),
     SessionItem(SessionItem),
@@ -32,19 +32,19 @@ pub(crate) enum Answer {
 
 /// Answers an event's writes with what was answered before, and stops at the first new one.
 pub(crate) struct Scripted {
-    pub(crate) answers: Mutex<(usize, Vec<Answer>)>,
+    pub(crate) responses: Mutex<(usize, Vec<Response>)>,
     pub(crate) next: Mutex<Option<Write>>,
 }
 
 impl Scripted {
-    pub(crate) async fn write(&self, write: Write) -> Answer {
+    pub(crate) async fn write(&self, write: Write) -> Response {
         let known = {
-            let mut answers = self.answers.lock().unwrap();
-            answers.0 += 1;
-            answers.1.get(answers.0 - 1).cloned()
+            let mut responses = self.responses.lock().unwrap();
+            responses.0 += 1;
+            responses.1.get(responses.0 - 1).cloned()
         };
-        if let Some(answer) = known {
-            return answer;
+        if let Some(response) = known {
+            return response;
         }
         *self.next.lock().unwrap() = Some(write);
         poll_fn(|_| Poll::Pending).await
@@ -56,9 +56,9 @@ impl GroupStore for Scripted {
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
         match self.write(Write::GroupItem(write)).await {
-            Answer::Done => Ok(Written::Done),
-            Answer::GroupItem(head) => Ok(Written::ConditionFailed(head)),
-            Answer::SessionItem(_) => Err(()),
+            Response::Done => Ok(Written::Done),
+            Response::GroupItem(group_item) => Ok(Written::ConditionFailed(group_item)),
+            Response::SessionItem(_) => Err(()),
         }
     }
 
@@ -68,12 +68,12 @@ impl GroupStore for Scripted {
     ) -> Result<Vec<(Account, Written<SessionItem>)>, ()> {
         let mut written = Vec::new();
         for (user, write) in writes {
-            let answer = match self.write(Write::SessionItem(user.clone(), write)).await {
-                Answer::Done => Written::Done,
-                Answer::SessionItem(row) => Written::ConditionFailed(row),
-                Answer::GroupItem(_) => return Err(()),
+            let response = match self.write(Write::SessionItem(user.clone(), write)).await {
+                Response::Done => Written::Done,
+                Response::SessionItem(session_item) => Written::ConditionFailed(session_item),
+                Response::GroupItem(_) => return Err(()),
             };
-            written.push((user, answer));
+            written.push((user, response));
         }
         Ok(written)
     }
@@ -87,8 +87,8 @@ pub(crate) enum Next {
     Contended,
 }
 
-pub(crate) fn next(event: &Event, answers: &[Answer]) -> Next {
-    let items = Scripted { answers: Mutex::new((0, answers.to_vec())), next: Mutex::default() };
+pub(crate) fn next(event: &Event, responses: &[Response]) -> Next {
+    let items = Scripted { responses: Mutex::new((0, responses.to_vec())), next: Mutex::default() };
     let outcome = pin!(event.deliver(&items)).poll(&mut Context::from_waker(Waker::noop()));
     match outcome {
         Poll::Ready(Ok(())) => Next::Ended,
@@ -109,57 +109,57 @@ pub(crate) enum Broken {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct World {
-    pub(crate) head: GroupItem,
-    pub(crate) rows: BTreeMap<Account, SessionItem>,
+    pub(crate) group_item: GroupItem,
+    pub(crate) session_items: BTreeMap<Account, SessionItem>,
 }
 
 impl World {
     /// Applies a write. Whatever it changes, it stamps; the stamps are taken away, so that each is seen again.
-    pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Answer {
+    pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Response {
         match write {
             Write::GroupItem(write) => {
-                let before = self.head.clone();
+                let before = self.group_item.clone();
                 let mut write = write.clone();
                 if let (Broken::OlderListsAreStored, GroupWrite::StoreList { time, .. }) = (broken, &write)
-                    && self.head.listed_at > Some(*time)
+                    && self.group_item.listed_at > Some(*time)
                 {
-                    self.head.listed_at = None;
+                    self.group_item.listed_at = None;
                 }
                 if let (Broken::MessageBeforeItsList, GroupWrite::RecordListed { entry, .. }) =
                     (broken, &write)
                 {
                     write = GroupWrite::Record(entry.clone());
                     // Taken for rejected, so that the list follows.
-                    write.apply(&mut self.head, NOW);
-                    self.head.change_time = None;
-                    return Answer::GroupItem(before);
+                    write.apply(&mut self.group_item, NOW);
+                    self.group_item.change_time = None;
+                    return Response::GroupItem(before);
                 }
-                let holds = write.apply(&mut self.head, NOW);
+                let holds = write.apply(&mut self.group_item, NOW);
                 if broken == Broken::LeaveKeepsTheVersion && matches!(write, GroupWrite::RemoveMembers { .. })
                 {
-                    self.head.members_version = before.members_version;
+                    self.group_item.members_version = before.members_version;
                 }
-                let stamp = self.head.change_time.take();
-                assert_eq!(stamp.is_some(), holds, "{write:?}");
-                if holds { Answer::Done } else { Answer::GroupItem(before) }
+                let change_time = self.group_item.change_time.take();
+                assert_eq!(change_time.is_some(), holds, "{write:?}");
+                if holds { Response::Done } else { Response::GroupItem(before) }
             }
             Write::SessionItem(user, write) => {
-                let row = self.rows.entry(user.clone()).or_default();
+                let session_item = self.session_items.entry(user.clone()).or_default();
                 if broken == Broken::ListsAdmitWhoLeftLater && matches!(write, SessionWrite::Become(_)) {
-                    row.membership = None;
-                    write.apply(row, NOW);
-                    row.change_time = None;
-                    return Answer::Done;
+                    session_item.membership = None;
+                    write.apply(session_item, NOW);
+                    session_item.change_time = None;
+                    return Response::Done;
                 }
-                let holds = write.apply(row, NOW);
-                let stamp = row.change_time.take();
-                assert_eq!(stamp, holds.then_some(NOW), "{write:?}");
-                if holds { Answer::Done } else { Answer::SessionItem(row.clone()) }
+                let holds = write.apply(session_item, NOW);
+                let change_time = session_item.change_time.take();
+                assert_eq!(change_time, holds.then_some(NOW), "{write:?}");
+                if holds { Response::Done } else { Response::SessionItem(session_item.clone()) }
             }
         }
     }
 
-    pub(crate) fn row(&self, user: &str) -> SessionItem {
-        self.rows.get(&user.parse::<Account>().unwrap()).cloned().unwrap_or_default()
+    pub(crate) fn session_item(&self, user: &str) -> SessionItem {
+        self.session_items.get(&user.parse::<Account>().unwrap()).cloned().unwrap_or_default()
     }
 }

@@ -1,10 +1,7 @@
 //! The requests of the operations by the SDK alone, in a loop, their answers dropped: `list 200 USER SESSION` on standard
 //! input makes 200 queries, and a line with the microseconds of each comes back.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a program of a few lines, told everything by its environment"
-)]
+#![expect(clippy::disallowed_methods, reason = "a program of a few lines, configured by its environment")]
 
 use std::{
     env, fs,

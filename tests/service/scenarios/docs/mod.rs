@@ -22,9 +22,9 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 }
 
 scenarios![
-    the_examples_answer_as_printed,
-    commands_that_are_named_exist,
-    the_costs_are_what_the_command_prints,
+    the_examples_respond_as_printed,
+    documented_commands_exist,
+    documented_costs_are_what_the_command_prints,
 ];
 
 /// The commands that restore tables.
@@ -67,7 +67,7 @@ fn matches(printed: &str, actual: &str) -> bool {
     rest.is_empty() || ends_open
 }
 
-async fn the_examples_answer_as_printed(t: Test) {
+async fn the_examples_respond_as_printed(t: Test) {
     for path in ["README.md", "docs/apps.md"] {
         let examples = examples(path);
         assert!(examples.len() > 4, "{path} shows what the service does");
@@ -80,11 +80,11 @@ async fn the_examples_answer_as_printed(t: Test) {
                 own.deliver([&copy]).await;
             }
         }
-        answer_as_printed(&t, own.app.url(), &examples).await;
+        respond_as_printed(&t, own.app.url(), &examples).await;
     }
 }
 
-async fn answer_as_printed(t: &Test, url: &str, examples: &[Example]) {
+async fn respond_as_printed(t: &Test, url: &str, examples: &[Example]) {
     const END: &str = "--- end of one example";
     let local = t.app.executable("local").display();
     let run = |example: &Example| {
@@ -94,11 +94,11 @@ async fn answer_as_printed(t: &Test, url: &str, examples: &[Example]) {
     let script = format!("cargo() {{ shift; {local} \"$@\" --url {url}; }}\n{}", commands.concat());
     let output = Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).output().await.unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<_> = printed.split(END).map(str::trim).collect();
-    for (example, answer) in examples.iter().zip(answers) {
+    let responses: Vec<_> = printed.split(END).map(str::trim).collect();
+    for (example, response) in examples.iter().zip(responses) {
         assert!(
-            matches(&example.printed, answer),
-            "{}\nprints: {answer}\nnot:    {}",
+            matches(&example.printed, response),
+            "{}\nprints: {response}\nnot:    {}",
             example.command,
             example.printed
         );
@@ -106,7 +106,7 @@ async fn answer_as_printed(t: &Test, url: &str, examples: &[Example]) {
 }
 
 /// Commands and their flags.
-async fn commands_that_are_named_exist(t: Test) {
+async fn documented_commands_exist(t: Test) {
     let mut commands = BTreeSet::new();
     for path in PAGES {
         for named in code(&page(path)) {
@@ -127,7 +127,7 @@ async fn commands_that_are_named_exist(t: Test) {
     }
 }
 
-async fn the_costs_are_what_the_command_prints(t: Test) {
+async fn documented_costs_are_what_the_command_prints(t: Test) {
     let printed = async |arguments: &[&str]| {
         let mut command = Command::new(t.app.executable("local"));
         let output = command.arg("cost").args(arguments).stdin(Stdio::null()).output().await.unwrap();
@@ -137,10 +137,10 @@ async fn the_costs_are_what_the_command_prints(t: Test) {
     assert!(all.lines().count() > 10, "{all}");
     let operations = page("docs/operations.md");
     assert!(operations.contains(&all), "docs/operations.md has another table than:\n{all}");
-    let month = printed(&["--users", "100000", "--pulls", "20", "--messages", "30", "--groups", "10"]).await;
+    let month = printed(&["--users", "100000", "--syncs", "20", "--messages", "30", "--groups", "10"]).await;
     assert!(operations.contains(&month), "docs/operations.md has another table than:\n{month}");
     let million =
-        printed(&["--users", "1000000", "--pulls", "20", "--messages", "30", "--groups", "10"]).await;
+        printed(&["--users", "1000000", "--syncs", "20", "--messages", "30", "--groups", "10"]).await;
     assert!(operations.contains(&million), "docs/operations.md has another table than:\n{million}");
     let whole = month
         .lines()
@@ -152,7 +152,7 @@ async fn the_costs_are_what_the_command_prints(t: Test) {
         .unwrap()
         .trim()
         .trim_matches('*');
-    let costs: Vec<_> = table(&all, "| a million calls of |");
+    let costs: Vec<_> = table(&all, "| a million requests of |");
     // Some of them have the same name.
     let is_price = |name: &str, price: &str| {
         costs.iter().any(|row| row[0] == name && row.last().unwrap().trim_matches('*') == price)
@@ -161,9 +161,9 @@ async fn the_costs_are_what_the_command_prints(t: Test) {
         let readme = page(path);
         assert!(readme.contains(&format!("${whole}")), "{path} has another month than ${whole}");
         let head = readme.lines().find(|line| line.starts_with("| ") && line.ends_with(" | $ |")).unwrap();
-        let told = table(&readme, head);
-        assert_eq!(told.len(), 4, "{path}");
-        for row in told {
+        let documented = table(&readme, head);
+        assert_eq!(documented.len(), 4, "{path}");
+        for row in documented {
             assert!(is_price(&row[0], &row[1]), "{path}: {row:?}");
         }
     }

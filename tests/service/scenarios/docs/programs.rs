@@ -45,8 +45,8 @@ async fn signs_and_posts(t: &Test, kind: &str, name: &str, command: &[&str]) {
         ("POST", "/v1/messages", &*copies[2]),
         ("PATCH", "/v1/groups/team%7C7/members", &*members[0]),
     ] {
-        let answer = run(command, &file, &[method, path], own.app.url(), body).await;
-        assert!(["{}", r#"{"result":"applied"}"#].contains(&answer.trim()), "{kind} {method} {path}");
+        let response = run(command, &file, &[method, path], own.app.url(), body).await;
+        assert!(["{}", r#"{"result":"applied"}"#].contains(&response.trim()), "{kind} {method} {path}");
     }
     let bob = own.known_user("bob");
     assert_eq!(bob.last_msg_of("p2p|alice").await["postscript"], json!("sent by mistake"));

@@ -5,7 +5,10 @@ use serde_json::Value;
 
 use test_support::{pages::of_kind, scenarios, test::Test};
 
-scenarios![copies_are_applied_ignored_or_dead_lettered_as_documented, members_and_erasures_are_taken,];
+scenarios![
+    copies_are_applied_ignored_or_dead_lettered_as_documented,
+    membership_changes_and_erasures_are_accepted,
+];
 
 const BACKENDS: &str = "docs/backends.md";
 
@@ -20,9 +23,9 @@ async fn copies_are_applied_ignored_or_dead_lettered_as_documented(t: Test) {
     for copy in copies {
         assert_eq!(own.post_bytes(copy.clone()).await.ok()["result"], "applied", "{copy}");
     }
-    for (kind, told) in [("json ignored", "ignored"), ("json dead-lettered", "dead-lettered")] {
+    for (kind, result) in [("json ignored", "ignored"), ("json dead-lettered", "dead-lettered")] {
         for copy in of_kind(BACKENDS, kind) {
-            assert!(own.post_bytes(copy.clone()).await.ok()["result"] == told, "{copy}");
+            assert!(own.post_bytes(copy.clone()).await.ok()["result"] == result, "{copy}");
         }
     }
     // What the page says of them is seen.
@@ -32,7 +35,7 @@ async fn copies_are_applied_ignored_or_dead_lettered_as_documented(t: Test) {
     assert!(bob.listed().await.contains(&"super_team|9".to_owned()));
 }
 
-async fn members_and_erasures_are_taken(t: Test) {
+async fn membership_changes_and_erasures_are_accepted(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let changes = of_kind(BACKENDS, "json members");
     assert_eq!(changes.len(), 2);

@@ -6,7 +6,7 @@ use session_local::{
     clock,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign, team_message, text_message},
 };
-use session_model::{Pass, SyncToken, Timestamp};
+use session_model::{SyncPass, SyncToken, Timestamp};
 
 /// What a third of all sessions have as their ext.
 pub const EXT: &str = r#"{"pinned":true,"muted":false}"#;
@@ -113,8 +113,8 @@ impl Operation {
     }
 
     /// Says what is wrong with an answer.
-    pub fn check(self, answer: &[u8]) -> Result<()> {
-        let body = body(answer)?;
+    pub fn check(self, response: &[u8]) -> Result<()> {
+        let body = body(response)?;
         match self {
             Self::List => check_list(&body, USUAL, USUAL),
             Self::ListOfOne => check_list(&body, 1, 1),
@@ -168,8 +168,8 @@ pub fn list(user: &str, max_timestamp: u64) -> String {
 
 /// A pull of a user's changes of the last minutes.
 fn changes(user: &str) -> String {
-    let pass = Pass::after(Timestamp::from_millis(clock::now_ms()));
-    let token = user.parse().map(|account| SyncToken::new(&account, 0, pass).to_string());
+    let sync_pass = SyncPass::after(Timestamp::from_millis(clock::now_ms()));
+    let token = user.parse().map(|account| SyncToken::new(&account, 0, sync_pass).to_string());
     let query = format!("since={}&limit=100", token.unwrap_or_default());
     let path = "/v1/sessions/changes";
     let mut event = event("GET", path, path, Some(user), json!({}));
@@ -182,26 +182,26 @@ pub fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
     let sessions = body["sessionList"].as_array().context("no sessionList")?;
     ensure!(sessions.len() as u64 == count.min(100), "{} sessions", sessions.len());
     ensure!(body["hasMore"] == (newest > 100), "hasMore is {}", body["hasMore"]);
-    for (place, session) in (0..).zip(sessions) {
-        let number = newest - 1 - place;
+    for (index, session) in (0..).zip(sessions) {
+        let number = newest - 1 - index;
         let peer = peer(number, count);
-        ensure!(session["sessionId"] == format!("p2p|{peer}"), "number {place} is {}", session["sessionId"]);
-        ensure!(session["updateTime"] == time(number), "number {place} has another time");
-        ensure!(session["lastMsg"] == message(&peer, number), "number {place} has another message");
+        ensure!(session["sessionId"] == format!("p2p|{peer}"), "number {index} is {}", session["sessionId"]);
+        ensure!(session["updateTime"] == time(number), "number {index} has another time");
+        ensure!(session["lastMsg"] == message(&peer, number), "number {index} has another message");
         let ext = number.is_multiple_of(3).then_some(EXT);
-        ensure!(session["ext"].as_str() == ext, "number {place} has another ext");
+        ensure!(session["ext"].as_str() == ext, "number {index} has another ext");
     }
     Ok(())
 }
 
 /// The body of an answer of status 200.
-pub fn body(answer: &[u8]) -> Result<Value> {
-    let answer: Value = serde_json::from_slice(answer).context("the answer is not JSON")?;
-    if answer["statusCode"] != 200 {
-        bail!("it answers {answer}");
+pub fn body(response: &[u8]) -> Result<Value> {
+    let response: Value = serde_json::from_slice(response).context("the response is not JSON")?;
+    if response["statusCode"] != 200 {
+        bail!("it responds {response}");
     }
-    let text = answer["body"].as_str().unwrap_or_default();
-    let bytes = if answer["isBase64Encoded"] == true {
+    let text = response["body"].as_str().unwrap_or_default();
+    let bytes = if response["isBase64Encoded"] == true {
         base64_simd::STANDARD.decode_to_vec(text)?
     } else {
         text.as_bytes().to_vec()

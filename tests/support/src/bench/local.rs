@@ -67,8 +67,8 @@ impl Local {
             return Ok(token);
         }
         let request = self.http.post(format!("{}/local-issuer/token", self.url)).query(&[("user", user)]);
-        let answer: Value = request.send().await?.json().await?;
-        let token = answer["access_token"].as_str().context("no token")?.to_owned();
+        let response: Value = request.send().await?.json().await?;
+        let token = response["access_token"].as_str().context("no token")?.to_owned();
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned(), token.clone());
         Ok(token)
     }

@@ -17,25 +17,25 @@ use tokio::{
 };
 
 /// What a process does.
-pub enum Said {
+pub enum ProcessEvent {
     /// It asks for an event.
-    Asks(Instant),
+    Polled(Instant),
     /// It answers.
-    Answers(Instant, Bytes),
+    Responded(Instant, Bytes),
     /// It failed.
-    Fails(String),
+    Failed(String),
 }
 
 pub struct RuntimeApi {
     pub address: String,
     events: mpsc::Sender<String>,
-    said: mpsc::Receiver<Said>,
+    process_events: mpsc::Receiver<ProcessEvent>,
     _tasks: JoinSet<()>,
 }
 
 struct Api {
     events: Mutex<mpsc::Receiver<String>>,
-    said: mpsc::Sender<Said>,
+    process_events: mpsc::Sender<ProcessEvent>,
 }
 
 impl RuntimeApi {
@@ -43,8 +43,8 @@ impl RuntimeApi {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (events, receiver) = mpsc::channel(1);
-        let (sender, said) = mpsc::channel(4);
-        let api = Arc::new(Api { events: Mutex::new(receiver), said: sender });
+        let (sender, process_events) = mpsc::channel(4);
+        let api = Arc::new(Api { events: Mutex::new(receiver), process_events: sender });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/benchmark/response", post(response))
@@ -60,21 +60,21 @@ impl RuntimeApi {
                 eprintln!("the Runtime API failed: {error}");
             }
         });
-        Ok(Self { address, events, said, _tasks: tasks })
+        Ok(Self { address, events, process_events, _tasks: tasks })
     }
 
     pub async fn hand_out(&self, event: String) -> Result<()> {
         self.events.send(event).await.context("the Runtime API has ended")
     }
 
-    pub async fn said(&mut self) -> Result<Said> {
-        self.said.recv().await.context("the Runtime API has ended")
+    pub async fn next_event(&mut self) -> Result<ProcessEvent> {
+        self.process_events.recv().await.context("the Runtime API has ended")
     }
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Result<(HeaderMap, String), StatusCode> {
     let gone = |_| StatusCode::GONE;
-    api.said.send(Said::Asks(Instant::now())).await.map_err(gone)?;
+    api.process_events.send(ProcessEvent::Polled(Instant::now())).await.map_err(gone)?;
     let event = api.events.lock().await.recv().await.ok_or(StatusCode::GONE)?;
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -89,11 +89,11 @@ async fn next(State(api): State<Arc<Api>>) -> Result<(HeaderMap, String), Status
 }
 
 async fn response(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
-    let sent = api.said.send(Said::Answers(Instant::now(), body)).await;
+    let sent = api.process_events.send(ProcessEvent::Responded(Instant::now(), body)).await;
     if sent.is_ok() { StatusCode::ACCEPTED } else { StatusCode::GONE }
 }
 
 async fn error(State(api): State<Arc<Api>>, body: String) -> StatusCode {
-    let sent = api.said.send(Said::Fails(body)).await;
+    let sent = api.process_events.send(ProcessEvent::Failed(body)).await;
     if sent.is_ok() { StatusCode::ACCEPTED } else { StatusCode::GONE }
 }

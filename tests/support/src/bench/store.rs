@@ -94,19 +94,20 @@ async fn fill(database: &Database, users: &[u64], groups: &[u64]) -> Result<()> 
     for &count in users {
         for first in (0..count).step_by(10_000) {
             let range = first..count.min(first + 10_000);
-            let items: Vec<Item> = range.map(|number| row(&events::user(count), number, count)).collect();
+            let items: Vec<Item> =
+                range.map(|number| session_item(&events::user(count), number, count)).collect();
             progress.inc(items.len() as u64);
             import("SessionsTable", items).await?;
         }
     }
     for &count in groups {
         let user = events::member(count);
-        let mut rows: Vec<Item> = (0..100).map(|number| row(&user, number, 100)).collect();
-        rows.extend((0..count).map(|number| membership(&user, number)));
-        import("SessionsTable", rows).await?;
+        let mut session_items: Vec<Item> = (0..100).map(|number| session_item(&user, number, 100)).collect();
+        session_items.extend((0..count).map(|number| membership(&user, number)));
+        import("SessionsTable", session_items).await?;
     }
     let most = groups.iter().copied().max().unwrap_or_default();
-    import("GroupsTable", (0..most).map(head).collect()).await?;
+    import("GroupsTable", (0..most).map(group_item).collect()).await?;
     database.disable_bulk_loading()?;
     progress.finish_and_clear();
     Ok(())
@@ -132,14 +133,14 @@ fn register(number: u64, message: String) -> Item {
     .into()
 }
 
-fn row(user: &str, number: u64, count: u64) -> Item {
-    let mut row = register(number, events::message(&events::peer(number, count), number));
-    row.insert("userId".into(), s(user));
-    row.insert("sessionId".into(), s(format!("p2p|{}", events::peer(number, count))));
+fn session_item(user: &str, number: u64, count: u64) -> Item {
+    let mut session_item = register(number, events::message(&events::peer(number, count), number));
+    session_item.insert("userId".into(), s(user));
+    session_item.insert("sessionId".into(), s(format!("p2p|{}", events::peer(number, count))));
     if number.is_multiple_of(3) {
-        row.insert("ext".into(), s(events::EXT));
+        session_item.insert("ext".into(), s(events::EXT));
     }
-    row
+    session_item
 }
 
 fn membership(user: &str, number: u64) -> Item {
@@ -155,10 +156,10 @@ fn membership(user: &str, number: u64) -> Item {
     .into()
 }
 
-fn head(number: u64) -> Item {
-    let mut head = register(number % 100, events::message("somebody", number));
-    head.insert("groupId".into(), s(events::group(number)));
-    head
+fn group_item(number: u64) -> Item {
+    let mut group_item = register(number % 100, events::message("somebody", number));
+    group_item.insert("groupId".into(), s(events::group(number)));
+    group_item
 }
 
 /// A root of our own and a certificate for localhost: RSA of 2,048 bits, as DynamoDB's.

@@ -16,7 +16,7 @@ use crate::{
 const MAX_BYTES: usize = 64 * 1024;
 
 /// A call that has arrived.
-pub struct Arrived {
+pub struct TracedRequest {
     /// The gateway's id of it.
     pub request_id: String,
     /// The HTTP method.
@@ -31,7 +31,7 @@ pub struct Arrived {
 
 /// What became of it.
 #[derive(Default)]
-pub struct Answered {
+pub struct TracedResponse {
     /// The operation, where a route has matched.
     pub operation: Option<String>,
     /// The user whom the token names.
@@ -49,7 +49,7 @@ pub struct Answered {
     /// The answer's headers.
     pub headers: Map<String, Value>,
     /// The answer, as it was sent.
-    pub answer: Vec<u8>,
+    pub response: Vec<u8>,
     /// How long it took.
     pub duration: Duration,
 }
@@ -73,9 +73,9 @@ pub struct RecordedExchange {
     /// How long the body is, where it is not kept whole, or is no text.
     body_bytes: Option<usize>,
     status: Option<u16>,
-    answer_headers: Map<String, Value>,
-    answer: Option<String>,
-    answer_bytes: Option<usize>,
+    response_headers: Map<String, Value>,
+    response: Option<String>,
+    response_bytes: Option<usize>,
     /// The answer with its headers, as it was sent.
     sent_bytes: usize,
     duration_ms: Option<f64>,
@@ -105,7 +105,7 @@ pub struct Summary {
 }
 
 impl RecordedExchange {
-    pub(super) fn new(number: u64, at: u64, arrived: Arrived) -> Self {
+    pub(super) fn new(number: u64, at: u64, arrived: TracedRequest) -> Self {
         Self {
             number,
             request_id: arrived.request_id,
@@ -120,9 +120,9 @@ impl RecordedExchange {
             body: String::new(),
             body_bytes: None,
             status: None,
-            answer_headers: Map::new(),
-            answer: None,
-            answer_bytes: None,
+            response_headers: Map::new(),
+            response: None,
+            response_bytes: None,
             sent_bytes: 0,
             duration_ms: None,
             requests: Vec::new(),
@@ -132,28 +132,28 @@ impl RecordedExchange {
         }
     }
 
-    pub(super) fn answered(&mut self, answered: Answered) {
-        let zipped = answered.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
-        let header_bytes: usize = answered
+    pub(super) fn responded(&mut self, responded: TracedResponse) {
+        let zipped = responded.headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip");
+        let header_bytes: usize = responded
             .headers
             .iter()
             .map(|(name, value)| name.len() + value.as_str().unwrap_or_default().len() + 4)
             .sum();
-        self.sent_bytes = header_bytes + answered.answer.len();
-        let text = if zipped { unzipped(&answered.answer) } else { answered.answer };
-        let (answer, answer_bytes) = shortened(&String::from_utf8_lossy(&text), MAX_BYTES);
-        (self.answer, self.answer_bytes) = (Some(answer), answer_bytes);
-        let (body, body_bytes) = shortened(&String::from_utf8_lossy(&answered.body), MAX_BYTES);
-        let is_text = std::str::from_utf8(&answered.body).is_ok();
-        (self.body, self.body_bytes) = (body, body_bytes.or((!is_text).then_some(answered.body.len())));
-        self.event = answered.event.map(|event| self.shown_event(event));
-        self.operation = answered.operation;
-        self.user = answered.user;
-        self.status = Some(answered.status);
-        self.answer_headers = answered.headers;
-        self.duration_ms = Some((answered.duration.as_secs_f64() * 1e5).round() / 1e2);
-        self.memory_mb = answered.memory_mb;
-        self.through_api = answered.through_api;
+        self.sent_bytes = header_bytes + responded.response.len();
+        let text = if zipped { unzipped(&responded.response) } else { responded.response };
+        let (response, response_bytes) = shortened(&String::from_utf8_lossy(&text), MAX_BYTES);
+        (self.response, self.response_bytes) = (Some(response), response_bytes);
+        let (body, body_bytes) = shortened(&String::from_utf8_lossy(&responded.body), MAX_BYTES);
+        let is_text = std::str::from_utf8(&responded.body).is_ok();
+        (self.body, self.body_bytes) = (body, body_bytes.or((!is_text).then_some(responded.body.len())));
+        self.event = responded.event.map(|event| self.shown_event(event));
+        self.operation = responded.operation;
+        self.user = responded.user;
+        self.status = Some(responded.status);
+        self.response_headers = responded.headers;
+        self.duration_ms = Some((responded.duration.as_secs_f64() * 1e5).round() / 1e2);
+        self.memory_mb = responded.memory_mb;
+        self.through_api = responded.through_api;
     }
 
     pub(super) fn logged(&mut self, line: Value) {
@@ -234,16 +234,16 @@ impl RecordedExchange {
 
     pub(super) fn dollars_of_a_million(&self, prices: &Prices) -> Option<f64> {
         let line = self.log.as_ref()?;
-        let call = cost::OperationUsage {
+        let exchange = cost::OperationUsage {
             name: "",
             read_units: line["readUnits"].as_f64()?,
             write_units: line["writeUnits"].as_f64()?,
-            answer_bytes: u64::try_from(self.sent_bytes).ok()?,
+            response_bytes: u64::try_from(self.sent_bytes).ok()?,
             logged_bytes: u64::try_from(line.to_string().len()).ok()?,
             memory_mb: self.memory_mb,
             through_api: self.through_api,
         };
-        Some(prices.of_a_million(&call, Duration::from_millis(cost::BILLED_MS)).total())
+        Some(prices.of_a_million(&exchange, Duration::from_millis(cost::BILLED_MS)).total())
     }
 
     /// The call as a command for a shell. It asks for a token, and holds none.
@@ -298,36 +298,36 @@ mod tests {
 
     use super::*;
 
-    fn call() -> RecordedExchange {
+    fn exchange() -> RecordedExchange {
         let headers = json!({"authorization": "Bearer abc.def.ghi", "content-type": "application/json"});
-        let arrived = Arrived {
+        let arrived = TracedRequest {
             request_id: "r-1".into(),
             method: "PATCH".into(),
             path: "/v1/sessions/p2p%7Cbob".into(),
             headers: headers.as_object().unwrap().clone(),
             in_background: false,
         };
-        let mut call = RecordedExchange::new(1, 5, arrived);
-        call.answered(Answered {
+        let mut exchange = RecordedExchange::new(1, 5, arrived);
+        exchange.responded(TracedResponse {
             user: Some("o'neil".into()),
             event: Some(json!({"headers": headers, "body": "x"})),
             body: r#"{"ext":"it's"}"#.into(),
             status: 200,
-            ..Answered::default()
+            ..TracedResponse::default()
         });
-        call
+        exchange
     }
 
     #[test]
     fn no_token_is_shown() {
-        let shown = serde_json::to_string(&call()).unwrap();
+        let shown = serde_json::to_string(&exchange()).unwrap();
         assert!(!shown.contains("abc.def.ghi"), "{shown}");
         assert!(shown.contains("application/json"));
     }
 
     #[test]
-    fn a_command_for_a_shell_quotes_what_it_holds() {
-        let curl = call().curl("http://127.0.0.1:8080", "cargo local token");
+    fn a_shell_command_quotes_its_arguments() {
+        let curl = exchange().curl("http://127.0.0.1:8080", "cargo local token");
         let expected = concat!(
             r"curl -s -X PATCH 'http://127.0.0.1:8080/v1/sessions/p2p%7Cbob' ",
             r"-H 'content-type: application/json' ",
@@ -338,18 +338,21 @@ mod tests {
     }
 
     #[test]
-    fn a_long_body_is_kept_in_part_and_is_not_repeated() {
-        let mut call = call();
-        call.answered(Answered {
+    fn a_long_body_is_stored_in_part_and_not_repeated() {
+        let mut exchange = exchange();
+        exchange.responded(TracedResponse {
             event: Some(json!({"body": "x".repeat(MAX_BYTES + 1)})),
             body: "é".repeat(MAX_BYTES).into_bytes(),
-            answer: "y".repeat(MAX_BYTES + 7).into_bytes(),
-            ..Answered::default()
+            response: "y".repeat(MAX_BYTES + 7).into_bytes(),
+            ..TracedResponse::default()
         });
-        assert_eq!(call.whole_body(), None);
-        assert_eq!((call.body_bytes, call.answer_bytes), (Some(2 * MAX_BYTES), Some(MAX_BYTES + 7)));
-        assert!(serde_json::to_string(&call).unwrap().len() < 3 * MAX_BYTES);
-        call.answered(Answered { body: vec![b'{', 0xff], ..Answered::default() });
-        assert_eq!(call.whole_body(), None, "what is no text is not repeated as another");
+        assert_eq!(exchange.whole_body(), None);
+        assert_eq!(
+            (exchange.body_bytes, exchange.response_bytes),
+            (Some(2 * MAX_BYTES), Some(MAX_BYTES + 7))
+        );
+        assert!(serde_json::to_string(&exchange).unwrap().len() < 3 * MAX_BYTES);
+        exchange.responded(TracedResponse { body: vec![b'{', 0xff], ..TracedResponse::default() });
+        assert_eq!(exchange.whole_body(), None, "a body that is not text is not repeated");
     }
 }

@@ -13,7 +13,7 @@ use crate::{Note, Problem, event::GatewayEvent};
 
 /// What a function knows of its callers before they call.
 #[derive(Clone, Debug)]
-pub(crate) struct Callers {
+pub(crate) struct CallerSettings {
     /// The claim of the token that names the user.
     pub(crate) user_claim: String,
     /// How accounts are written.
@@ -26,7 +26,7 @@ pub struct RequestContext<'a> {
     event: GatewayEvent<'a>,
     store: Store,
     now: Timestamp,
-    callers: &'a Callers,
+    caller_settings: &'a CallerSettings,
     note: OnceLock<Note>,
 }
 
@@ -34,8 +34,13 @@ impl<'a> RequestContext<'a> {
     /// The longest body of most operations, in bytes: 256 KB.
     pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-    pub(crate) fn new(event: GatewayEvent<'a>, store: Store, now: Timestamp, callers: &'a Callers) -> Self {
-        Self { event, store, now, callers, note: OnceLock::new() }
+    pub(crate) fn new(
+        event: GatewayEvent<'a>,
+        store: Store,
+        now: Timestamp,
+        caller_settings: &'a CallerSettings,
+    ) -> Self {
+        Self { event, store, now, caller_settings, note: OnceLock::new() }
     }
 
     /// The store, counting the units of this call.
@@ -53,12 +58,12 @@ impl<'a> RequestContext<'a> {
     /// How accounts are written.
     #[must_use]
     pub fn account_case(&self) -> AccountCase {
-        self.callers.account_case
+        self.caller_settings.account_case
     }
 
     /// The user whom the verified token's claim names. Fails closed: 401 when no authorizer has been there.
     pub fn caller(&self) -> Result<Account, Problem> {
-        let claim = self.event.claim(&self.callers.user_claim);
+        let claim = self.event.claim(&self.caller_settings.user_claim);
         let account = claim.and_then(|user| self.account_case().account(&user).ok());
         account.ok_or_else(Problem::no_identity)
     }
@@ -174,11 +179,11 @@ pub(crate) mod tests {
     use super::*;
 
     /// What a call as API Gateway makes it, with these parts of the event set, comes to.
-    pub(crate) fn with_call<T>(parts: &Value, read: impl FnOnce(&RequestContext<'_>) -> T) -> T {
-        with_call_in(AccountCase::Keep, parts, read)
+    pub(crate) fn with_request<T>(parts: &Value, read: impl FnOnce(&RequestContext<'_>) -> T) -> T {
+        with_request_in(AccountCase::Keep, parts, read)
     }
 
-    fn with_call_in<T>(
+    fn with_request_in<T>(
         account_case: AccountCase,
         parts: &Value,
         read: impl FnOnce(&RequestContext<'_>) -> T,
@@ -193,13 +198,14 @@ pub(crate) mod tests {
                 name => event[name] = value.clone(),
             }
         }
-        let (json, callers) = (event.to_string(), Callers { user_claim: "sub".into(), account_case });
+        let (json, caller_settings) =
+            (event.to_string(), CallerSettings { user_claim: "sub".into(), account_case });
         let store = Store::connect(Settings::default()).unwrap();
         read(&RequestContext::new(
             GatewayEvent::parse(&json).unwrap(),
             store,
             Timestamp::from_millis(1),
-            &callers,
+            &caller_settings,
         ))
     }
 
@@ -209,8 +215,9 @@ pub(crate) mod tests {
 
     #[test]
     fn the_caller_is_the_sub_claim_and_nothing_else() {
-        let caller =
-            |parts: &Value| with_call(parts, |call| call.caller().map(|account| account.to_string()));
+        let caller = |parts: &Value| {
+            with_request(parts, |request| request.caller().map(|account| account.to_string()))
+        };
         assert_eq!(caller(&claims(&json!({"sub": "alice"}))).as_deref(), Ok("alice"));
         let lambda_authorizer = json!({"authorizer": {"lambda": {"sub": "alice"}}});
         for parts in [
@@ -227,7 +234,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_user_and_their_sessions_are_taken_in_the_case_of_accounts() {
+    fn the_user_and_their_sessions_follow_the_account_case() {
         let parts = json!({
             "authorizer": {"jwt": {"claims": {"sub": "Alice"}}}, "pathParameters": {"sessionId": "p2p|Bob", "groupId": "team|T"},
         });
@@ -235,11 +242,11 @@ pub(crate) mod tests {
             (AccountCase::Keep, ["Alice", "p2p|Bob", "team|T"]),
             (AccountCase::Lower, ["alice", "p2p|bob", "team|t"]),
         ] {
-            let read = with_call_in(case, &parts, |call| {
+            let read = with_request_in(case, &parts, |request| {
                 [
-                    call.caller().unwrap().to_string(),
-                    call.session_id().unwrap().to_string(),
-                    call.group_id().unwrap().to_string(),
+                    request.caller().unwrap().to_string(),
+                    request.session_id().unwrap().to_string(),
+                    request.group_id().unwrap().to_string(),
                 ]
             });
             assert_eq!(read, expected);
@@ -256,7 +263,7 @@ pub(crate) mod tests {
             ("alice", None),
         ] {
             let parts = json!({"pathParameters": {"sessionId": parameter}});
-            let id = with_call(&parts, |call| call.session_id().map(|id| id.to_string()));
+            let id = with_request(&parts, |request| request.session_id().map(|id| id.to_string()));
             assert_eq!(id.as_deref().ok(), expected, "{parameter}");
             assert!(id.is_ok() || id.is_err_and(|rejection| rejection.field == "sessionId"));
         }
@@ -266,33 +273,35 @@ pub(crate) mod tests {
     fn a_group_s_id_may_come_encoded() {
         for parameter in ["team|1", "team%7C1"] {
             let parts = json!({"pathParameters": {"groupId": parameter}});
-            assert_eq!(with_call(&parts, |call| call.group_id().unwrap().to_string()), "team|1");
+            assert_eq!(with_request(&parts, |request| request.group_id().unwrap().to_string()), "team|1");
         }
     }
 
     #[test]
-    fn a_query_parameter_that_is_not_known_is_named() {
-        let knows = |query: &str| {
-            with_call(&json!({"rawQueryString": query}), |call| {
-                call.reject_unknown_query(&["limit", "cursor"]).map_err(|problem| problem.detail().to_owned())
+    fn an_unknown_query_parameter_is_named() {
+        let check = |query: &str| {
+            with_request(&json!({"rawQueryString": query}), |request| {
+                request
+                    .reject_unknown_query(&["limit", "cursor"])
+                    .map_err(|problem| problem.detail().to_owned())
             })
         };
-        assert_eq!((knows(""), knows("limit=1&cursor=2&limit=3")), (Ok(()), Ok(())));
-        assert_eq!(knows("limit=1&limt=2"), Err("limt is not known; known here: limit, cursor".into()));
+        assert_eq!((check(""), check("limit=1&cursor=2&limit=3")), (Ok(()), Ok(())));
+        assert_eq!(check("limit=1&limt=2"), Err("limt is not known; known here: limit, cursor".into()));
         let both = "Limit is not known, nor is x y; known here: limit, cursor";
-        assert_eq!(knows("Limit=1&x+y"), Err(both.into()));
-        let none = with_call(&json!({"rawQueryString": "secret=1"}), |call| {
-            call.reject_unknown_query(&[]).unwrap_err()
+        assert_eq!(check("Limit=1&x+y"), Err(both.into()));
+        let none = with_request(&json!({"rawQueryString": "secret=1"}), |request| {
+            request.reject_unknown_query(&[]).unwrap_err()
         });
         assert_eq!((none.status(), none.detail()), (400, "secret is not known; known here: none"));
         assert_eq!(none.cause(), "a query parameter that is not known");
     }
 
     #[test]
-    fn a_query_parameter_is_given_once_or_not_at_all() {
+    fn a_repeated_query_parameter_is_rejected() {
         let limit = |query: &str| {
-            with_call(&json!({"rawQueryString": query}), |call| {
-                call.query::<Limit>("limit").map_err(|rejection| rejection.to_string())
+            with_request(&json!({"rawQueryString": query}), |request| {
+                request.query::<Limit>("limit").map_err(|rejection| rejection.to_string())
             })
         };
         assert_eq!(limit(""), Ok(None));
@@ -303,12 +312,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_body_says_that_it_is_json_and_is_not_too_long() {
+    fn a_body_has_a_json_content_type_and_a_limit() {
         let status = |problem: Problem| problem.status();
         let with = |content_type: &str, body: &str, of_patch: bool| {
             let parts = json!({"headers": {"content-type": content_type}, "body": body});
-            with_call(&parts, |call| {
-                let fields = if of_patch { call.patch() } else { call.fields() };
+            with_request(&parts, |request| {
+                let fields = if of_patch { request.patch() } else { request.fields() };
                 fields.map(|fields| fields.is_empty()).map_err(status)
             })
         };

@@ -1,6 +1,6 @@
 //! Calls and their answers, held to the contract.
 
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
@@ -10,16 +10,16 @@ use crate::{
 
 /// What the service answered.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     pub content_type: String,
     pub request_id: String,
     pub body: Value,
 }
 
-impl Answer {
+impl Response {
     /// Held to the contract, as is the request. A gateway tells the request's id in a header; MiniStack tells another one there.
-    pub async fn of(request: &Request, response: Response, app: &App) -> Self {
+    pub async fn of(request: &Request, response: reqwest::Response, app: &App) -> Self {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
         };

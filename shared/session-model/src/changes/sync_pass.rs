@@ -6,7 +6,7 @@ use crate::{GroupId, GroupItem, SessionId, SessionItem, Timestamp};
 /// One pass over what has changed. It is told page by page: first the session items that are stamped, in the order of their stamps, then those
 /// that their `updateTime` shows, the newest first, then the groups by id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pass {
+pub struct SyncPass {
     /// P: the pass tells what has changed since then.
     pub(crate) since: Timestamp,
     /// When it started, and how far it has come; none between passes.
@@ -33,7 +33,7 @@ pub struct ChangeKey {
     pub session_id: SessionId,
 }
 
-impl Pass {
+impl SyncPass {
     /// The pass that follows a full list, or another pass, which started at `now`.
     #[must_use]
     pub fn after(now: Timestamp) -> Self {
@@ -48,14 +48,14 @@ impl Pass {
 
     /// When it started, and how far it has come by `now`.
     #[must_use]
-    pub fn place(&self, now: Timestamp) -> (Timestamp, Phase) {
+    pub fn progress(&self, now: Timestamp) -> (Timestamp, Phase) {
         self.under_way.clone().unwrap_or((now, Phase::Changed(None)))
     }
 
     /// The stamps of the session items that are told first. They end at the pass's start and the skew of clocks, so that a pass ends also while
     /// writes go on; what is stamped later is told by the next one.
     #[must_use]
-    pub fn stamps(&self, started: Timestamp) -> (Timestamp, Timestamp) {
+    pub fn change_times(&self, started: Timestamp) -> (Timestamp, Timestamp) {
         const SKEW_MS: u64 = 60 * 1000;
         (self.since, started.later_by(SKEW_MS))
     }
@@ -63,7 +63,7 @@ impl Pass {
     /// Whether the place that it has come to lies where it goes. One that was never given may not.
     pub(crate) fn is_sound(&self) -> bool {
         let Some((started, phase)) = &self.under_way else { return true };
-        let (from, to) = self.stamps(*started);
+        let (from, to) = self.change_times(*started);
         from <= to
             && match phase {
                 Phase::Changed(Some(after)) => (from..=to).contains(&after.time),
@@ -80,23 +80,24 @@ impl Pass {
 
     /// Whether a stamped session item is told for itself: those of members are told with their groups.
     #[must_use]
-    pub fn takes_stamped(&self, row: &SessionItem) -> bool {
-        !row.is_member()
+    pub fn reports_changed(&self, session_item: &SessionItem) -> bool {
+        !session_item.is_member()
     }
 
     /// Whether a session item is told for its `updateTime`: unless its stamp told it, or its group will.
     #[must_use]
-    pub fn takes_updated(&self, row: &SessionItem, started: Timestamp) -> bool {
-        let (from, to) = self.stamps(started);
-        let is_told = row.change_time.is_some_and(|stamp| (from..=to).contains(&stamp));
-        !row.is_member() && !is_told
+    pub fn reports_updated(&self, session_item: &SessionItem, started: Timestamp) -> bool {
+        let (from, to) = self.change_times(started);
+        let is_reported =
+            session_item.change_time.is_some_and(|change_time| (from..=to).contains(&change_time));
+        !session_item.is_member() && !is_reported
     }
 
     /// Whether the session of a group is told, by its member's session item and its group item.
     #[must_use]
-    pub fn takes_group(&self, row: &SessionItem, head: Option<&GroupItem>) -> bool {
-        row.change_time >= Some(self.since)
-            || row.update_time() >= Some(self.least_update_time())
-            || head.is_some_and(|head| head.change_time >= Some(self.since))
+    pub fn reports_group(&self, session_item: &SessionItem, group_item: Option<&GroupItem>) -> bool {
+        session_item.change_time >= Some(self.since)
+            || session_item.update_time() >= Some(self.least_update_time())
+            || group_item.is_some_and(|group_item| group_item.change_time >= Some(self.since))
     }
 }

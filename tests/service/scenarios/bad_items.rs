@@ -9,24 +9,24 @@ use test_support::{
     test::{Test, User, ids, team},
 };
 
-scenarios![ON_ONE_MACHINE:
-    a_bad_row_costs_a_list_that_one_session,
-    a_bad_row_is_passed_over_by_a_device,
-    a_bad_row_of_a_member_costs_them_that_group,
-    a_bad_head_shows_members_their_own_rows,
-    a_text_longer_than_the_limit_is_shown,
+scenarios![LOCAL_ONLY:
+    an_unreadable_item_is_left_out_of_a_list,
+    an_unreadable_item_is_left_out_of_a_sync_pass,
+    an_unreadable_member_item_hides_that_group,
+    with_an_unreadable_group_item_members_see_their_own_items,
+    a_string_longer_than_the_limit_is_shown,
 ];
 
 /// The ids of a page, and what its log line says was left out.
 async fn listed(t: &Test, user: &User, query: &str) -> (Vec<String>, Value, Value) {
-    let answer = user.try_list(query).await;
-    let line = t.app.logs.of(&answer.request_id).await;
+    let response = user.try_list(query).await;
+    let line = t.app.logs.of(&response.request_id).await;
     let unreadable = line.get("unreadable").is_some();
     assert_eq!(line["level"], if unreadable { "WARN" } else { "INFO" });
-    (ids(&answer.ok()), line["unreadable"].clone(), line["unreadableAttribute"].clone())
+    (ids(&response.ok()), line["unreadable"].clone(), line["unreadableAttribute"].clone())
 }
 
-async fn a_bad_row_costs_a_list_that_one_session(t: Test) {
+async fn an_unreadable_item_is_left_out_of_a_list(t: Test) {
     let bob = t.user("bob");
     let friends: Vec<_> = (0..6).map(|_| t.user("friend")).collect();
     for (friend, at) in friends.iter().zip(1..) {
@@ -38,7 +38,7 @@ async fn a_bad_row_costs_a_list_that_one_session(t: Test) {
         (&friends[3], "ext", json!({"M": {}})),
         (&friends[5], "lastMsg", json!({"BOOL": true})),
     ] {
-        t.damage_row(&bob, &friend.session_id(), attribute, value).await;
+        t.damage_item(&bob, &friend.session_id(), attribute, value).await;
     }
     let good: Vec<_> = [4, 2, 0].map(|index: usize| friends[index].session_id()).into();
     assert_eq!(listed(&t, &bob, "").await, (good.clone(), json!(3), json!("lastMsg")));
@@ -54,7 +54,7 @@ async fn a_bad_row_costs_a_list_that_one_session(t: Test) {
     bob.try_get(&bad).await.is_problem(404, "sessionId");
 }
 
-async fn a_bad_row_is_passed_over_by_a_device(t: Test) {
+async fn an_unreadable_item_is_left_out_of_a_sync_pass(t: Test) {
     // Years late, so stamped; and on time, so found by their `updateTime`.
     for timed in [|copy| copy, on_time] {
         let (alice, bob) = t.alice_and_bob();
@@ -64,26 +64,26 @@ async fn a_bad_row_is_passed_over_by_a_device(t: Test) {
         // More bad ones in a row than one request reads, newer than the good one.
         for friend in &friends {
             t.deliver([&timed(message(friend, &bob, 2))]).await;
-            t.damage_row(&bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
+            t.damage_item(&bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;
         }
-        phone.pull().await;
+        phone.sync().await;
         assert_eq!(phone.sessions.keys().collect::<Vec<_>>(), [&alice.session_id()]);
-        phone.is_right("bad rows are in neither").await;
+        phone.is_right("unreadable items are in neither").await;
     }
 }
 
-async fn a_bad_row_of_a_member_costs_them_that_group(t: Test) {
+async fn an_unreadable_member_item_hides_that_group(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let (good, bad) = (team(), team());
     for group in [&good, &bad] {
         t.deliver([&listing(group_message(&alice, group, 1), &[&alice, &bob])]).await;
     }
-    t.damage_row(&bob, &bad, "memberRank", json!({"N": "7"})).await;
+    t.damage_item(&bob, &bad, "memberRank", json!({"N": "7"})).await;
     assert_eq!(listed(&t, &bob, "").await, (vec![good.clone()], json!(1), json!("memberAt")));
     assert_eq!(alice.listed().await.len(), 2, "nobody else");
 }
 
-async fn a_bad_head_shows_members_their_own_rows(t: Test) {
+async fn with_an_unreadable_group_item_members_see_their_own_items(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let (good, bad) = (team(), team());
     for group in [&good, &bad] {
@@ -97,15 +97,15 @@ async fn a_bad_head_shows_members_their_own_rows(t: Test) {
     assert_eq!((&own["ext"], own.get("lastMsg")), (&json!("mine"), None));
     let set = bob.patch(&bad, &json!({"ext": "still mine"})).await.ok();
     assert_eq!(set["ext"], "still mine");
-    assert_eq!(alice.listed().await, [good], "her own row shows nothing");
+    assert_eq!(alice.listed().await, [good], "her own item shows nothing");
     alice.try_get(&bad).await.is_problem(500, "internal error");
 }
 
-async fn a_text_longer_than_the_limit_is_shown(t: Test) {
+async fn a_string_longer_than_the_limit_is_shown(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;
     let long = "x".repeat(2_000);
-    t.damage_row(&bob, &alice.session_id(), "ext", json!({"S": long})).await;
+    t.damage_item(&bob, &alice.session_id(), "ext", json!({"S": long})).await;
     assert_eq!(bob.get(&alice).await["ext"], *long);
     assert_eq!(listed(&t, &bob, "").await.1, Value::Null);
     t.deliver([&message(&alice, &bob, 2)]).await;
