@@ -7,7 +7,10 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext};
-use session_model::{AccountCase, Fields, InvalidField, InvalidValue, SessionId, Timestamp};
+use session_model::{
+    AccountCase, SessionId, Timestamp,
+    json::{Fields, InvalidField, InvalidValue},
+};
 use session_store::{Deleted, StoreError};
 use tokio::time::{Instant, timeout_at};
 

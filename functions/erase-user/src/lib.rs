@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 use session_api::{Environment, Operation, Problem, Reply, RequestContext, Signature};
-use session_model::{Account, AccountCase, Fields, InvalidField};
+use session_model::{
+    Account, AccountCase,
+    json::{Fields, InvalidField},
+};
 use session_store::Erased;
 
 /// How long ago a call may have been signed, or how far ahead: whoever has an old one must not erase what came since.

@@ -2,8 +2,10 @@
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{
-    Account, Flag, InvalidField, InvalidValue, Limit, PageRequest, RecentSessionChanges, SyncPass, SyncToken,
-    Timestamp, TokenRejection, UnverifiedToken,
+    Account, Timestamp,
+    item::RecentSessionChanges,
+    json::{InvalidField, InvalidValue},
+    reading::{Flag, Limit, PageRequest, SyncPass, SyncToken, TokenRejection, UnverifiedToken},
 };
 
 /// The operation queryMySessionChanges.

@@ -1,7 +1,10 @@
 //! queryMySessionList: `GET /v1/sessions`. One page of the caller's list, newest first.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
-use session_model::{Flag, InvalidField, Limit, ListQuery, SyncPass, SyncToken};
+use session_model::{
+    json::InvalidField,
+    reading::{Flag, Limit, ListQuery, SyncPass, SyncToken},
+};
 
 /// The operation queryMySessionList.
 #[derive(Debug)]

@@ -19,7 +19,10 @@ use std::borrow::Cow;
 use futures_util::future;
 use serde_json::json;
 use session_api::{Environment, Method, Note, Operation, Outcome, Problem, Reply, RequestContext, Signature};
-use session_model::{Account, Effect, MessageCopy, NotApplied, SessionId};
+use session_model::{
+    Account, SessionId,
+    feed::{Effect, MessageCopy, NotApplied},
+};
 use session_store::{DeadLetterError, StoreError};
 
 /// The longest copy, in bytes: 1 MB.

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext, Signature};
 use session_model::{
-    Account, AccountCase, Fields, GroupId, InvalidField, InvalidValue, MembershipEvent, Timestamp,
+    Account, AccountCase, GroupId, Timestamp,
+    group::MembershipEvent,
+    json::{Fields, InvalidField, InvalidValue},
 };
 use session_store::LeftOut;
 

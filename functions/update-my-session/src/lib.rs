@@ -2,7 +2,10 @@
 //! removes it with `""`; a session that is absent or deleted is made, without a last message. Answers the session.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
-use session_model::{Ext, Fields, InvalidField};
+use session_model::{
+    item::Ext,
+    json::{Fields, InvalidField},
+};
 
 /// The operation updateMySession.
 #[derive(Debug)]

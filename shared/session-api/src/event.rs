@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use lambda_http::http::Method;
-use session_model::{JsonObject, JsonValue};
+use session_model::json::{JsonObject, JsonValue};
 
 /// An event, as far as it is used.
 #[derive(Clone, Debug)]

@@ -3,7 +3,10 @@
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use session_model::{AccountCase, Cursor, Flag, Limit, Timestamp, UnverifiedToken};
+use session_model::{
+    AccountCase, Timestamp,
+    reading::{Cursor, Flag, Limit, UnverifiedToken},
+};
 use session_store::{Settings, Store};
 use tokio::runtime::{Builder, Runtime};
 

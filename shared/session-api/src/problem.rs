@@ -1,7 +1,7 @@
 //! Problem documents (RFC 9457), and the one table of statuses and codes.
 
 use serde_json::{Value, json};
-use session_model::{InvalidField, Place};
+use session_model::json::{InvalidField, Place};
 use session_store::StoreError;
 
 /// Why a call was not done. What the caller reads is `detail`; what only the log gets is the cause.
@@ -230,7 +230,7 @@ impl From<StoreError> for Problem {
 
 #[cfg(test)]
 mod tests {
-    use session_model::InvalidValue;
+    use session_model::json::InvalidValue;
 
     use super::*;
 

@@ -5,7 +5,8 @@ use std::{borrow::Cow, str::FromStr, sync::OnceLock};
 use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
 use session_model::{
-    Account, AccountCase, Fields, GroupId, InvalidField, InvalidValue, SessionId, Timestamp,
+    Account, AccountCase, GroupId, SessionId, Timestamp,
+    json::{Fields, InvalidField, InvalidValue},
 };
 use session_store::Store;
 
@@ -173,7 +174,7 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, InvalidValue> {
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::{Value, json};
-    use session_model::Limit;
+    use session_model::reading::Limit;
     use session_store::Settings;
 
     use super::*;

@@ -5,9 +5,13 @@ use std::str::from_utf8;
 
 use serde_json::{Value, json};
 
+use super::time::Timestamp;
 use crate::{
-    Account, AccountCase, Cursor, Edits, Effect, Fields, Flag, GroupId, LastMsg, Limit, ListQuery,
-    MessageCopy, SessionId, Timestamp, UnverifiedToken,
+    feed::{Effect, MessageCopy},
+    id::{Account, AccountCase, GroupId, SessionId},
+    json::Fields,
+    reading::{Cursor, Flag, Limit, ListQuery, UnverifiedToken},
+    register::{LastMsg, edits::Edits},
 };
 
 /// What reads something, and its name.

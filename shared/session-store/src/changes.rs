@@ -5,8 +5,11 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
-    ChangeKey, ChangeReads, ChangesPage, GroupId, GroupItem, Keys, Memberships, PageRequest, SessionId,
-    SessionItem, Start, SyncPass, Timestamp, UpdatedItems, read_changes,
+    GroupId, GroupItem, SessionId, SessionItem, Timestamp,
+    reading::{
+        ChangeKey, ChangeReads, ChangesPage, Keys, Memberships, PageRequest, Start, SyncPass, UpdatedItems,
+        read_changes,
+    },
 };
 
 use crate::{

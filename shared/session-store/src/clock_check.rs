@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 use session_model::Timestamp;
 
-/// How much clocks may differ: 20 seconds. `session_model::WINDOW_MS` allows for it.
+/// How much clocks may differ: 20 seconds. `session_model::reading::WINDOW_MS` allows for it.
 const MAX_SKEW_MS: i64 = 20_000;
 /// How often the clock is checked.
 const EVERY_MS: u64 = 60_000;

@@ -4,8 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
-    Account, AmendableItem, Edit, GroupId, GroupItem, GroupStore, GroupWrite, Interrupted, ListDigest,
-    MemberAt, MembershipEvent, MessageId, Rank, SessionItem, SessionWrite, Timestamp, Written, apply, record,
+    Account, GroupId, GroupItem, MessageId, SessionItem, Timestamp,
+    group::{
+        GroupStore, GroupWrite, Interrupted, ListDigest, MemberAt, MembershipEvent, Rank, SessionWrite,
+        Written, apply,
+    },
+    register::edits::{AmendableItem, Edit, record},
 };
 
 use crate::{
@@ -56,7 +60,7 @@ impl Group<'_> {
     /// Merges an edit of a message. All of it happens on the group item; members' session items know no edits.
     pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
         let item = GroupItemRef { group: self, write: None };
-        Ok(session_model::edit(&item, |held| held.value.edit(edit, self.now)).await?)
+        Ok(session_model::register::edits::edit(&item, |held| held.value.edit(edit, self.now)).await?)
     }
 
     async fn write_session(

@@ -7,8 +7,11 @@ use std::{
 
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
-    Edits, Ext, GroupId, GroupItem, JsonText, LastMsg, LastMsgType, ListDigest, MemberAt, MemberHash,
-    Membership, MessageId, Position, Rank, Register, SessionId, SessionItem, Timestamp,
+    GroupId, GroupItem, MessageId, SessionId, SessionItem, Timestamp,
+    group::{ListDigest, MemberAt, MemberHash, Membership, Rank},
+    item::{Ext, LastMsgType},
+    json::JsonText,
+    register::{LastMsg, Position, Register, edits::Edits},
 };
 
 use crate::{

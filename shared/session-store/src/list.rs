@@ -3,8 +3,10 @@
 use aws_sdk_dynamodb::{operation::query::builders::QueryFluentBuilder, types::ReturnConsumedCapacity};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use session_model::{
-    GroupId, ListQuery, MemberAt, Memberships, Page, RecentSession, RecentSessionList, SessionId,
-    SessionItem, Timestamp,
+    GroupId, RecentSession, SessionId, SessionItem, Timestamp,
+    group::MemberAt,
+    item::RecentSessionList,
+    reading::{ListQuery, Memberships, Page},
 };
 
 use crate::{
@@ -255,7 +257,7 @@ fn shown(mut session: RecentSession, query: &ListQuery) -> RecentSession {
 
 #[cfg(test)]
 mod tests {
-    use session_model::{Membership, Rank};
+    use session_model::group::{Membership, Rank};
 
     use super::*;
 

@@ -1,6 +1,10 @@
 //! Merged writes: what was read, with edits, and is written back if nothing has changed in between.
 
-use session_model::{Edits, GroupItem, LastMsg, LastMsgType, Register, SessionItem, Timestamp};
+use session_model::{
+    GroupItem, SessionItem, Timestamp,
+    item::LastMsgType,
+    register::{LastMsg, Register, edits::Edits},
+};
 
 use crate::{
     StoreError,

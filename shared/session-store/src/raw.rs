@@ -227,7 +227,10 @@ impl<'de> Deserialize<'de> for ReadItem {
 #[cfg(test)]
 mod tests {
     use aws_sdk_dynamodb::types::AttributeValue;
-    use session_model::{LastMsg, Position, Register, Timestamp};
+    use session_model::{
+        Timestamp,
+        register::{LastMsg, Position, Register},
+    };
 
     use super::*;
     use crate::item::Attributes;

@@ -13,7 +13,7 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
-use session_model::{JsonText, MemberHash};
+use session_model::{group::MemberHash, json::JsonText};
 
 use crate::{
     StoreError,

@@ -3,7 +3,7 @@
 //! `Sessions` holds a session item per user and session, `Groups` one item per group, its group item, `DeadLetters` the signed copies that could
 //! not be taken.
 
-use session_model::{SyncToken, Timestamp};
+use session_model::{Timestamp, reading::SyncToken};
 
 /// Partition key, S: the user whose session item it is.
 pub const USER_ID: &str = "userId";

@@ -1,8 +1,14 @@
 //! One user's sessions: get, set ext, delete, record.
 
 use session_model::{
-    Account, AmendableItem, Edit, Entry, Ext, GroupId, GroupItem, Membership, Position, RecentSession,
-    SessionId, SessionItem, Timestamp, Written, is_in_window, record,
+    Account, GroupId, GroupItem, RecentSession, SessionId, SessionItem, Timestamp,
+    group::{Membership, Written},
+    item::Ext,
+    reading::is_in_window,
+    register::{
+        Entry, Position,
+        edits::{AmendableItem, Edit, record},
+    },
 };
 
 use crate::{
@@ -139,7 +145,7 @@ impl Sessions<'_> {
     /// Merges an edit of a message of a p2p session.
     pub async fn edit(&self, id: &SessionId, edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
         let item = SessionItemRef { sessions: self, id, now };
-        Ok(session_model::edit(&item, |held| held.value.edit(edit, now)).await?)
+        Ok(session_model::register::edits::edit(&item, |held| held.value.edit(edit, now)).await?)
     }
 
     /// The tombstone stands at what the user sees: the group item's position, unless they do not see the group item or their own is

@@ -6,7 +6,11 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use session_model::{Entry, LastMsg, LastMsgType, Timestamp};
+use session_model::{
+    Timestamp,
+    item::LastMsgType,
+    register::{Entry, LastMsg},
+};
 
 use crate::{
     Store, StoreError,

@@ -21,7 +21,9 @@ use session_local::{
     feed::{team_message, text_message},
 };
 use session_model::{
-    AccountCase, Effect, GroupItem, LastMsg, MessageCopy, SessionId, SessionItem, Timestamp,
+    AccountCase, GroupItem, SessionId, SessionItem, Timestamp,
+    feed::{Effect, MessageCopy},
+    register::LastMsg,
 };
 use tokio::{sync::watch, time::sleep};
 

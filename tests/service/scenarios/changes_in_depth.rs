@@ -4,7 +4,11 @@ use futures_util::{StreamExt, stream};
 use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_model::{Entry, LATE_MS, LastMsg, PageRequest, Position, SessionId, SyncPass, Timestamp};
+use session_model::{
+    SessionId, Timestamp,
+    reading::{LATE_MS, PageRequest, SyncPass},
+    register::{Entry, LastMsg, Position},
+};
 use session_store::{Sessions, Settings, Store};
 
 use test_support::{

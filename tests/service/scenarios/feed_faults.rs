@@ -6,7 +6,10 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 use session_model::{
-    AccountCase, Effect, Entry, MembershipEvent, MessageCopy, NotApplied, Position, Timestamp,
+    AccountCase, Timestamp,
+    feed::{Effect, MessageCopy, NotApplied},
+    group::MembershipEvent,
+    register::{Entry, Position},
 };
 
 use test_support::{

@@ -8,8 +8,9 @@ use std::{
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use session_model::{
-    Account, Effect, GroupId, GroupItem, GroupStore, GroupWrite, MembershipEvent, SessionId, SessionItem,
-    SessionWrite, Timestamp, Written, apply,
+    Account, GroupId, GroupItem, SessionId, SessionItem, Timestamp,
+    feed::Effect,
+    group::{GroupStore, GroupWrite, MembershipEvent, SessionWrite, Written, apply},
 };
 
 use test_support::copies::{event_of, now};

@@ -3,7 +3,11 @@
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use session_model::{Effect, GroupItem, LastMsg, Register, SessionItem, Timestamp};
+use session_model::{
+    GroupItem, SessionItem, Timestamp,
+    feed::Effect,
+    register::{LastMsg, Register},
+};
 
 use test_support::{
     copies::{

@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 use session_model::{
-    Account, Effect, Limit, ListQuery, PageRequest, RecentSession, SessionId, SyncPass, Timestamp,
+    Account, RecentSession, SessionId, Timestamp,
+    feed::Effect,
+    reading::{Limit, ListQuery, PageRequest, SyncPass},
 };
 use session_store::{Store, StoreError};
 use tokio::time::sleep;

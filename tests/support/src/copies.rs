@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 
 use serde_json::{Value, json};
-use session_model::{AccountCase, FeedEvent, MessageCopy, Timestamp};
+use session_model::{
+    AccountCase, Timestamp,
+    feed::{FeedEvent, MessageCopy},
+};
 
 use crate::test::User;
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{GroupId, MemberList};
-use crate::{Account, Entry, Timestamp};
+use super::member_list::MemberList;
+use crate::{
+    id::{Account, GroupId},
+    register::Entry,
+    time::Timestamp,
+};
 
 /// One thing that happens in a group: a message, a change of members, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::GroupId;
-use crate::{Account, Timestamp};
+use crate::{
+    id::{Account, GroupId},
+    time::Timestamp,
+};
 
 /// What stands for a member in the group item: 6 bytes of SHA-256 of `groupId|accid`. Among 200 members, a stranger's hash
 /// meets one of theirs with a chance of 1 : 10^12.

@@ -1,6 +1,6 @@
 //! Membership of one user in one group.
 
-use crate::{SessionItem, Timestamp};
+use crate::{item::SessionItem, time::Timestamp};
 
 /// What kind of event spoke of a user's membership. At one time a later kind stands: join < leave < list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,10 +12,17 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GroupId, GroupItem, GroupWrite, MemberAt, MemberHash, MemberList, MembershipEvent, Rank, SessionWrite,
-    Written, writes::supersedes,
+    event::MembershipEvent,
+    member_list::{MemberHash, MemberList},
+    membership::{MemberAt, Rank},
+    writes::{GroupWrite, SessionWrite, Written, supersedes},
 };
-use crate::{Account, Entry, SessionItem, Timestamp};
+use crate::{
+    id::{Account, GroupId},
+    item::{GroupItem, SessionItem},
+    register::Entry,
+    time::Timestamp,
+};
 
 /// How often a write that others overtook starts again.
 const MAX_TRIES: usize = 5;

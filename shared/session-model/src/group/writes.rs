@@ -5,8 +5,16 @@
 
 use std::collections::BTreeSet;
 
-use super::{GroupItem, ListDigest, MemberAt, MemberHash, MemberList, Membership, Rank};
-use crate::{Entry, MessageId, Position, Register, SessionItem, Timestamp};
+use super::{
+    member_list::{ListDigest, MemberHash, MemberList},
+    membership::{MemberAt, Membership, Rank},
+};
+use crate::{
+    id::MessageId,
+    item::{GroupItem, SessionItem},
+    register::{Entry, Position, Register},
+    time::Timestamp,
+};
 
 /// What came of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]

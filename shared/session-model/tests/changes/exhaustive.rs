@@ -8,7 +8,11 @@ use std::{
     thread,
 };
 
-use session_model::{MemberAt, PageRequest, Rank, SessionWrite, SyncPass, Timestamp, read_changes};
+use session_model::{
+    Timestamp,
+    group::{MemberAt, Rank, SessionWrite},
+    reading::{PageRequest, SyncPass, read_changes},
+};
 
 use crate::{
     random::at_once,
@@ -230,7 +234,7 @@ fn starts() -> [World; 6] {
     // The tombstone is newer than what late notices tell, and the group item newer than the tombstone.
     let tombstone = message(at(SYNC_PASS - 2), "deleted");
     let session_item = deleted.session_item(group().session_id());
-    session_item.register = Some(session_model::Register::tombstone(tombstone.position));
+    session_item.register = Some(session_model::register::Register::tombstone(tombstone.position));
     deleted.group_item.record(&message(at(SYNC_PASS), "newer"), long_ago);
     deleted.group_item_before.clear();
     [World::default(), others, left_lately, live, joined_after_a_list, deleted]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use session_model::{SyncPass, Timestamp};
+use session_model::{Timestamp, reading::SyncPass};
 
 use crate::{
     exhaustive::sync_pass,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use session_model::{
-    Account, ChangeKey, ChangeReads, GroupId, GroupItem, Keys, Memberships, RecentSession, SessionId,
-    SessionItem, Start, Timestamp, UpdatedItems,
+    Account, GroupId, GroupItem, RecentSession, SessionId, SessionItem, Timestamp,
+    reading::{ChangeKey, ChangeReads, Keys, Memberships, Start, UpdatedItems},
 };
 
 use crate::writes::{Kind, Write};
@@ -146,7 +146,7 @@ impl World {
             ),
             Read::Updated { least, after, limit } => {
                 let least = if broken == Broken::NoAllowance {
-                    least.later_by(session_model::LATE_MS)
+                    least.later_by(session_model::reading::LATE_MS)
                 } else {
                     *least
                 };

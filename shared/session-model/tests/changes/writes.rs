@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use session_model::{
-    AccountCase, Edit, Effect, Entry, GroupItem, GroupWrite, LastMsg, MemberAt, MemberList, MessageCopy,
-    Position, Rank, SessionId, SessionWrite, Timestamp,
+    AccountCase, GroupItem, SessionId, Timestamp,
+    feed::{Effect, MessageCopy},
+    group::{GroupWrite, MemberAt, MemberList, Rank, SessionWrite},
+    register::{Entry, LastMsg, Position, edits::Edit},
 };
 
 use crate::world::{World, group, p2p, user};

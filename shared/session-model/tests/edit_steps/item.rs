@@ -1,7 +1,10 @@
 //! The attributes of a session item, and what each step does to them.
 
 use session_model::{
-    Edits, Entry, Ext, JsonText, LastMsg, MessageId, Position, Register, SessionItem, Timestamp,
+    MessageId, SessionItem, Timestamp,
+    item::Ext,
+    json::JsonText,
+    register::{Entry, LastMsg, Position, Register, edits::Edits},
 };
 
 use crate::operations::{NOW, Response};

@@ -9,8 +9,13 @@ use std::{
 
 use serde_json::json;
 use session_model::{
-    AccountCase, AmendableItem, Edit, Effect, Entry, Interrupted, LastMsg, MessageCopy, Position,
-    SessionItem, Timestamp, Written, edit, record,
+    AccountCase, SessionItem, Timestamp,
+    feed::{Effect, MessageCopy},
+    group::{Interrupted, Written},
+    register::{
+        Entry, LastMsg, Position,
+        edits::{AmendableItem, Edit, edit, record},
+    },
 };
 
 use crate::item::{Item, Step};

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use session_model::{
-    Account, Entry, GroupId, Interrupted, LastMsg, MemberList, MembershipEvent, MessageId, Position,
-    Register, Timestamp, apply,
+    Account, GroupId, MessageId, Timestamp,
+    group::{Interrupted, MemberList, MembershipEvent, apply},
+    register::{Entry, LastMsg, Position, Register},
 };
 
 use crate::world::{Scripted, World};

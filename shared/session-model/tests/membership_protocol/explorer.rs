@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use session_model::{MemberList, Register};
+use session_model::{group::MemberList, register::Register};
 
 use crate::{
     events::{Event, Outcome, expected, outcome},

@@ -9,7 +9,9 @@ use std::{
 };
 
 use session_model::{
-    Account, GroupItem, GroupStore, GroupWrite, LATE_MS, SessionItem, SessionWrite, Timestamp, Written,
+    Account, GroupItem, SessionItem, Timestamp,
+    group::{GroupStore, GroupWrite, SessionWrite, Written},
+    reading::LATE_MS,
 };
 
 use crate::events::Event;

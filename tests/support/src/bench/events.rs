@@ -6,7 +6,10 @@ use session_local::{
     clock,
     feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign, team_message, text_message},
 };
-use session_model::{SyncPass, SyncToken, Timestamp};
+use session_model::{
+    Timestamp,
+    reading::{SyncPass, SyncToken},
+};
 
 /// What a third of all sessions have as their ext.
 pub const EXT: &str = r#"{"pinned":true,"muted":false}"#;

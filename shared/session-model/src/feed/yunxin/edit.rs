@@ -1,0 +1,44 @@
+//! The edit of a message, and the further text of an answer that an AI goes on writing.
+
+use super::{Conversation, raw_copy::RawCopy, session_items};
+use crate::{
+    feed::{Effect, FeedEvent, NotApplied},
+    id::SessionType,
+    register::{
+        edits::Edit,
+        last_msg::{Field, Text},
+    },
+};
+
+/// The name that the copy of an edit gives to a field.
+fn name(field: Field) -> &'static str {
+    match field {
+        Field::Body => "text",
+        Field::Ext => "extension",
+        Field::Attach => "attachment",
+        Field::SubType => "subType",
+    }
+}
+
+/// Reads an edit. It tells the message's id and not its time.
+pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
+    let from = copy.account("from")?;
+    let place = Conversation::parse(copy, session_type, &from)?;
+    let time = copy.time("modifyTime")?;
+    let id = copy.ids_of_another("msgId", "clientId")?.message_id();
+    let text = |field: Field| {
+        let value = copy.value(name(field))?;
+        Some((field, Text::new(field.name(), &value.string_or_json())))
+    };
+    let edit = Edit { id, time, texts: Field::ALL.into_iter().filter_map(text).collect() };
+    if edit.texts.is_empty() {
+        return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
+    }
+    let effect = match place {
+        Conversation::P2p { from, to } => {
+            Effect::EditP2p { session_items: session_items(&from, &to, true), edit }
+        }
+        Conversation::Group(group) => Effect::EditGroup { group, edit },
+    };
+    Ok(FeedEvent { effect, latest: time, unknown_notice: false })
+}

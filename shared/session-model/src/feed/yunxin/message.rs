@@ -1,0 +1,151 @@
+//! A message.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Conversation, members,
+    notification::Notice,
+    raw_copy::{Ids, RawCopy},
+    session_items,
+};
+use crate::{
+    feed::{Effect, FeedEvent, NotApplied},
+    group::{MemberList, MembershipEvent},
+    id::{Account, GroupId, SessionType},
+    json::InvalidField,
+    register::{Entry, LastMsg, last_msg::Shown},
+    time::Timestamp,
+};
+
+/// A message of a session.
+pub(super) struct Message {
+    /// Where it was said.
+    place: Conversation,
+    /// What the session shows of it.
+    entry: Entry,
+    /// The receiver has blocked the sender (`blacklist`).
+    blocked: bool,
+    /// Moderation intercepted it (`antispam`): the sender takes it for sent, nobody receives it.
+    intercepted: bool,
+    /// The members of the team (`tMembers`), where the copy carries them.
+    members: Option<BTreeSet<Account>>,
+    /// What it says of the group's members.
+    notice: Notice,
+}
+
+impl Message {
+    pub(super) fn parse(copy: &RawCopy<'_>) -> Result<Self, NotApplied> {
+        let session_type = match &*copy.text("convType")? {
+            "PERSON" => SessionType::P2p,
+            "TEAM" => SessionType::Team,
+            "SUPER_TEAM" => SessionType::SuperTeam,
+            "CUSTOM_PERSON" | "CUSTOM_TEAM" => {
+                return Err(NotApplied::Ignored("convType is that of a system notification"));
+            }
+            _ => return Err(NotApplied::Ignored("convType is none of PERSON, TEAM, SUPER_TEAM")),
+        };
+        let from = copy.account("fromAccount")?;
+        let place = Conversation::parse(copy, session_type, &from)?;
+        let time = copy.time("msgTimestamp")?;
+        let ids = copy.ids("msgidServer", "msgidClient")?;
+        let message_type = copy.text("msgType")?;
+        let (members, notice) = match &place {
+            Conversation::P2p { .. } => (None, Notice::default()),
+            Conversation::Group(_) => {
+                let members = members_of(copy)?;
+                let notice = match &*message_type {
+                    "NOTIFICATION" => Notice::parse(copy, &from, members.is_some())?,
+                    _ => Notice::default(),
+                };
+                (members, notice)
+            }
+        };
+        let text = last_msg(copy, &from, time, &ids, &message_type);
+        Ok(Self {
+            place,
+            entry: Entry { position: ids.position(time), last_msg: LastMsg::Message(text.into()) },
+            blocked: copy.is_set("blacklist"),
+            intercepted: copy.is_set("antispam"),
+            members,
+            notice,
+        })
+    }
+
+    pub(super) fn into_event(self) -> FeedEvent {
+        let (latest, unknown_notice) = (self.entry.position.time, self.notice.unknown);
+        let effect = match self.place {
+            Conversation::P2p { ref from, ref to } => {
+                let is_received = !(self.blocked || self.intercepted);
+                Effect::P2p { session_items: session_items(from, to, is_received), entry: self.entry }
+            }
+            Conversation::Group(ref group) => {
+                let group = group.clone();
+                Effect::Group { event: self.in_group(&group), group }
+            }
+        };
+        FeedEvent { effect, latest, unknown_notice }
+    }
+
+    /// `tMembers` still names who is just leaving, and may not yet name who is just joining; of a dismissed group that carries
+    /// it, everybody leaves. Without it, members keep seeing the group item of a dismissed group, which is the notice.
+    ///
+    /// An intercepted message is shown to nobody, so it does not reach the group item; what it says of the members holds.
+    fn in_group(self, group: &GroupId) -> MembershipEvent {
+        let Notice { joined, left, dismissed, .. } = self.notice;
+        let left = match &self.members {
+            Some(members) if dismissed => members.clone(),
+            _ => left,
+        };
+        let time = self.entry.position.time;
+        let listed = self.members.as_ref().map(|members| &(members | &joined) - &left);
+        MembershipEvent {
+            time,
+            entry: (!self.intercepted).then_some(self.entry),
+            list: listed.map(|members| MemberList::new(group, time, &members)),
+            joined,
+            left,
+        }
+    }
+}
+
+fn members_of(copy: &RawCopy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidField> {
+    const NAME: &str = "tMembers";
+    let Some(list) = copy.value(NAME) else { return Ok(None) };
+    members::parse(list, copy.case).map_err(|reason| reason.of(NAME))
+}
+
+/// The message as the session shows it; fields that the copy lacks are left out.
+fn last_msg(
+    copy: &RawCopy<'_>,
+    from: &Account,
+    time: Timestamp,
+    ids: &Ids<'_>,
+    message_type: &str,
+) -> String {
+    let mut shown = Shown::new(from.as_str());
+    shown.number("time", time);
+    if let Some(number) = type_number(message_type) {
+        shown.number("type", number);
+    }
+    shown.id("msgIdClient", ids.client.as_ref());
+    shown.id("msgIdServer", Some(&ids.server));
+    shown.message(|name| copy.value(name));
+    shown.into_json()
+}
+
+/// Yunxin's number of a `msgType`; none for one that is not known (yet).
+fn type_number(name: &str) -> Option<u8> {
+    Some(match name {
+        "TEXT" => 0,
+        "PICTURE" => 1,
+        "AUDIO" => 2,
+        "VIDEO" => 3,
+        "LOCATION" => 4,
+        "NOTIFICATION" => 5,
+        "FILE" => 6,
+        "TIPS" => 10,
+        "NRTC_NETCALL" => 12,
+        "CUSTOM" => 100,
+        _ => return None,
+    })
+}

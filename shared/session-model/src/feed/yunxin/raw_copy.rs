@@ -1,0 +1,112 @@
+//! The fields of a copy, each read in one way.
+
+use std::borrow::Cow;
+
+use crate::{
+    id::{Account, AccountCase, MessageId, account::cut},
+    json::{InvalidField, InvalidValue, JsonObject, JsonValue},
+    register::Position,
+    time::{Ahead, Timestamp},
+};
+
+/// The longest id of a message, in bytes.
+const MAX_ID_BYTES: usize = 255;
+
+/// A copy being read at a time. A needed field that is missing or unreadable is rejected by its name; nothing else is.
+pub(super) struct RawCopy<'a> {
+    pub(super) fields: &'a JsonObject<'a>,
+    pub(super) case: AccountCase,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> RawCopy<'a> {
+    /// The field's value as it is.
+    pub(super) fn value(&self, name: &str) -> Option<JsonValue<'a>> {
+        self.fields.get(name)
+    }
+
+    /// A needed text or whole number.
+    pub(super) fn text(&self, name: &'static str) -> Result<Cow<'a, str>, InvalidField> {
+        self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is missing").of(name))
+    }
+
+    /// A text or whole number; an empty one is as good as absent.
+    fn optional_text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, InvalidField> {
+        let Some(value) = self.value(name) else { return Ok(None) };
+        let text = value.text().ok_or_else(|| InvalidValue::new("must be a string").of(name))?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// A needed account.
+    pub(super) fn account(&self, name: &'static str) -> Result<Account, InvalidField> {
+        self.case.account(&self.text(name)?).map_err(|reason| reason.of(name))
+    }
+
+    /// A needed time.
+    pub(super) fn time(&self, name: &'static str) -> Result<Timestamp, InvalidField> {
+        let time = self.text(name)?.parse();
+        let time = time.and_then(|time: Timestamp| time.check_plausible(self.now, Ahead::OneDay));
+        time.map_err(|reason| reason.of(name))
+    }
+
+    /// The id of a message that its server or its client gave.
+    fn id(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, InvalidField> {
+        let id = self.optional_text(name)?;
+        id.map(|id| whole_id(id).map_err(|reason| reason.of(name))).transpose()
+    }
+
+    /// A message's ids as they came and its position, from the fields that hold them.
+    pub(super) fn ids(&self, server: &'static str, client: &'static str) -> Result<Ids<'a>, InvalidField> {
+        let server_id = self.id(server)?.ok_or_else(|| InvalidValue::new("is missing").of(server))?;
+        Ok(Ids { server: server_id, client: self.id(client)? })
+    }
+
+    /// The ids of a message that this copy only refers to: one that the IM keeps nowhere must be told apart by its client's id.
+    pub(super) fn ids_of_another(
+        &self,
+        server: &'static str,
+        client: &'static str,
+    ) -> Result<Ids<'a>, InvalidField> {
+        let ids = self.ids(server, client)?;
+        if ids.client.is_none() && ids.server.bytes().all(|byte| byte == b'0') {
+            return Err(InvalidValue::new("must not be 0 without the client's id").of(server));
+        }
+        Ok(ids)
+    }
+
+    /// Whether a field says yes, as Yunxin's texts that are "convertible to Boolean" do.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        let Some(value) = self.value(name) else { return false };
+        match value.string() {
+            Some(text) => !(text.is_empty() || text == "0" || text.eq_ignore_ascii_case("false")),
+            None => value.json() != "false" && value.json().parse() != Ok(0.0),
+        }
+    }
+}
+
+/// The ids of a message as they came.
+pub(super) struct Ids<'a> {
+    pub(super) server: Cow<'a, str>,
+    pub(super) client: Option<Cow<'a, str>>,
+}
+
+impl Ids<'_> {
+    pub(super) fn message_id(&self) -> MessageId {
+        MessageId::new(&self.server, self.client.as_deref().unwrap_or_default())
+    }
+
+    pub(super) fn position(&self, time: Timestamp) -> Position {
+        Position { time, id: self.message_id() }
+    }
+}
+
+/// An id that is whole and not too long.
+pub(super) fn whole_id(id: Cow<'_, str>) -> Result<Cow<'_, str>, InvalidValue> {
+    if id.contains(char::REPLACEMENT_CHARACTER) {
+        Err(cut())
+    } else if id.len() > MAX_ID_BYTES {
+        Err(InvalidValue::new("must be at most 255 bytes long"))
+    } else {
+        Ok(id)
+    }
+}

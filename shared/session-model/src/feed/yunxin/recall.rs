@@ -1,0 +1,33 @@
+//! The recall of a message.
+
+use super::{Conversation, raw_copy::RawCopy, session_items};
+use crate::{
+    feed::{Effect, FeedEvent, NotApplied},
+    group::MembershipEvent,
+    id::SessionType,
+    register::{Entry, LastMsg, last_msg::Shown},
+};
+
+/// Reads a recall. What the session shows of it is who and when, and nothing of the content.
+pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
+    let from = copy.account("from")?;
+    let place = Conversation::parse(copy, session_type, &from)?;
+    let (time, at) = (copy.time("sendTime")?, copy.time("deleteTime")?);
+    let ids = copy.ids_of_another("msgId", "clientId")?;
+    let mut shown = Shown::new(from.as_str());
+    shown.number("time", at);
+    shown.id("deleteMsgIdClient", ids.client.as_ref());
+    shown.id("deleteMsgIdServer", Some(&ids.server));
+    shown.number("deleteMsgCreateTime", time);
+    shown.recall(|name| copy.value(name));
+    let last_msg = LastMsg::Recall { at, notice: shown.into_json().into() };
+    let entry = Entry { position: ids.position(time), last_msg };
+    // The copy does not tell whether the receiver had blocked the sender, so both sides show the notice.
+    let effect = match place {
+        Conversation::P2p { from, to } => {
+            Effect::P2p { session_items: session_items(&from, &to, true), entry }
+        }
+        Conversation::Group(group) => Effect::Group { group, event: MembershipEvent::of_entry(entry) },
+    };
+    Ok(FeedEvent { effect, latest: time.max(at), unknown_notice: false })
+}

@@ -1,0 +1,11 @@
+//! Items: a user's session item, a group's item, and the session that a user sees of them.
+
+mod ext;
+mod group_item;
+mod recent_session;
+mod session_item;
+
+pub use ext::Ext;
+pub use group_item::GroupItem;
+pub use recent_session::{LastMsgType, RecentSession, RecentSessionChanges, RecentSessionList};
+pub use session_item::SessionItem;

@@ -1,0 +1,220 @@
+//! A user's item of a session: its register, and what they did to it themselves.
+
+use super::{
+    ext::Ext,
+    recent_session::{LastMsgType, RecentSession},
+};
+use crate::{
+    group::Membership,
+    id::SessionId,
+    reading::is_in_window,
+    register::{
+        Entry, LastMsg, Position, Register,
+        edits::{Edit, Edits},
+    },
+    time::Timestamp,
+};
+
+/// One user's session item of one session. It shows as a session iff it has an [`update_time`](SessionItem::update_time).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SessionItem {
+    /// What the feed said, merged; none while no message is known.
+    pub register: Option<Register>,
+    /// What is known of edits, beside the register. Read only where it is merged.
+    pub edits: Edits,
+    /// The newest change that [`update_time`](SessionItem::update_time) does not show.
+    pub change_time: Option<Timestamp>,
+    /// When the user set an ext on a session that did not exist or was deleted: the time it shows without a message.
+    pub placeholder: Option<Timestamp>,
+    /// Their custom data.
+    pub ext: Ext,
+    /// In a group: what is known of their membership.
+    pub membership: Option<Membership>,
+}
+
+impl SessionItem {
+    /// Merges what a copy of the feed says, at `now`; answers whether that changed the session item.
+    pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
+        if !self.edits.merge(&mut self.register, entry.clone().into()) {
+            return self.edits.forget(entry);
+        }
+        self.placeholder = None;
+        if !is_in_window(entry.update_time(), now) {
+            self.change_time = Some(now);
+        }
+        true
+    }
+
+    /// Merges an edit, at `now`; answers whether that changed the session item.
+    pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
+        self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
+    }
+
+    /// The user deletes the session at `now`: what it shows goes, the position stays as a tombstone. Without effect on a
+    /// session that is absent or deleted already.
+    pub fn delete(&mut self, now: Timestamp) {
+        self.delete_in_group(None, now);
+    }
+
+    /// Deletes a group's session, in which the user sees the message of the group item at `seen`: the tombstone hides that too.
+    pub fn delete_in_group(&mut self, seen: Option<&Position>, now: Timestamp) {
+        let own = self.register.as_ref().map(|held| &held.position);
+        if self.update_time().is_none() && seen <= own {
+            return;
+        }
+        self.register = own.max(seen).cloned().map(Register::tombstone);
+        self.placeholder = None;
+        self.ext = Ext::default();
+        self.change_time = Some(now);
+    }
+
+    /// The user sets their text at `now`; an absent or deleted session shows from then on, without a message.
+    pub fn set_ext(&mut self, ext: Ext, now: Timestamp) {
+        if self.update_time().is_none() {
+            self.placeholder = Some(now);
+        }
+        self.ext = ext;
+        self.change_time = Some(now);
+    }
+
+    /// When the session last changed; none when it is absent or deleted.
+    #[must_use]
+    pub fn update_time(&self) -> Option<Timestamp> {
+        self.register.as_ref().and_then(Register::update_time).or(self.placeholder)
+    }
+
+    /// The session as its user sees it; none when it is absent or deleted.
+    #[must_use]
+    pub fn into_session(self, session_id: SessionId) -> Option<RecentSession> {
+        let update_time = self.update_time()?;
+        let ext = self.ext.text().map(str::to_owned);
+        let (last_msg_type, last_msg) = match self.register.and_then(|held| held.last_msg) {
+            None => (None, None),
+            Some(LastMsg::Message(text)) => (Some(LastMsgType::Message), Some(text)),
+            Some(LastMsg::Recall { notice, .. }) => (Some(LastMsgType::Recall), Some(notice)),
+        };
+        Some(RecentSession { session_id, update_time, ext, last_msg, last_msg_type })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::register::tests::registers;
+
+    /// So early that whatever is recorded is on time.
+    const NOW: Timestamp = Timestamp::from_millis(1);
+
+    fn message(time: u64) -> Entry {
+        let time = Timestamp::from_millis(time);
+        Entry {
+            position: Position { time, id: (*time.to_string()).into() },
+            last_msg: LastMsg::Message(format!("sent at {time}").into()),
+        }
+    }
+
+    fn recall(time: u64, at: u64) -> Entry {
+        let at = Timestamp::from_millis(at);
+        let last_msg = LastMsg::Recall { at, notice: format!("recalled at {at}").into() };
+        Entry { last_msg, ..message(time) }
+    }
+
+    fn shown(session_item: &SessionItem) -> Option<u64> {
+        session_item.update_time().map(Timestamp::as_millis)
+    }
+
+    #[test]
+    fn only_newer_events_revive_a_deleted_session() {
+        let mut session_item = SessionItem::default();
+        session_item.record(&message(10), NOW);
+        session_item.delete(NOW);
+        assert_eq!(shown(&session_item), None);
+        assert!(
+            !session_item.record(&message(10), NOW)
+                && !session_item.record(&message(9), NOW)
+                && !session_item.record(&recall(10, 50), NOW)
+        );
+        assert_eq!(shown(&session_item), None);
+        assert!(session_item.record(&recall(11, 50), NOW));
+        assert_eq!(shown(&session_item), Some(50));
+    }
+
+    #[test]
+    fn the_time_of_a_session_may_move_backwards() {
+        let mut session_item = SessionItem::default();
+        session_item.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
+        assert_eq!(shown(&session_item), Some(100));
+        session_item.record(&message(10), NOW);
+        assert_eq!(shown(&session_item), Some(10), "a placeholder gives way to a late message");
+        session_item.record(&recall(10, 50), NOW);
+        session_item.record(&message(11), NOW);
+        assert_eq!(shown(&session_item), Some(11), "so does a notice to a newer message");
+    }
+
+    #[test]
+    fn an_ext_does_not_move_a_session_and_is_deleted_with_it() {
+        let mut session_item = SessionItem::default();
+        session_item.record(&message(10), NOW);
+        session_item.set_ext("mine".parse().unwrap(), Timestamp::from_millis(100));
+        assert_eq!((shown(&session_item), session_item.ext.text()), (Some(10), Some("mine")));
+        session_item.delete(NOW);
+        assert_eq!(session_item.ext.text(), None);
+        session_item.set_ext("again".parse().unwrap(), Timestamp::from_millis(200));
+        assert_eq!(shown(&session_item), Some(200));
+        assert!(!session_item.record(&message(10), NOW), "the tombstone still holds under the placeholder");
+    }
+
+    #[test]
+    fn changes_that_update_time_does_not_show_get_a_change_time() {
+        const LATE: u64 = 4 * 60 * 1000;
+        let at = Timestamp::from_millis;
+        let with_change_time = |change: &dyn Fn(&mut SessionItem)| {
+            let mut session_item = SessionItem::default();
+            session_item.record(&message(10), NOW);
+            assert_eq!(session_item.change_time, None, "a message on time shows by itself");
+            change(&mut session_item);
+            session_item.change_time
+        };
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&message(11), at(11 + LATE))),
+            None,
+            "just on time"
+        );
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&message(11), at(12 + LATE))),
+            Some(at(12 + LATE)),
+            "late"
+        );
+        assert_eq!(with_change_time(&|session_item| _ = session_item.record(&recall(10, 20), at(20))), None);
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&recall(10, 20), at(21 + LATE))),
+            Some(at(21 + LATE))
+        );
+        assert_eq!(
+            with_change_time(&|session_item| _ = session_item.record(&message(9), at(12 + LATE))),
+            None,
+            "nothing changes"
+        );
+        assert_eq!(with_change_time(&|session_item| session_item.delete(at(20))), Some(at(20)));
+        assert_eq!(
+            with_change_time(&|session_item| session_item.set_ext("x".parse().unwrap(), at(20))),
+            Some(at(20))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_session_item_without_user_changes_equals_its_register(history in prop::collection::vec(registers(), 0..8)) {
+            let mut session_item = SessionItem::default();
+            let mut merged = None;
+            for register in history {
+                let Some(last_msg) = register.last_msg.clone() else { continue };
+                session_item.record(&Entry { position: register.position.clone(), last_msg }, NOW);
+                merged = Some(Register::merge(merged, register));
+            }
+            prop_assert_eq!(session_item, SessionItem { register: merged, ..SessionItem::default() });
+        }
+    }
+}

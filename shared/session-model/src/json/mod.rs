@@ -1,0 +1,11 @@
+//! A lenient JSON reader: unread fields are not checked, and every rejection names its field.
+
+mod fields;
+mod invalid;
+pub(crate) mod object;
+pub(crate) mod text;
+
+pub use fields::Fields;
+pub use invalid::{InvalidField, InvalidValue, Place};
+pub use object::{JsonObject, JsonValue};
+pub use text::JsonText;

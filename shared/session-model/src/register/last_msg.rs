@@ -1,0 +1,222 @@
+//! `lastMsg`: what a session shows of a message or its recall, within limits.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    json::{JsonText, JsonValue},
+    time::Timestamp,
+};
+
+/// What one JSON text shows. A copy may be far longer than what fits beside it in an item, so each text has a limit; fields
+/// that were cut or left out are named in `truncated`.
+pub(crate) struct Shown {
+    fields: Map<String, Value>,
+    truncated: Vec<&'static str>,
+}
+
+/// The fields of a message that are shown, in the order in which `truncated` names them.
+pub(crate) const OF_A_MESSAGE: [&str; 6] = ["body", "attach", "ext", "subType", "fromNick", "fromClientType"];
+/// The fields of a recall notice that are shown, in that order, too.
+const OF_A_RECALL: [&str; 2] = ["postscript", "attach"];
+const TRUNCATED: &str = "truncated";
+
+/// A field that an edit may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Field {
+    Body,
+    Ext,
+    Attach,
+    SubType,
+}
+
+impl Field {
+    pub(crate) const ALL: [Self; 4] = [Self::Body, Self::Ext, Self::Attach, Self::SubType];
+
+    /// Its name in `lastMsg`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Body => "body",
+            Self::Ext => "ext",
+            Self::Attach => "attach",
+            Self::SubType => "subType",
+        }
+    }
+}
+
+/// What is shown of a text, within the limit of its field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Text {
+    /// The text, or what is left of it.
+    pub(crate) left: Option<String>,
+    /// Whether that is less than all of it.
+    pub(crate) is_truncated: bool,
+}
+
+impl Text {
+    /// Words are cut at the end of a character; structured texts, which are worth nothing when they are cut, are left out.
+    pub(crate) fn new(field: &str, text: &str) -> Self {
+        let (limit, is_cut) = match field {
+            "body" | "postscript" => (20_000, true),
+            "attach" => (16_384, false),
+            "ext" => (4_096, false),
+            _ => (1_020, false),
+        };
+        if text.len() <= limit {
+            return Self { left: Some(text.to_owned()), is_truncated: false };
+        }
+        let left = is_cut.then(|| text[..text.floor_char_boundary(limit)].to_owned());
+        Self { left, is_truncated: true }
+    }
+}
+
+impl Shown {
+    pub(crate) fn new(from: &str) -> Self {
+        let fields = Map::from_iter([("from".to_owned(), from.into())]);
+        Self { fields, truncated: Vec::new() }
+    }
+
+    /// Shows a number.
+    pub(crate) fn number(&mut self, name: &'static str, number: impl Into<u64>) {
+        self.fields.insert(name.to_owned(), number.into().into());
+    }
+
+    /// Shows an id as it came; ids are never long.
+    pub(crate) fn id(&mut self, name: &'static str, id: Option<&Cow<'_, str>>) {
+        if let Some(id) = id {
+            self.fields.insert(name.to_owned(), id.as_ref().into());
+        }
+    }
+
+    /// Shows what a copy has of a message, one that is no string as its JSON; absent fields are left out.
+    pub(crate) fn message<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
+        for field in OF_A_MESSAGE {
+            self.field(field, value(field));
+        }
+    }
+
+    /// Shows what a copy has of a recall, by the names that the copy gives to it.
+    pub(crate) fn recall<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
+        for (field, name) in OF_A_RECALL.into_iter().zip(["selfMsg", "attach"]) {
+            self.field(field, value(name));
+        }
+    }
+
+    fn field(&mut self, field: &'static str, value: Option<JsonValue<'_>>) {
+        let Some(value) = value else { return };
+        let text = Text::new(field, &value.string_or_json());
+        if let Some(left) = text.left {
+            self.fields.insert(field.to_owned(), left.into());
+        }
+        if text.is_truncated {
+            self.truncated.push(field);
+        }
+    }
+
+    /// The JSON text.
+    pub(crate) fn into_json(mut self) -> String {
+        if !self.truncated.is_empty() {
+            self.fields.insert(TRUNCATED.to_owned(), self.truncated.into());
+        }
+        Value::Object(self.fields).to_string()
+    }
+}
+
+/// The `lastMsg` of a message, to be edited.
+pub(crate) struct Edited(Map<String, Value>);
+
+impl Edited {
+    /// Reads it; none when it is no object, which is never written.
+    pub(crate) fn parse(last_msg: &JsonText) -> Option<Self> {
+        serde_json::from_str(&last_msg.plain()).ok().map(Self)
+    }
+
+    /// What a field shows.
+    pub(crate) fn get(&self, field: Field) -> Text {
+        let left = self.0.get(field.name()).and_then(Value::as_str).map(str::to_owned);
+        Text { left, is_truncated: self.is_truncated(field.name()) }
+    }
+
+    /// Shows this instead.
+    pub(crate) fn set(&mut self, field: Field, text: Text) {
+        let was_truncated = |name: &str| {
+            if name == field.name() { text.is_truncated } else { self.is_truncated(name) }
+        };
+        let truncated: Vec<_> = OF_A_MESSAGE.into_iter().filter(|name| was_truncated(name)).collect();
+        let mut set = |name: &str, value: Option<Value>| match value {
+            Some(value) => drop(self.0.insert(name.to_owned(), value)),
+            None => drop(self.0.remove(name)),
+        };
+        set(TRUNCATED, (!truncated.is_empty()).then(|| truncated.into()));
+        set(field.name(), text.left.map(Value::from));
+    }
+
+    /// Tells when it was last edited.
+    pub(crate) fn set_edit_time(&mut self, time: Timestamp) {
+        self.0.insert("editTime".to_owned(), time.as_millis().into());
+    }
+
+    pub(crate) fn into_text(self) -> JsonText {
+        Value::Object(self.0).to_string().into()
+    }
+
+    fn is_truncated(&self, name: &str) -> bool {
+        let truncated = self.0.get(TRUNCATED).and_then(Value::as_array);
+        truncated.is_some_and(|names| names.iter().any(|found| found == name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(name: &'static str, value: &Value) -> Value {
+        let copy = json!({ name: value }).to_string();
+        let mut shown = Shown::new("a");
+        let fields = JsonValue::parse(&copy).unwrap().object().unwrap();
+        shown.message(|name| fields.get(name));
+        serde_json::from_str(&shown.into_json()).unwrap()
+    }
+
+    #[test]
+    fn strings_are_cut_between_characters_and_objects_left_out_whole() {
+        let han = "你".repeat(6_667);
+        assert_eq!(han.len(), 20_001);
+        let cut = shown("body", &json!(han));
+        assert_eq!(cut, json!({"from": "a", "body": "你".repeat(6_666), "truncated": ["body"]}));
+        for (name, most) in [("attach", 16_384), ("ext", 4_096), ("fromNick", 1_020), ("subType", 1_020)] {
+            let whole = json!("x".repeat(most));
+            assert_eq!(shown(name, &whole), json!({"from": "a", name: whole}));
+            let long = json!("x".repeat(most + 1));
+            assert_eq!(shown(name, &long), json!({"from": "a", "truncated": [name]}));
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_shown_as_its_json() {
+        assert_eq!(shown("body", &json!({"a": [1]}))["body"], r#"{"a":[1]}"#);
+        assert_eq!(shown("body", &json!(5))["body"], "5");
+    }
+
+    #[test]
+    fn an_edit_updates_the_truncated_fields() {
+        let text = |value: &Value| JsonText::from(value.to_string());
+        let edited = |last_msg: &Value, field: Field, new: &str| -> Value {
+            let mut edited = Edited::parse(&text(last_msg)).unwrap();
+            edited.set(field, Text::new(field.name(), new));
+            serde_json::from_str(&edited.into_text().plain()).unwrap()
+        };
+        let long = "x".repeat(20_001);
+        let cut = edited(&json!({"body": "a", "truncated": ["ext"]}), Field::Body, &long);
+        assert_eq!(cut, json!({"body": &long[1..], "truncated": ["body", "ext"]}));
+        let whole = edited(&cut, Field::Ext, "whole");
+        assert_eq!(whole, json!({"body": &long[1..], "ext": "whole", "truncated": ["body"]}));
+        assert_eq!(edited(&whole, Field::Body, ""), json!({"body": "", "ext": "whole"}));
+        let left_out = edited(&json!({"attach": "a"}), Field::Attach, &long);
+        assert_eq!(left_out, json!({"truncated": ["attach"]}));
+        assert!(Edited::parse(&"no JSON".into()).is_none());
+    }
+}
