@@ -99,8 +99,8 @@ impl Operation {
 const FAULTS: [(Fault, &str); 8] = [
     (Fault::Throttle, "throttled"),
     (Fault::InternalError, "500"),
-    (Fault::Hang, "hangs before it is done"),
-    (Fault::LoseResponse, "hangs after it was done"),
+    (Fault::Hang, "hangs before the write"),
+    (Fault::LoseResponse, "hangs after the write"),
     (Fault::CutResponse, "cut in the response"),
     (Fault::HalfUnprocessed, "half a batch unprocessed"),
     (Fault::Slow, "slow by 1 s"),
@@ -346,13 +346,13 @@ fn document(
 ) -> String {
     let mut page = String::from(
         "# Faults\n\n\
-         What a call answers when the database fails, written by the test `fault_matrix`. Each operation meets each fault at every \
-         request that it makes: at one request alone, and from there on. A field has the answers of both, once and lasting, for all \
-         places where the fault set in.\n\n\
-         Whatever the answer: it comes within 4.7 seconds, a 200 was done whole, a 503 may have been done and says that it is safe to \
-         repeat, and after one repeat the tables hold what they hold without a fault. `in part` is a 200 that names what is left \
-         (`failed`, `remaining`). A function tries a request three times, each for up to 0.9 seconds, so one fault alone is mostly not \
-         noticed. Only requests for several items can be left unprocessed by half. Other content is a page of HTML with status 200, as a proxy might send.\n\n",
+         The response to a request when the database fails, written by the test `fault_matrix`. Each operation meets each fault at \
+         every DynamoDB request: at a single request, and from that request on. A cell lists the responses of both cases, for all \
+         positions of the fault.\n\n\
+         Every response arrives within 4.7 seconds. A 200 was completed. A 503 may have been completed, and is safe to retry. After \
+         one retry the tables contain what they contain without a fault. `in part` is a 200 that lists what is left (`failed`, \
+         `remaining`). A function tries a request 3 times, each for up to 0.9 seconds, so a single fault usually has no effect. Only \
+         requests for several items can be half unprocessed. Other content is an HTML page with status 200, as a proxy might send.\n\n",
     );
     let names: Vec<_> = FAULTS.iter().map(|(_, name)| *name).collect();
     let _ = writeln!(page, "| operation | requests | {} |", names.join(" | "));
