@@ -1,4 +1,4 @@
-//! Headless Chromium, driven through its own WebDriver, as Debian's packages `chromium` and `chromium-driver` have both.
+//! Headless Chromium, driven through its WebDriver. Debian's packages `chromium` and `chromium-driver` provide both.
 
 use std::{
     path::PathBuf,
@@ -19,18 +19,18 @@ use tokio::{
 };
 use uuid::Uuid;
 
-/// How long a page may take to show what is waited for.
+/// How long a page may take to show the expected content.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The driver of browsers that this run's scenarios share.
+/// The browser driver that all scenarios of this run share.
 static BROWSER: OnceCell<Browser> = OnceCell::const_new();
 
-/// The driver, which the first scenario starts.
+/// Returns the driver, which the first scenario starts.
 pub(crate) async fn browser() -> &'static Browser {
     BROWSER.get_or_init(async || Browser::start().await.expect("chromedriver starts")).await
 }
 
-/// Ends the driver, if it was started.
+/// Stops the driver, if it was started.
 pub(crate) fn stop() {
     if let Some(browser) = BROWSER.get() {
         let mut process = browser.process.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,14 +38,14 @@ pub(crate) fn stop() {
     }
 }
 
-/// A driver of browsers.
+/// A browser driver.
 pub(crate) struct Browser {
     url: String,
     process: Mutex<Child>,
 }
 
 impl Browser {
-    /// Starts the driver. Fails with the reason why there is none.
+    /// Starts the driver, or returns the reason why it cannot be started.
     async fn start() -> Result<Self, String> {
         let mut process = Command::new("chromedriver")
             .arg("--port=0")
@@ -70,14 +70,14 @@ impl Browser {
         Ok(Self { url: format!("http://127.0.0.1:{port}"), process: Mutex::new(process) })
     }
 
-    /// A new window, of this width, on this page.
+    /// Opens a page in a new window of this width.
     pub(crate) async fn open(&self, url: &str, width: u32) -> Page {
-        // Chromium reads no path with `..` in it.
+        // Chromium does not accept a path with `..` in it.
         let root = workspace().canonicalize().expect("the workspace");
         let profile = root.join("target/chromium").join(Uuid::new_v4().simple().to_string());
         let arguments = [
             "--headless=new",
-            // The sandbox does not run for root, as whom containers run; the pages are our own.
+            // The sandbox does not work for root, and containers run as root. The pages are our own.
             "--no-sandbox",
             "--disable-gpu",
             "--disable-quic",
@@ -106,13 +106,13 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// The element of this id, once it is there.
+    /// Waits for the element with this id and returns it.
     async fn at(&self, id: &str) -> Element {
         let wait = self.client.wait().at_most(PATIENCE).every(Duration::from_millis(20));
         wait.for_element(Locator::Id(id)).await.expect(id)
     }
 
-    /// Clicks an element once that is possible.
+    /// Clicks an element as soon as that is possible.
     pub(crate) async fn click(&self, id: &str) {
         let clicked = async {
             while self.try_click(id).await.is_err() {
@@ -124,7 +124,7 @@ impl Page {
 
     async fn try_click(&self, id: &str) -> Result<(), CmdError> {
         let element = self.at(id).await;
-        // Away from what lies over the edges of the window.
+        // Scroll it away from elements that cover the window's edges.
         self.on(&element, "arguments[0].scrollIntoView({block: 'center'})", []).await?;
         if element.is_enabled().await? { element.click().await } else { Err(CmdError::WaitTimeout) }
     }
@@ -134,18 +134,18 @@ impl Page {
         self.at(id).await.send_keys(&key.to_string()).await.expect(id);
     }
 
-    /// Writes a text into a field, in the place of what is there.
+    /// Replaces the content of a field.
     pub(crate) async fn fill(&self, id: &str, text: &str) {
         let set = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input'));";
         self.on(&self.at(id).await, set, [text.into()]).await.expect(id);
     }
 
-    /// Leaves a field, as a person does after writing into it.
+    /// Leaves a field, as a person does after typing into it.
     pub(crate) async fn leave(&self, id: &str) {
         self.on(&self.at(id).await, "arguments[0].dispatchEvent(new Event('change'))", []).await.expect(id);
     }
 
-    /// Waits until an element's text is like this.
+    /// Waits until an element's text matches.
     pub(crate) async fn until(&self, id: &str, is_so: impl Fn(&str) -> bool) -> String {
         let mut text = String::new();
         let wait = async {
@@ -162,7 +162,7 @@ impl Page {
         text
     }
 
-    /// Waits until an element shows a text.
+    /// Waits until an element contains a text.
     pub(crate) async fn shows(&self, id: &str, text: &str) {
         self.until(id, |shown| shown.contains(text)).await;
     }
@@ -171,7 +171,7 @@ impl Page {
         self.client.find(Locator::Id(id)).await?.text().await
     }
 
-    /// What a script comes to.
+    /// Runs a script and returns its result.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect("the script runs")
     }
@@ -186,7 +186,7 @@ impl Page {
         self.client.execute(script, [element].into_iter().chain(more).collect()).await
     }
 
-    /// Presses the button of a session in a list.
+    /// Clicks the button of a session in a list.
     pub(crate) async fn choose(&self, list: &str, session: &str) {
         let script = "[...document.querySelectorAll(`#${arguments[0]} button`)].find(b => b.dataset.session === arguments[1]).click()";
         self.client.execute(script, vec![list.into(), session.into()]).await.expect(session);

@@ -1,4 +1,4 @@
-//! The console, as people use it, in a browser.
+//! The console in a browser, driven as people use it.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ scenarios![
     the_page_works_on_a_phone_and_by_keyboard,
 ];
 
-/// A service of its own, with the console open on it.
+/// Starts a separate service and opens its console.
 async fn console(t: &Test) -> (Test, Page) {
     let own = Test::at(t.app.traced().await);
     let page = open(&own, 1200).await;
@@ -46,12 +46,12 @@ async fn send(page: &Page, panel: u8, to: &str, text: &str) {
     page.click(&format!("user-{panel}-send")).await;
 }
 
-/// Opens the newest call whose session item says this.
+/// Opens the newest request whose row contains this text.
 async fn open_request(page: &Page, text: &str) {
-    let session_item = format!(
+    let row = format!(
         "[...document.querySelectorAll('#requests tr')].find(row => row.textContent.includes('{text}'))"
     );
-    page.run(&format!("{session_item}.querySelector('button').click()")).await;
+    page.run(&format!("{row}.querySelector('button').click()")).await;
 }
 
 async fn both_users_see_their_lists_move(t: Test) {
@@ -60,7 +60,7 @@ async fn both_users_see_their_lists_move(t: Test) {
     page.shows("user-1-list", "alice: hello bob").await;
     page.shows("user-2-list", "alice: hello bob").await;
 
-    // What comes from elsewhere moves the lists too.
+    // Events from elsewhere update the lists, too.
     let carol = own.known_user("carol");
     own.deliver([&test_support::copies::message(&carol, &own.known_user("bob"), 1)]).await;
     page.shows("user-2-list", "carol: text 1").await;
@@ -120,7 +120,7 @@ async fn a_list_is_paged_by_cursor_and_a_month_passes(t: Test) {
     page.click("user-1-more").await;
     page.shows("user-1-state", "25 shown; hasMore: false").await;
 
-    // A sync token lasts 30 days; the page fetches the list again.
+    // A sync token is valid for 30 days, so the page fetches the list again.
     page.click("month").await;
     page.shows("clock", "31.0 days ahead").await;
     page.shows("user-1-state", "10 shown; hasMore: true").await;
@@ -174,12 +174,12 @@ async fn a_request_is_found_and_repeated_and_copied(t: Test) {
     assert!(shown.contains("userId=bob sessionId=p2p|alice"), "{shown}");
     page.click("repeat").await;
     page.shows("result", r#"Repeated: 200 {"deleted":["p2p|alice"]"#).await;
-    // The second delete failed its condition.
+    // The second delete's condition failed.
     page.shows("requests", "1 condition failed").await;
     open_request(&page, "condition failed").await;
     page.shows("request", "condition failed").await;
 
-    // What is copied runs in a shell, and holds no token.
+    // The copied command runs in a shell and contains no token.
     let calls: Vec<Value> =
         own.request(Method::GET, "/console/requests").send().await.unwrap().json().await.unwrap();
     let local = t.app.executable("local").display();
@@ -230,7 +230,7 @@ async fn the_page_waits_for_the_service_and_reconnects(t: Test) {
     page.shows("user-2-list", "before").await;
     stop(service).await;
     page.shows("away", "The service does not respond").await;
-    // Another service, with other keys and other data, at the same address.
+    // Another service with other keys and data, at the same address.
     let port = ready["url"].as_str().unwrap().rsplit(':').next().unwrap();
     let (service, _) = start_at(&t, port, &[]).await;
     page.until("away", str::is_empty).await;

@@ -1,5 +1,5 @@
-//! The console in headless Chromium: `cargo test --test console`. It runs if Debian's packages `chromium` and `chromium-driver` are
-//! installed; `REQUIRE_CHROMIUM=1` makes their absence a failure.
+//! The tests of the console in headless Chromium: `cargo test --test console`. They run if Debian's packages `chromium` and
+//! `chromium-driver` are installed. `REQUIRE_CHROMIUM=1` makes it a failure if they are not.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-/// A fuzz target: its name, and what reads an input.
+/// A fuzz target: its name, and the function that reads an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Runs each fuzz target of a crate with each of its inputs.

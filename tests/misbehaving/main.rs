@@ -1,4 +1,5 @@
-//! A function that misbehaves as its path says, to see what that costs: `GET /v1/sessions/p2p|panic`. A `PUT` fails with a 500.
+//! A function that misbehaves as its path requests, for testing the effects: `GET /v1/sessions/p2p|panic`. A `PUT` fails with a
+//! 500.
 
 use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext};
 use session_store::StoreError;

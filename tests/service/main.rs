@@ -1,12 +1,12 @@
-//! Everything that needs a running DynamoDB or a built function, in one test binary.
+//! Tests that need a running DynamoDB or a built function, in one test binary.
 //!
-//! Each scenario runs on each engine, as `<engine>::<module>::<name>`. An engine, and the build of the functions, start when a selected
-//! scenario needs them: `--list` starts nothing. `cargo test` needs Rust, gcc, curl and what every Linux has: it always runs the embedded
-//! engine, and DynamoDB Local if Java and Maven are installed or `DYNAMODB_LOCAL_ENDPOINT` names one. `REQUIRE_DYNAMODB_LOCAL=1` makes
-//! its absence a failure.
+//! Each scenario runs on each engine, as `<engine>::<module>::<name>`. An engine, and the build of the functions, start when a
+//! selected scenario needs them; `--list` starts nothing. `cargo test` needs Rust, gcc, curl and the usual programs of a Linux. It
+//! always runs the embedded engine, and DynamoDB Local if Java and Maven are installed or `DYNAMODB_LOCAL_ENDPOINT` names one.
+//! `REQUIRE_DYNAMODB_LOCAL=1` makes it a failure if that is missing.
 //!
-//! `cargo test --test service deployed` instead builds and deploys the template to a local cloud, and runs there what holds
-//! everywhere; it needs Python, and minutes, and is run only when it is asked for.
+//! `cargo test --test service deployed` instead builds the template, deploys it to a local cloud, and runs there the scenarios that
+//! hold everywhere. It needs Python and takes minutes, so it runs only on request.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::float_cmp, reason = "capacity units are exact halves")]

@@ -1,11 +1,11 @@
-//! Alarms: which there are, and what fires each.
+//! The alarms, and the event that fires each of them.
 
 use std::{collections::BTreeSet, fs};
 
 use session_local::{executables::workspace, template::Template};
 use test_support::alarms::{patterns, resources};
 
-/// Each alarm of the template and the event that fires it, as docs/operations.md tells them.
+/// Each alarm of the template and the event that fires it, as docs/operations.md describes them.
 const ALARMS: [(&str, &str); 16] = [
     ("DeadLetters", "a signed copy could not be applied"),
     ("FeedRejections", "a message copy was rejected, and is **not** stored"),
@@ -17,14 +17,8 @@ const ALARMS: [(&str, &str); 16] = [
     ("InternalErrors", "the API responded 500"),
     ("Latency", "1 % of the requests take over 2 seconds"),
     ("ClockSkew", "the clock of a function and DynamoDB's differ by more than 20 seconds"),
-    (
-        "UnreadableItems",
-        "an item was left out of a response, since it holds what this version never writes",
-    ),
-    (
-        "DatabaseErrors",
-        "DynamoDB failed or timed out 5 times in 5 minutes, despite retries",
-    ),
+    ("UnreadableItems", "an item was left out of a response, since it holds what this version never writes"),
+    ("DatabaseErrors", "DynamoDB failed or timed out 5 times in 5 minutes, despite retries"),
     ("SessionsReadThrottles", "DynamoDB throttled 10 reads of the sessions table in 5 minutes"),
     ("SessionsWriteThrottles", "DynamoDB throttled 10 writes of the sessions table in 5 minutes"),
     ("GroupsReadThrottles", "DynamoDB throttled 10 reads of the groups table in 5 minutes"),
@@ -48,7 +42,7 @@ fn each_alarm_has_one_metric() {
     for (id, alarm) in resources("AWS::CloudWatch::Alarm") {
         assert!(alarm.get("Metrics").is_none(), "{id}");
         let metric = alarm["MetricName"].as_str().unwrap();
-        // The stack's own metrics are counted out of logs.
+        // The stack's own metrics are counted from logs.
         if alarm["Namespace"] == "local" {
             assert!(!patterns(metric).is_empty(), "{id} counts nothing");
             counted.insert(metric.to_owned());

@@ -1,4 +1,4 @@
-//! The contract beside the other documents: where a number stands twice, the two are held together.
+//! The OpenAPI document and the other documents: a number that occurs in two of them must be the same.
 
 use std::{collections::BTreeSet, fs};
 
@@ -9,7 +9,7 @@ use test_support::contract::limits::{CHANGES, EXT, IDS, LIMIT, MEMBERS, number};
 #[test]
 fn the_pages_document_the_same_errors() {
     for page in ["docs/apps.md", "docs/apps.zh-CN.md"] {
-        tells_the_same_errors(page);
+        documents_the_same_errors(page);
     }
 }
 
@@ -46,7 +46,7 @@ fn the_pages_document_the_same_limits() {
     }
 }
 
-/// The rules at the head of the document.
+/// Checks the rules at the head of the document.
 #[test]
 fn the_document_obeys_the_rules_for_generated_clients() {
     fn walk(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &Value)) {
@@ -87,7 +87,7 @@ fn the_document_obeys_the_rules_for_generated_clients() {
     }
 }
 
-/// The examples of problems: status, code, type.
+/// Returns the examples of problem documents: status, code, type.
 fn problems(contract: &Value) -> BTreeSet<(u64, u64, String)> {
     let responses = contract["components"]["responses"].as_object().unwrap().values();
     let examples = responses.filter_map(|response| {
@@ -102,7 +102,7 @@ fn problems(contract: &Value) -> BTreeSet<(u64, u64, String)> {
         .collect()
 }
 
-fn tells_the_same_errors(page: &str) {
+fn documents_the_same_errors(page: &str) {
     let readme = fs::read_to_string(workspace().join(page)).unwrap();
     let table = readme.split("| status | code |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -118,7 +118,7 @@ fn tells_the_same_errors(page: &str) {
         );
     }
     let mut documented = problems(&contract::read().unwrap());
-    // OpenAPI has no place for what other methods are answered.
+    // OpenAPI has no place for the response to other methods.
     documented.insert((405, 414, "method-not-allowed".to_owned()));
     assert_eq!(in_page, documented);
 }

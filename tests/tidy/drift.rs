@@ -1,4 +1,4 @@
-//! Code, template and pages agree.
+//! Checks that code, template and pages agree.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,7 +75,7 @@ fn cargo_lambda_serves_the_template_s_routes() {
     assert_eq!(served, declared);
 }
 
-/// The feed counts a 500 as delivered; apps may see one.
+/// The feed counts a 500 as delivered, so it must not get one. Apps may.
 #[test]
 fn the_backend_never_gets_a_500() {
     for route in template().routes {
@@ -131,7 +131,7 @@ fn operations_documents_every_parameter() {
     assert_eq!(documented, declared.collect());
 }
 
-/// The template gives each function what it reads; `cargo lambda` gets the same from its file.
+/// The template gives each function the variables that it reads. `cargo lambda` gets the same ones from its file.
 #[test]
 fn every_environment_variable_is_declared_and_read() {
     let read: BTreeSet<String> = [sources("shared/session-api"), sources("functions")]
@@ -146,7 +146,7 @@ fn every_environment_variable_is_declared_and_read() {
                 .filter_map(|call| call.split('"').nth(1).map(str::to_owned));
             names.filter(|name| name.chars().all(|c| c.is_ascii_uppercase() || c == '_')).collect::<Vec<_>>()
         })
-        // The time on one machine is `cargo local`'s; a deployed function has none but its own.
+        // `CLOCK_OFFSET_MS` is set by `cargo local` only. A deployed function has only its own clock.
         .filter(|name| !name.starts_with("AWS_") && name != "CLOCK_OFFSET_MS")
         .collect();
     let declared: BTreeSet<String> =

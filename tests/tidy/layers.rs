@@ -1,4 +1,4 @@
-//! Crates depend downwards only, and files stay short.
+//! Checks that crates depend downwards only, and that files stay short.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use test_support::repository::sources;
 
 #[test]
 fn layers_hold() {
-    // Each crate and what it must not depend on, beside what the compiler rejects already.
+    // Each crate and what it must not depend on, in addition to what the compiler already rejects.
     let aws = [
         "aws-sdk-dynamodb",
         "aws-config",
@@ -47,7 +47,7 @@ fn layers_hold() {
             assert!(!forbidden.contains(&dependency), "{} depends on {dependency}", folder.display());
         }
     }
-    // Tests may have switches.
+    // Tests outside of these folders may have switches.
     for path in [sources("shared/session-model/src"), sources("functions")].concat() {
         let text = fs::read_to_string(&path).unwrap();
         for edge in ["SystemTime", "std::env", "Instant::now() -"] {

@@ -1,4 +1,4 @@
-//! What holds of the repository's files alone: no engine, no function, a few seconds. `cargo test --test tidy`.
+//! Checks of the repository's own files, without an engine or a function, in a few seconds: `cargo test --test tidy`.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! The pages: what they show exists, and both languages show the same.
+//! Checks that the things the pages name exist, and that both languages show the same.
 
 use std::{collections::BTreeSet, fs};
 
@@ -21,8 +21,8 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// What blocks there are. Those of `account` need an account of one's own, and stand in README and
-/// docs/operations.md alone; those of `cloud` are run in the local cloud, and those of `tools` by CI and scenarios of their own.
+/// The kinds of blocks. Blocks of `account` need an account of one's own, and occur only in README and docs/operations.md. Blocks
+/// of `cloud` are run in the local cloud, and those of `tools` by CI and separate scenarios.
 const KINDS: [&str; 21] = [
     "console",
     "text",
@@ -58,15 +58,15 @@ fn every_code_block_is_tested() {
     }
 }
 
-/// What is run and compared in English then holds in Chinese.
+/// Blocks that are run and compared in English then also hold in Chinese.
 #[test]
 fn both_languages_show_the_same_blocks() {
     for path in PAGES.iter().filter_map(|path| path.strip_suffix(".zh-CN.md")) {
         let (english, chinese) = (page(&format!("{path}.md")), page(&format!("{path}.zh-CN.md")));
         let shown = |page: &str| -> Vec<_> {
-            // A picture in letters has words in it.
+            // A diagram in a text block contains words.
             let blocks = blocks(page).into_iter().filter(|block| block.kind != "text");
-            // So have comments of a shell.
+            // Comments in shell blocks contain words, too.
             let without_comments = |text: String| {
                 text.lines()
                     .map(|line| line.split("   #").next().unwrap_or_default().trim_end().to_owned())
@@ -81,7 +81,7 @@ fn both_languages_show_the_same_blocks() {
         }
         let heads = |page: &str| prose(page).lines().filter(|line| line.starts_with('#')).count();
         assert_eq!(heads(&english), heads(&chinese), "{path}");
-        // Names of routes, fields, parameters and limits.
+        // The names of routes, fields, parameters and limits must be the same.
         let named = |page: &str| -> BTreeSet<String> { code(page).into_iter().collect() };
         let (english, chinese) = (named(&english), named(&chinese));
         let missing: Vec<_> = english.difference(&chinese).collect();
@@ -93,7 +93,7 @@ fn both_languages_show_the_same_blocks() {
     }
 }
 
-/// ARCHITECTURE names an invariant's test by its modules and its function, or by its module of tests.
+/// ARCHITECTURE names an invariant's test by its modules and its function, or by its test module.
 #[test]
 fn invariants_name_tests_that_exist() {
     let page = page("ARCHITECTURE.md");
@@ -158,7 +158,7 @@ fn the_changelog_mentions_tables() {
     }
 }
 
-/// An anchor as GitHub makes it of a headline.
+/// Returns the anchor that GitHub creates for a heading.
 fn anchor(headline: &str) -> String {
     let text = headline.trim_start_matches('#').trim().to_lowercase();
     let letters = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-' || *c == '_');
@@ -197,7 +197,7 @@ fn the_test_vector_holds() {
     assert!(page(BACKENDS).contains(&stated), "the page does not contain {stated}");
 }
 
-/// Routes that the pages name, and those that the README lists.
+/// The routes that the pages name exist, and the README lists all routes.
 #[test]
 fn documented_routes_exist() {
     let routes: BTreeSet<_> = template().routes.iter().map(Route::key).collect();

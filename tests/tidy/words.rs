@@ -1,10 +1,11 @@
-//! Words that the field does not use are not used here, in pages, comments, the OpenAPI document, the template and help texts.
+//! Checks that words which the field does not use do not occur in pages, comments, the OpenAPI document, the template and help
+//! texts.
 
 use std::{fs, process::Command};
 
 use session_local::executables::workspace;
 
-/// A word, or the beginning of words, and what to say instead.
+/// Each retired word, or the beginning of words (`*`), and its replacement.
 const RETIRED: [(&str, &str); 16] = [
     ("refus*", "reject, or condition failed"),
     ("kept copy", "dead letter"),
@@ -23,14 +24,14 @@ const RETIRED: [(&str, &str); 16] = [
     ("rings", "fires"),
     ("at-once", "--concurrency"),
 ];
-/// Of users.
+/// Pronouns that are not used for users.
 const PRONOUNS: [&str; 3] = ["he", "him", "his"];
 
-/// Where the words or former names are listed, and texts of others.
+/// Files that list the words or former names, and files by others.
 const NOT_READ: [&str; 6] =
     ["tests/tidy/words.rs", "CHANGELOG.md", "LICENSE", "Cargo.lock", "package-lock.json", "requirements.txt"];
 
-/// The retired words of a line, each with what to say instead.
+/// Returns the retired words of a line, each with its replacement.
 fn retired(line: &str) -> Vec<(&'static str, &'static str)> {
     let line = line.to_lowercase().replace("connection refused", "");
     let is_letter = |c: char| c.is_ascii_alphabetic();
@@ -70,7 +71,7 @@ fn no_retired_word_is_used() {
     assert!(paths.lines().count() > 100, "git lists the files");
     for path in paths.lines() {
         let is_read = !NOT_READ.iter().any(|name| path.ends_with(name)) && !path.contains("/corpus/");
-        // A picture is not read.
+        // A file that is not text is skipped.
         let Some(text) = fs::read_to_string(workspace().join(path)).ok().filter(|_| is_read) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! The clock: the one place that asks for the time of day. A service on one machine may live in a time of its own.
+//! The clock, which is the only place that reads the time of day. The clock of a local service may be set ahead.
 
 use std::{
     sync::{
@@ -8,17 +8,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// How far a clock may be moved ahead: ten years.
+/// The furthest that a clock may be set ahead: 10 years.
 const MAX_AHEAD: Duration = Duration::from_hours(10 * 366 * 24);
 
-/// A clock that can be moved ahead. Its clones move with it.
+/// A clock that can be set ahead. Its clones share the offset.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     ahead_ms: Arc<AtomicU64>,
 }
 
 impl Clock {
-    /// A clock that is ahead of this machine's.
+    /// Creates a clock that is ahead of this machine's clock.
     #[must_use]
     pub fn ahead(by: Duration) -> Self {
         Self { ahead_ms: Arc::new(AtomicU64::new(millis(by))) }
@@ -36,13 +36,13 @@ impl Clock {
         millis(self.since_epoch())
     }
 
-    /// By how much it is ahead of this machine's, in ms.
+    /// How far the clock is ahead of this machine's clock, in ms.
     #[must_use]
     pub fn ahead_ms(&self) -> u64 {
         self.ahead_ms.load(Ordering::SeqCst)
     }
 
-    /// Moves it ahead, unless that would be more than ten years in all; tells whether it did.
+    /// Advances the clock, unless it would then be more than 10 years ahead in total. Returns whether it was advanced.
     #[must_use]
     pub fn advance(&self, by: Duration) -> bool {
         let moved = |ahead: u64| ahead.checked_add(millis(by)).filter(|ahead| *ahead <= millis(MAX_AHEAD));
@@ -67,7 +67,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Reads how far to move a clock: `31d`, `36h`, `90m`, `45s`, or several as `1d12h`; a `+` before it changes nothing.
+/// Parses how far to advance a clock: `31d`, `36h`, `90m`, `45s`, or a sum such as `1d12h`. A leading `+` is ignored.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const FORMS: &str = "must be a time such as 31d, 36h, 90m or 45s, ten years at most";
     let mut rest = text.strip_prefix('+').unwrap_or(text);

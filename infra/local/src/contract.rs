@@ -1,4 +1,4 @@
-//! The contract, `infra/openapi.yaml`: whole, and the part that is for apps.
+//! The OpenAPI document, `infra/openapi.yaml`: all of it, and the part for apps.
 
 use std::{collections::BTreeSet, fs};
 
@@ -7,17 +7,18 @@ use serde_json::{Map, Value};
 
 use crate::executables::workspace;
 
-/// The tag of what apps call.
+/// The tag of the operations for apps.
 const APPS: &str = "apps";
 
-/// The document, as the repository has it.
+/// Reads the document from the repository.
 pub fn read() -> Result<Value> {
     let path = workspace().join("infra/openapi.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_norway::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
-/// The operations of apps alone, and what they need: generators make code of everything else too.
+/// Reduces the document to the operations for apps and the components they use, because generators create code for everything in a
+/// document.
 #[must_use]
 pub fn for_apps(document: &Value) -> Value {
     let mut part = document.clone();
@@ -46,7 +47,7 @@ pub fn for_apps(document: &Value) -> Value {
     part
 }
 
-/// Collects what a part of the document refers to, and what that refers to in turn.
+/// Collects the references in a part of the document, and those of the referenced parts in turn.
 fn uses(part: &Value, document: &Value, used: &mut BTreeSet<String>) {
     match part {
         Value::Array(values) => values.iter().for_each(|value| uses(value, document, used)),

@@ -1,9 +1,14 @@
-//! A sample of every kind of copy that the feed sends, from `infra/local/copies`: for `cargo local trigger`, the console and the tests.
+//! Samples of every kind of message copy that the feed sends, from `infra/local/copies`, for `cargo local trigger`, the console and
+//! the tests.
 //!
-//! A sample is one copy, or several when one alone shows nothing: a message and its recall. Its texts hold names in braces: `{alice}`,
-//! `{bob}`, `{carol}`, `{team}`, `{superTeam}` are who and where; `{now}`, `{now-1000}`, `{now+1}` are times in ms; `{id}`, `{id2}`, …
-//! and `{client}`, `{client2}`, … are ids of messages that nobody else has. A copy that is itself a text is a body as it stands, for
-//! what is no proper JSON.
+//! A sample is one message copy, or several if one alone shows nothing, such as a message and its recall. Its strings contain
+//! placeholders:
+//!
+//! - `{alice}`, `{bob}` and `{carol}` are accounts, `{team}` and `{superTeam}` are groups.
+//! - `{now}`, `{now-1000}` and `{now+1}` are times in ms.
+//! - `{id}`, `{id2}`, … and `{client}`, `{client2}`, … are unique message ids.
+//!
+//! A message copy given as a JSON string is the request body itself, for bodies that are not valid JSON.
 
 use std::collections::BTreeMap;
 
@@ -77,21 +82,21 @@ const FILES: &[(&str, &str)] = samples![
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
-    /// Its name.
+    /// The sample's name.
     #[serde(skip)]
     pub name: &'static str,
-    /// What happens in it.
+    /// A description of what happens in the sample.
     pub about: String,
     copies: Vec<Value>,
-    /// What becomes of its last copy.
+    /// The outcome of the last message copy.
     pub result: SampleResult,
-    /// What is seen afterwards: by an account and the id of their session, the fields of the last message that matter, or nothing where
-    /// there is no such session.
+    /// The state afterwards: maps an account and the id of one of its sessions to the relevant fields of the last message, or to
+    /// null if that session does not exist.
     #[serde(default)]
     seen: BTreeMap<String, Value>,
 }
 
-/// What becomes of a copy.
+/// The outcome of a message copy.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum SampleResult {
@@ -101,12 +106,12 @@ pub enum SampleResult {
     Ignored,
     /// The response is `{"result": "dead-lettered", "reason": "…"}`.
     DeadLettered,
-    /// The response is 503, and the copy is stored as a dead letter.
+    /// The response is 503, and the message copy is stored as a dead letter.
     Early,
 }
 
 impl SampleResult {
-    /// What a response says; none when the copy was rejected.
+    /// Reads the outcome from a response. `None` means that the message copy was rejected.
     #[must_use]
     pub fn of(status: u16, response: &Value) -> Option<Self> {
         match status {
@@ -119,17 +124,17 @@ impl SampleResult {
     }
 }
 
-/// Who and where, and when.
+/// The names and the time that fill a sample's placeholders.
 #[derive(Clone, Debug)]
 pub struct Cast {
     names: BTreeMap<String, String>,
     now_ms: u64,
-    /// Makes the ids of one sample's messages.
+    /// The seed of the message ids.
     seed: Uuid,
 }
 
 impl Cast {
-    /// alice, bob and carol, team 7 and super team 9, at this time.
+    /// Creates a cast of alice, bob and carol, team 7 and super team 9, at this time.
     #[must_use]
     pub fn at(now_ms: u64) -> Self {
         let names =
@@ -138,7 +143,7 @@ impl Cast {
         Self { names: names.into(), now_ms, seed: Uuid::new_v4() }
     }
 
-    /// Has somebody or some group go by another name; whether it is one of those that a sample names.
+    /// Renames an account or a group. Returns whether samples use a placeholder of this name.
     pub fn set(&mut self, name: &str, value: &str) -> bool {
         match self.names.get_mut(name) {
             Some(held) => {
@@ -149,7 +154,7 @@ impl Cast {
         }
     }
 
-    /// The text with every name in braces replaced.
+    /// Replaces all placeholders in the text.
     fn fill(&self, text: &str) -> String {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
@@ -182,19 +187,19 @@ impl Cast {
     }
 }
 
-/// A server id, as long as Yunxin's are: a decimal number.
+/// A server id with as many digits as Yunxin's: a decimal number.
 fn id_of(uuid: Uuid) -> String {
     let (high, low) = uuid.as_u64_pair();
     (1_000_000_000_000_000_000 + (high ^ low) % 8_000_000_000_000_000_000).to_string()
 }
 
 impl Sample {
-    /// All samples, by name.
+    /// Returns all samples, in the order of their names.
     pub fn all() -> Result<Vec<Self>> {
         FILES.iter().map(|(name, text)| Self::parse(name, text)).collect()
     }
 
-    /// The sample of this name.
+    /// Returns the sample with this name.
     pub fn named(name: &str) -> Result<Self> {
         match FILES.iter().find(|(known, _)| *known == name) {
             Some((name, text)) => Self::parse(name, text),
@@ -207,8 +212,8 @@ impl Sample {
         Ok(Self { name, ..sample })
     }
 
-    /// The bodies of its copies, in the order in which they are to be posted, with these fields set. A field is set in every copy that
-    /// has it, or in the last one where none has.
+    /// Returns the bodies of the sample's message copies, in the order to post them in, with these fields set. A field is set in
+    /// every message copy that has it, or in the last one if none has it.
     pub fn bodies(&self, cast: &Cast, fields: &[(String, String)]) -> Result<Vec<String>> {
         let mut copies: Vec<Value> = self.copies.iter().map(|copy| filled(copy, cast)).collect();
         for (field, value) in fields {
@@ -232,7 +237,8 @@ impl Sample {
         Ok(copies.into_iter().map(body).collect())
     }
 
-    /// What is seen afterwards: an account, the id of their session, and fields of its last message, or null where there is no such session.
+    /// Returns the state afterwards: an account, the id of one of its sessions, and fields of its last message, or null if that
+    /// session does not exist.
     #[must_use]
     pub fn seen(&self, cast: &Cast) -> Vec<(String, String, Value)> {
         let seen = |(who, last_msg): (&String, &Value)| {

@@ -1,4 +1,4 @@
-//! A DynamoDB-compatible engine: embedded, or one that runs already. Spoken to in DynamoDB's JSON.
+//! A DynamoDB-compatible engine, either embedded or already running, accessed through DynamoDB's JSON protocol.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{clock::Clock, http, template::Table};
 /// How often expired items are deleted. DynamoDB itself takes up to a few days.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
-/// Where the engine is.
+/// The address of an engine, and a client for it.
 #[derive(Clone, Debug)]
 pub struct DynamoDb {
     endpoint: Arc<str>,
@@ -21,13 +21,13 @@ pub struct DynamoDb {
 }
 
 impl DynamoDb {
-    /// An engine that runs at this address.
+    /// Uses the engine that runs at this address.
     #[must_use]
     pub fn at(endpoint: &str) -> Self {
         Self { endpoint: endpoint.trim_end_matches('/').into(), http: http::client() }
     }
 
-    /// Starts the embedded engine, with its data in this folder or in memory; its tasks run in `tasks`.
+    /// Starts the embedded engine, with its data in this folder or in memory. Its tasks run in `tasks`.
     pub async fn embedded(data: Option<&Path>, tasks: &mut JoinSet<()>) -> Result<Self> {
         let database = match data {
             None => Database::memory()?,
@@ -46,7 +46,7 @@ impl DynamoDb {
         Ok(engine)
     }
 
-    /// Deletes what has expired, now and then, by a clock that the engine itself does not know.
+    /// Deletes expired items periodically, by a clock that the engine itself does not have.
     pub fn keep_swept(&self, tables: Vec<Table>, clock: Clock, tasks: &mut JoinSet<()>) {
         let engine = self.clone();
         tasks.spawn(async move {
@@ -60,7 +60,7 @@ impl DynamoDb {
         });
     }
 
-    /// Deletes what has expired.
+    /// Deletes all expired items once.
     pub async fn sweep(&self, tables: &[Table], clock: &Clock) -> Result<()> {
         let expired = |table: &Table, attribute: &str| {
             json!({
@@ -77,7 +77,7 @@ impl DynamoDb {
                 for item in page["Items"].as_array().into_iter().flatten() {
                     let mut delete = expired(table, attribute);
                     delete["Key"] = table.key_of(item);
-                    // It may have been written again.
+                    // The item may have been written again since the scan.
                     delete["ConditionExpression"] = "#ttl < :now".into();
                     match self.request("DeleteItem", &delete).await {
                         Err(error) if error.to_string().contains("ConditionalCheckFailed") => {}
@@ -93,13 +93,13 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// The address at which the engine serves.
+    /// The URL of the engine.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Creates the tables that are not there yet, with their TTL.
+    /// Creates the tables that do not exist yet, with their TTL.
     pub async fn create_tables(&self, tables: &[Table]) -> Result<()> {
         for table in tables {
             match self.request("CreateTable", &table.create).await {
@@ -119,7 +119,7 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// Rejects a table that an older version has made. Its local indexes cannot be added later.
+    /// Fails if an older version created the table. Local indexes cannot be added to it later.
     async fn check_indexes(&self, table: &Table) -> Result<()> {
         let names = |of: &Value| -> BTreeSet<String> {
             let indexes = of["LocalSecondaryIndexes"].as_array().into_iter().flatten();
@@ -137,9 +137,9 @@ impl DynamoDb {
         Ok(())
     }
 
-    /// One request of DynamoDB's API, by the name of its action.
+    /// Sends one request to DynamoDB's API, with the action's name.
     pub async fn request(&self, action: &str, input: &Value) -> Result<Value> {
-        // Local engines look at the form of a signature only.
+        // Local engines check only the form of a signature.
         let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
                              SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
         let request = self

@@ -41,13 +41,14 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Builds the functions with a profile, and executables of the workspace besides them, and tells where each is.
-/// Cargo's progress goes to standard error.
+/// Builds the functions with a profile, along with other executables of the workspace. Returns the path of each. Cargo's progress
+/// is printed to standard error.
 ///
-/// What is built besides decides how link-time optimisation has the common crates compiled. Whoever runs `local` in release names it, so
-/// that nothing is built twice.
+/// The set of executables determines how the common crates are compiled for link-time optimisation. Callers that run `local` in
+/// release name it in `besides`, so that nothing is built twice.
 pub async fn build(profile: &str, besides: &[&str]) -> Result<HashMap<String, PathBuf>> {
-    // The whole workspace is named for the sake of its features: with others than `cargo test` has, all would be built a second time.
+    // The whole workspace is selected for the sake of its features. With features other than those of `cargo test`, everything
+    // would be built a second time.
     let mut selection = vec!["--workspace".to_owned()];
     for name in functions()?.iter().map(String::as_str).chain(besides.iter().copied()) {
         selection.extend(["--bin".to_owned(), name.to_owned()]);
@@ -55,7 +56,7 @@ pub async fn build(profile: &str, besides: &[&str]) -> Result<HashMap<String, Pa
     run(profile, &selection).await
 }
 
-/// Builds the functions with the features that they are deployed with, and no others of the workspace.
+/// Builds the functions with the features that they are deployed with, without those of the rest of the workspace.
 pub async fn build_as_deployed(profile: &str) -> Result<HashMap<String, PathBuf>> {
     let selection: Vec<_> =
         functions()?.into_iter().flat_map(|name| ["--package".to_owned(), name]).collect();
@@ -72,7 +73,8 @@ async fn run(profile: &str, selection: &[String]) -> Result<HashMap<String, Path
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--locked", "--message-format=json-render-diagnostics", "--profile", profile]);
     cargo.args(selection);
-    // What cargo tells the program it runs would look like a change to build scripts that watch it, and rebuild the TLS stack.
+    // Build scripts watch some of the variables that cargo sets for the programs it runs. They would see a change, and the TLS
+    // stack would be rebuilt.
     for variable in OF_THE_OUTER_CARGO {
         cargo.env_remove(variable);
     }

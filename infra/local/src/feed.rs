@@ -1,4 +1,4 @@
-//! The messaging backend: signs message copies and posts them, as Yunxin does.
+//! A client that signs message copies and posts them, as the messaging backend Yunxin does.
 
 use anyhow::{Context, Result, bail};
 use hex::encode;
@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use crate::{clock::Clock, http, shell};
 
-/// The key pair of a service on this machine, unless it is told another one. It guards nothing but a loopback port.
+/// The default AppKey of a local service. The key pair protects nothing but a loopback port.
 pub const LOCAL_APP_KEY: &str = "local-app-key";
 /// The secret that belongs to [`LOCAL_APP_KEY`].
 pub const LOCAL_APP_SECRET: &str = "local-app-secret";
 
-/// Posts to one service with one key pair.
+/// A client that posts to one service with one key pair.
 #[derive(Clone, Debug)]
 pub struct Feed {
     http: Client,
@@ -28,7 +28,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// A feed to the service at this address, which takes message copies too.
+    /// Creates a feed to the API at this URL, which also accepts message copies.
     #[must_use]
     pub fn new(url: &str, app_key: &str, app_secret: &str) -> Self {
         let url = url.trim_end_matches('/').to_owned();
@@ -42,13 +42,13 @@ impl Feed {
         }
     }
 
-    /// Posts message copies to this address instead of the API's.
+    /// Posts message copies to this URL instead of the API's.
     #[must_use]
     pub fn posting_to(self, feed_url: &str) -> Self {
         Self { posts_to: feed_url.to_owned(), ..self }
     }
 
-    /// Signs by this clock.
+    /// Signs with the time of this clock.
     #[must_use]
     pub fn by(self, clock: Clock) -> Self {
         Self { clock, ..self }
@@ -60,45 +60,45 @@ impl Feed {
         Self { app_key: app_key.to_owned(), app_secret: app_secret.to_owned(), ..self.clone() }
     }
 
-    /// Sends requests through this client, which may know addresses that no other does.
+    /// Sends requests through this client, which may resolve names in its own way.
     #[must_use]
     pub fn through(self, http: Client) -> Self {
         Self { http, ..self }
     }
 
-    /// The time by which it signs.
+    /// The time of the clock that it signs with.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
 
-    /// Posts a message copy, signed.
+    /// Signs and posts a message copy.
     pub async fn post(&self, copy: &Value) -> Result<Response> {
         self.post_bytes(copy.to_string().into_bytes()).await
     }
 
-    /// Posts whatever this is, signed.
+    /// Signs and posts any bytes.
     pub async fn post_bytes(&self, body: Vec<u8>) -> Result<Response> {
         self.send(Method::POST, &self.posts_to, body).await
     }
 
-    /// Tries the address of message copies as a backend's console does: with an empty body.
+    /// Checks the feed endpoint as a backend's console does: with an empty body.
     pub async fn try_address(&self) -> Result<()> {
         let response = self.http.post(&self.posts_to).body("").send().await;
         let status = response.with_context(|| no_service(&self.posts_to))?.status();
-        // A busy service is there.
+        // A throttled service (429) exists.
         if status.is_client_error() && !is_transient(status) {
             bail!("{} responds {status}: it is not a feed endpoint", self.posts_to);
         }
         Ok(())
     }
 
-    /// Tells who joined and left a group (`PATCH`), or who its members are (`PUT`), signed in the same way.
+    /// Sends joins and leaves of a group (`PATCH`) or its complete member list (`PUT`), signed.
     pub async fn update_members(&self, method: Method, group_id: &str, body: &Value) -> Result<Response> {
         self.update_members_bytes(method, group_id, body.to_string().into_bytes()).await
     }
 
-    /// Calls updateGroupMembers with these bytes as the body.
+    /// Sends a request to updateGroupMembers with these bytes as the body, signed.
     pub async fn update_members_bytes(
         &self,
         method: Method,
@@ -110,7 +110,7 @@ impl Feed {
         self.send(method, &url, body).await
     }
 
-    /// The posting of a message copy as a command for a shell, signed now.
+    /// The request that posts a message copy, signed with the current time, as a shell command.
     #[must_use]
     pub fn curl(&self, url: &str, copy: &Value) -> String {
         let (body, cur_time) = (copy.to_string(), self.clock.now_ms().to_string());
@@ -125,7 +125,7 @@ impl Feed {
         shell::curl("POST", url, &headers.map(|(name, value)| (name, value.to_owned())), Some(&body))
     }
 
-    /// Erases some of what a user has, signed in the same way.
+    /// Sends one request to eraseUser, signed. It erases a part of the user's data.
     pub async fn erase(&self, body: &Value) -> Result<Response> {
         let url = format!("{}/v1/users/erase", self.url);
         self.send(Method::POST, &url, body.to_string().into_bytes()).await
@@ -146,12 +146,12 @@ impl Feed {
         request.send().await.with_context(|| no_service(url))
     }
 
-    /// Posts a message copy, and repeats it as the feed does until the service has taken it, three times at most.
+    /// Posts a message copy and retries it on a 5xx, as the feed does, with at most 3 attempts. Fails if it is not applied.
     pub async fn deliver(&self, copy: &Value) -> Result<()> {
         self.until_applied(async || self.post(copy).await).await
     }
 
-    /// Adds members to a group at a time.
+    /// Adds members to a group, with this time.
     pub async fn add_members(&self, group_id: &str, members: &[String], time_ms: u64) -> Result<()> {
         for add in members.chunks(1_000) {
             let body = json!({"groupId": group_id, "time": time_ms, "add": add});
@@ -166,7 +166,7 @@ impl Feed {
             let response = send().await?;
             let status = response.status();
             let text = response.text().await.unwrap_or_default();
-            // What was not applied, or not fully, has status 200, too, and the reason.
+            // A 200 is also returned, with the reason, for a message copy that was not applied or not fully applied.
             if status.is_success() && (text == "{}" || text == r#"{"result":"applied"}"#) {
                 return Ok(());
             }
@@ -179,25 +179,25 @@ impl Feed {
     }
 }
 
-/// Whether the same call may be answered otherwise later.
+/// Whether a retry of the request may get a different response.
 #[must_use]
 pub fn is_transient(status: StatusCode) -> bool {
     status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
-/// Where a service that has one address takes message copies.
+/// The URL at which a service with a single address accepts message copies.
 #[must_use]
 pub fn feed_url(url: &str) -> String {
     format!("{url}/v1/messages")
 }
 
-/// What to tell when nothing answers at an address.
+/// The error message for an address at which no service responds.
 #[must_use]
 pub fn no_service(url: &str) -> String {
     format!("no response from {url}: start a service with cargo local, or pass its address with --url")
 }
 
-/// The `MD5` and the `CheckSum` of a body.
+/// The `MD5` and the `CheckSum` header of a body.
 #[must_use]
 pub fn sign(app_secret: &str, body: impl AsRef<[u8]>, cur_time: &str) -> (String, String) {
     let md5 = encode(Md5::digest(body));
@@ -205,7 +205,7 @@ pub fn sign(app_secret: &str, body: impl AsRef<[u8]>, cur_time: &str) -> (String
     (md5, check_sum)
 }
 
-/// The message copy of a text from one account to another, sent at this time.
+/// The message copy of a text message from one account to another, sent at this time.
 #[must_use]
 pub fn text_message(from: &str, to: &str, text: &str, time_ms: u64) -> Value {
     json!({
@@ -222,10 +222,10 @@ pub fn text_message(from: &str, to: &str, text: &str, time_ms: u64) -> Value {
     })
 }
 
-/// A team of more members than this has no list in its copies.
+/// The largest number of members with which a team's message copies contain the member list.
 pub const MAX_LISTED: usize = 200;
 
-/// The message copy of a text in a team, with its members where they are few enough.
+/// The message copy of a text message in a team. It contains the member list if that has 1 to [`MAX_LISTED`] members.
 #[must_use]
 pub fn team_message(from: &str, team: &str, members: &[String], text: &str, time_ms: u64) -> Value {
     let mut copy = text_message(from, team, text, time_ms);
@@ -236,7 +236,7 @@ pub fn team_message(from: &str, team: &str, members: &[String], text: &str, time
     copy
 }
 
-/// The message copy of a text in a super team.
+/// The message copy of a text message in a super team.
 #[must_use]
 pub fn super_team_message(from: &str, team: &str, text: &str, time_ms: u64) -> Value {
     let mut copy = text_message(from, team, text, time_ms);

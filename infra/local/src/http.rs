@@ -1,13 +1,13 @@
-//! The client by which everything here makes calls, over TLS where an address says so.
+//! The HTTP client of everything in this crate. It uses TLS for `https` URLs.
 
 use reqwest::Client;
 use rustls::crypto::{CryptoProvider, ring};
 
-/// A client. It trusts what the machine trusts, and does its cryptography with ring, as the functions do.
+/// Creates a client. It trusts the machine's root certificates and uses ring for cryptography, as the functions do.
 #[must_use]
 pub fn client() -> Client {
     if CryptoProvider::get_default().is_none() {
-        // Another thread may have been faster, with the same.
+        // Another thread may have installed the same provider first.
         let _ = ring::default_provider().install_default();
     }
     Client::new()

@@ -13,13 +13,13 @@ use uuid::Uuid;
 
 use crate::{clock::Clock, template};
 
-/// How long a token of the local issuer is valid, in seconds.
+/// The lifetime of a token of the local issuer, in seconds.
 const LIFETIME: u64 = 12 * 60 * 60;
 
-/// The key of the issuers that share one: to find its primes takes longer than all else that a service does at its start.
+/// The key of the issuers that share one. Generating it takes longer than the rest of a service's start-up.
 static SHARED_KEY: OnceLock<EncodingKey> = OnceLock::new();
 
-/// Signs tokens.
+/// An issuer of signed tokens.
 pub struct Issuer {
     url: String,
     audience: String,
@@ -29,15 +29,15 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// An issuer at this address, by this clock, with a new key.
+    /// Creates an issuer with this URL and clock, and a new key.
     pub fn new(url: String, audience: String, clock: Clock) -> Result<Self> {
         Ok(Self::with_key(new_key()?, url, audience, clock))
     }
 
-    /// An issuer with the key that this process has for all such issuers.
+    /// Creates an issuer with the key that all such issuers of this process share.
     pub fn with_shared_key(url: String, audience: String, clock: Clock) -> Result<Self> {
         if SHARED_KEY.get().is_none() {
-            // Of two that are made at the same time one is kept.
+            // If two threads generate a key at the same time, one of the keys is kept.
             let _ = SHARED_KEY.set(new_key()?);
         }
         let key = SHARED_KEY.get().context("no signing key")?.clone();
@@ -48,44 +48,44 @@ impl Issuer {
         Self { url, audience, key_id: Uuid::new_v4().to_string(), key, clock }
     }
 
-    /// The `iss` of its tokens.
+    /// The `iss` claim of its tokens.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The id of its key, another one at every start.
+    /// The id of its key, which differs at every start.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The claims of a valid token for the user.
+    /// Returns the claims of a valid token for the user.
     #[must_use]
     pub fn claims(&self, user: &str) -> Value {
         let now = self.clock.since_epoch().as_secs();
         json!({"iss": self.url, "aud": self.audience, "sub": user, "iat": now, "exp": now + LIFETIME})
     }
 
-    /// A valid token for the user.
+    /// Returns a valid token for the user.
     pub fn token(&self, user: &str) -> Result<String> {
         self.sign(&self.claims(user))
     }
 
-    /// A token with these claims, whatever they say.
+    /// Signs any claims as a token.
     pub fn sign(&self, claims: &Value) -> Result<String> {
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::RS256) };
         Ok(encode(&header, claims, &self.key)?)
     }
 
-    /// The public key, as authorizers read it.
+    /// Returns the public key in the form that authorizers read.
     pub fn keys(&self) -> Result<JwkSet> {
         let mut key = Jwk::from_encoding_key(&self.key, Algorithm::RS256)?;
         key.common.key_id = Some(self.key_id.clone());
         Ok(JwkSet { keys: vec![key] })
     }
 
-    /// What answers at `/.well-known/openid-configuration`.
+    /// Returns the response body of `/.well-known/openid-configuration`.
     #[must_use]
     pub fn configuration(&self) -> Value {
         json!({
@@ -102,7 +102,8 @@ fn new_key() -> Result<EncodingKey> {
     Ok(EncodingKey::from_rsa_der(key.to_pkcs1_der()?.as_bytes()))
 }
 
-/// Checks tokens: RS256, a key of the issuer's set by its `kid`, issuer, audience, expiry, not-before and issued-at.
+/// An authorizer, which checks tokens: RS256, a key of the issuer's set by its `kid`, issuer, audience, expiry, not-before and
+/// issued-at.
 pub struct Authorizer {
     settings: template::Authorizer,
     keys: JwkSet,
@@ -110,13 +111,15 @@ pub struct Authorizer {
 }
 
 impl Authorizer {
-    /// Accepts tokens of the template's issuer, signed with these keys, while they are valid by this clock.
+    /// Creates an authorizer that accepts tokens of the template's issuer, signed with these keys, while they are valid by this
+    /// clock.
     #[must_use]
     pub fn new(settings: template::Authorizer, keys: JwkSet, clock: Clock) -> Self {
         Self { settings, keys, clock }
     }
 
-    /// The claims of the `Authorization` header's token, as they are handed on; none when the token is not valid.
+    /// Returns the claims of the token in the `Authorization` header, as API Gateway forwards them. Returns none if the token is
+    /// not valid.
     #[must_use]
     pub fn claims(&self, header: Option<&str>) -> Option<Map<String, Value>> {
         let header = header?;
@@ -132,7 +135,7 @@ impl Authorizer {
         validation.validate_aud = false;
         validation.set_required_spec_claims(&["exp", "iss"]);
         validation.set_issuer(&[&self.settings.issuer]);
-        // By our own clock, below.
+        // Checked below, with our own clock.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = decode::<Map<String, Value>>(token, &key, &validation).ok()?.claims;
@@ -143,7 +146,7 @@ impl Authorizer {
         self.has_audience(&claims).then(|| handed_on().collect())
     }
 
-    /// Whether it has been issued, may be used already, and has not expired.
+    /// Whether `exp` is in the future, and `iat` and `nbf`, if present, are not.
     fn is_valid_now(&self, claims: &Map<String, Value>) -> bool {
         let now = self.clock.since_epoch().as_secs_f64();
         let time = |name: &str| claims.get(name).map(|value| value.as_f64().unwrap_or(f64::INFINITY));
@@ -153,7 +156,7 @@ impl Authorizer {
             && claims.get("exp").and_then(Value::as_f64).is_some_and(|exp| exp > now)
     }
 
-    /// API Gateway takes `client_id` only where there is no `aud`.
+    /// Whether the audience matches. API Gateway reads `client_id` only if there is no `aud`.
     fn has_audience(&self, claims: &Map<String, Value>) -> bool {
         let named = claims.get("aud").or_else(|| claims.get("client_id"));
         let fits = |name: &Value| self.settings.audience.iter().any(|audience| name == audience);
@@ -162,8 +165,8 @@ impl Authorizer {
     }
 }
 
-/// API Gateway hands on every claim as a text. A list or an object, which would be one that names nobody or somebody else, stays as it is,
-/// and names nobody.
+/// Converts a claim as API Gateway does, which forwards every claim as a string. Lists and objects are left as they are. Converted
+/// to a string, they would name no user or a wrong one; unconverted, they name no user.
 fn handed_on(value: &Value) -> Value {
     match value {
         Value::Number(_) | Value::Bool(_) => value.to_string().into(),

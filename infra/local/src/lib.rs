@@ -1,5 +1,5 @@
-//! The service on one machine: the template's routes on a loopback port, checked tokens, each function's own executable
-//! run through the Lambda Runtime API, and a DynamoDB engine behind it.
+//! The service, run locally: the template's routes on a loopback port, token checks, each function's executable run through the
+//! Lambda Runtime API, and a DynamoDB engine behind them.
 
 pub mod clock;
 pub mod contract;

@@ -1,4 +1,4 @@
-//! `cargo local`: the service on one machine, and what one needs beside it.
+//! `cargo local`: the local service and the commands for using it.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! The whole of it, started and stopped.
+//! Starts and stops the local service as a whole.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,41 +22,41 @@ use crate::{
 };
 
 const AUDIENCE: &str = "local";
-/// How many answered calls a slow listener may be behind.
+/// The number of completed requests by which a slow listener may lag.
 const EXCHANGES_QUEUED: usize = 1_000;
 
-/// How to run the service.
+/// The options of a service.
 pub struct Options {
-    /// Where to serve: see [`listen`].
+    /// The listener to serve on, created by [`listen`].
     pub listener: TcpListener,
-    /// Where the embedded engine keeps its data; none is in memory.
+    /// The folder of the embedded engine's data. Without one, data is in memory.
     pub data: Option<PathBuf>,
-    /// An engine that runs already, instead of the embedded one.
+    /// The URL of a running engine to use instead of the embedded one.
     pub dynamodb_endpoint: Option<String>,
-    /// The endpoint that the functions are given, where it differs: a proxy before the engine.
+    /// The engine's URL for the functions, if it differs: a proxy in front of the engine.
     pub functions_endpoint: Option<String>,
-    /// Parameters of the template that differ from their defaults.
+    /// The template's parameters that differ from their defaults.
     pub parameters: HashMap<&'static str, String>,
     /// The functions' executables by name.
     pub executables: HashMap<String, PathBuf>,
-    /// Where the functions' output goes.
+    /// The sink of the functions' output.
     pub log: LogSink,
-    /// The time that all of it lives in.
+    /// The clock of the service and its functions.
     pub clock: Clock,
-    /// The prices by which traced calls are told what they cost; without them, no call is traced.
+    /// The prices that give traced requests their cost. Without them, requests are not traced.
     pub tracing: Option<Prices>,
 }
 
-/// The service, running until it is dropped.
+/// A service that runs until it is dropped.
 pub struct Service {
     gateway: Arc<Gateway>,
     dynamodb: DynamoDb,
     routes: Vec<Route>,
-    // Everything ends with it: the server, the engine, and with the functions their processes.
+    // Dropping the tasks stops everything: the server, the engine, and the functions with their processes.
     _tasks: JoinSet<()>,
 }
 
-/// Takes a loopback port; 0 takes a free one.
+/// Listens on a loopback port; 0 chooses a free one.
 pub async fn listen(port: u16) -> Result<TcpListener> {
     let hint = || {
         format!(
@@ -67,7 +67,7 @@ pub async fn listen(port: u16) -> Result<TcpListener> {
 }
 
 impl Service {
-    /// Starts everything; it serves when this returns.
+    /// Starts the service. It accepts requests when this returns.
     pub async fn start(options: Options) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let url = format!("http://{}", options.listener.local_addr()?);
@@ -90,7 +90,7 @@ impl Service {
             None => DynamoDb::embedded(options.data.as_deref(), &mut tasks).await?,
         };
         dynamodb.create_tables(&template.tables).await?;
-        // Another engine deletes what has expired itself, or it is nobody's here to delete.
+        // Another engine deletes expired items itself, or they are not ours to delete.
         let swept = if options.dynamodb_endpoint.is_none() { template.tables.clone() } else { Vec::new() };
         dynamodb.keep_swept(swept.clone(), options.clock.clone(), &mut tasks);
         let endpoint = options.functions_endpoint.as_deref().unwrap_or(dynamodb.endpoint());
@@ -121,55 +121,55 @@ impl Service {
         Ok(Self { gateway, dynamodb, routes: template.routes, _tasks: tasks })
     }
 
-    /// The address of the API.
+    /// The URL of the API.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.gateway.url
     }
 
-    /// What the other commands are given to find it: nothing where they look by themselves.
+    /// The option that directs the other commands to this service. It is empty if the service is at their default URL.
     #[must_use]
     pub fn url_option(&self) -> String {
         self.gateway.url_option()
     }
 
-    /// The engine behind it.
+    /// The engine behind the service.
     #[must_use]
     pub fn dynamodb(&self) -> &DynamoDb {
         &self.dynamodb
     }
 
-    /// The issuer of its tokens.
+    /// The issuer of the service's tokens.
     #[must_use]
     pub fn issuer(&self) -> &Issuer {
         &self.gateway.issuer
     }
 
-    /// What keeps the last calls, where they are traced.
+    /// The tracer, which keeps the last requests, if requests are traced.
     #[must_use]
     pub fn tracer(&self) -> Option<&Arc<Tracer>> {
         self.gateway.tracer.as_ref()
     }
 
-    /// Tells of each call once it is answered.
+    /// Subscribes to the service's completed requests.
     #[must_use]
     pub fn completed(&self) -> broadcast::Receiver<Completed> {
         self.gateway.completed.subscribe()
     }
 
-    /// The time that it lives in.
+    /// The clock of the service.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.gateway.clock
     }
 
-    /// The routes it serves.
+    /// The routes of the service.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// The memory that a function, by the name of its executable, has in the template.
+    /// The memory that the template gives to a function, by the name of its executable.
     #[must_use]
     pub fn memory_mb(&self, name: &str) -> Option<u64> {
         let mut functions = self.gateway.functions.values().map(|function| function.program());
@@ -216,7 +216,7 @@ fn functions(
     template.functions.iter().map(program).collect()
 }
 
-/// Where the functions' lines go: to the calls that they belong to, too.
+/// Returns the sink of the functions' lines, which also adds each line to the traced request that it belongs to.
 fn log_of(options: &Options, tracer: Option<&Arc<Tracer>>) -> LogSink {
     let log = Arc::clone(&options.log);
     match tracer.cloned() {

@@ -1,11 +1,11 @@
-//! Calls as commands for a shell.
+//! Requests as shell commands.
 
-/// The text as one word of a POSIX shell.
+/// Quotes the text as one word of a POSIX shell.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A call as a command.
+/// Returns a request as a curl command.
 pub(crate) fn curl(method: &str, url: &str, headers: &[(&str, String)], body: Option<&str>) -> String {
     let mut words = vec!["curl -s".to_owned()];
     if method != "GET" {

@@ -1,8 +1,8 @@
-//! The instructions of a start with its first call, and of warm calls, against a budget:
+//! Counts the instructions of a cold start with its first invocation and of warm invocations, and compares them with a budget:
 //! `cargo bench -p service-tests --bench instructions`. Callgrind counts them, so they do not depend on the machine's load.
 //!
-//! A figure that is more than 3 % above its budget fails; `-- --update` writes a new budget, for a change that is worth it.
-//! `-- --sam-build` counts what `sam build` has built for the deployment, so that CI builds it once.
+//! A figure that is more than 3 % above its budget fails. `-- --update` writes a new budget, for a change that is worth it.
+//! `-- --sam-build` counts the executables that `sam build` has built for the deployment, so that CI builds them once.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,14 +26,14 @@ use test_support::bench::{
     store::Store,
 };
 
-/// How far above its budget a figure may be.
+/// How far a figure may be above its budget.
 const TOLERANCE: f64 = 0.03;
-/// How fast the clock of a counted process goes. Under Valgrind it takes some fifty times as long as in life, and its
-/// timeouts would end what they do not in life: another connection would be opened, and counted.
+/// The speed of a counted process's clock. Under Valgrind a process is about 50 times slower. With a normal clock, timeouts would
+/// fire that do not fire in production: another connection would be opened, and counted.
 const CLOCK: &str = "+0 x0.02";
-/// From how many calls the instructions of one are taken.
+/// The number of warm invocations from which the instructions of one are computed.
 const CALLS: u64 = 50;
-/// What is counted.
+/// The operations that are counted.
 const COUNTED: [Operation; 6] = [
     Operation::List,
     Operation::ListOfOne,
@@ -42,19 +42,19 @@ const COUNTED: [Operation; 6] = [
     Operation::Get,
     Operation::RecordP2p,
 ];
-/// The users that the store holds.
+/// The number of sessions of each user in the store.
 const SESSIONS: [u64; 2] = [1, events::USUAL];
 
 #[derive(Parser)]
 #[command(about = "Counts instructions and holds them to the budget")]
 struct Options {
-    /// Write what is counted as the new budget
+    /// Write the counted figures as the new budget
     #[arg(long)]
     update: bool,
     /// Count the executables that the test of the deployment has built, instead of building them
     #[arg(long)]
     sam_build: bool,
-    /// What cargo adds to every benchmark
+    /// The argument that cargo adds to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -96,7 +96,7 @@ async fn run(options: &Options) -> Result<bool> {
     Ok(holds(&counted, &serde_json::from_str(&budget)?))
 }
 
-/// The functions as `sam build` leaves them.
+/// Returns the executables that `sam build` has built.
 fn built_by_sam() -> Result<HashMap<String, PathBuf>> {
     let folder = workspace().join("infra/.aws-sam/build");
     let functions = Template::of_the_repository()?.functions;
@@ -108,7 +108,7 @@ fn built_by_sam() -> Result<HashMap<String, PathBuf>> {
     functions.into_iter().map(built).collect()
 }
 
-/// Prints what was counted beside the budget; whether all of it holds.
+/// Prints the counts next to the budget. Returns whether all of them are within it.
 #[expect(clippy::cast_precision_loss, reason = "a ratio of two digits")]
 fn holds(counted: &BTreeMap<String, u64>, budget: &HashMap<String, u64>) -> bool {
     let mut all = true;
@@ -124,7 +124,7 @@ fn holds(counted: &BTreeMap<String, u64>, budget: &HashMap<String, u64>) -> bool
     all
 }
 
-/// The instructions of a process that starts and answers so many calls.
+/// Counts the instructions of a process that starts and responds to this many invocations.
 async fn instructions(store: &Store, executable: &Path, operation: Operation, calls: u64) -> Result<u64> {
     let faketime = format!("/usr/lib/{ARCH}-linux-gnu/faketime/libfaketime.so.1");
     ensure!(Path::new(&faketime).exists(), "{faketime} is missing: is faketime installed?");
@@ -173,7 +173,7 @@ async fn asks(api: &mut RuntimeApi) -> Result<()> {
     }
 }
 
-/// Callgrind tells its count when the process is terminated.
+/// Ends the process. Callgrind reports its count when the process is terminated.
 async fn end(process: &mut Child) -> Result<()> {
     processes::signal(process.id().context("it has ended")?, "TERM").await?;
     process.wait().await?;

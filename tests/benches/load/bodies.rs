@@ -1,4 +1,4 @@
-//! Copies of a megabyte that are as hard to read as can be.
+//! Message copies of 1 MB that are as hard to read as possible.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use session_local::{
     feed::{team_message, text_message},
 };
 
-/// How much CPU time one may take.
+/// The maximum CPU time for one of them.
 pub(crate) const MOST: Duration = Duration::from_millis(50);
 const MEGABYTE: usize = 1_000_000;
 

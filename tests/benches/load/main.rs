@@ -1,5 +1,6 @@
-//! What one machine holds: `cargo bench -p service-tests --bench load`. Copies and lists a second of `cargo local --release`, over 1, 8
-//! and 64 connections, and whose CPU time they take; then what the worst bodies of a megabyte take. See `--help`.
+//! Measures how much load one machine can handle: `cargo bench -p service-tests --bench load`. It measures message copies and lists
+//! per second of `cargo local --release`, over 1, 8 and 64 connections, and the CPU time of each part. Then it measures the CPU
+//! time of the worst message copies of 1 MB. See `--help`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
@@ -27,27 +28,28 @@ use test_support::bench::{
     processes::{children, cpu_of},
 };
 
-/// Measures copies and lists a second of everything in release on this machine. Where the CPU is the limit, the shares tell whose.
+/// Measures message copies and lists per second of the release builds on this machine. If the CPU is the limit, the shares show
+/// which part uses it.
 #[derive(Parser)]
 #[command(name = "load", bin_name = "cargo bench -p service-tests --bench load --")]
 struct Options {
-    /// How long each figure is measured, in seconds
+    /// The duration of each measurement, in seconds
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Over how many connections at once; may be repeated
+    /// The number of concurrent connections; may be repeated
     #[arg(long, default_values_t = [1, 8, 64], value_parser = clap::value_parser!(u64).range(1..=256))]
     connections: Vec<u64>,
-    /// What cargo adds to every benchmark
+    /// The argument that cargo adds to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How many users there are, each with a hundred sessions.
+/// The number of users, each with 100 sessions.
 const USERS: u64 = 32;
 const SESSIONS: u64 = 100;
 const TEXT: &str = "Shall we meet at the usual place at half past seven? I can bring the tickets and the book you asked for.";
 
-// One thread makes the load, and the other core is the service's.
+// One thread generates the load. The other core is left to the service.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -120,14 +122,14 @@ async fn fill(local: &Local) -> Result<()> {
     Ok(())
 }
 
-/// The CPU time so far of the functions, of the gateway with the engine, and of this process.
+/// Returns the CPU time used so far by the functions, by the gateway with the engine, and by this process.
 fn used(local: &Local) -> Result<[Duration; 3]> {
     let functions = children(local.id()).into_iter().filter_map(|child| cpu_of(child).ok()).sum();
     Ok([functions, cpu_of(local.id())?, cpu_of(std::process::id())?])
 }
 
 async fn measure(local: &Arc<Local>, what: What, connections: u64, long: Duration) -> Result<String> {
-    // Processes start, and connections are opened.
+    // A warm-up, in which processes start and connections are opened.
     run_for(local, what, connections, Duration::from_secs(1)).await?;
     let before = used(local)?;
     let started = Instant::now();
@@ -153,14 +155,14 @@ async fn measure(local: &Arc<Local>, what: What, connections: u64, long: Duratio
     ))
 }
 
-/// Posts one copy, signed: the answer's status, and the function's CPU time.
+/// Posts one signed message copy. Returns the response's status and the function's CPU time.
 async fn one(local: &Local, body: &str) -> Result<(u16, Duration)> {
     let before = used(local)?;
     let status = local.feed().post_bytes(body.as_bytes().to_vec()).await?.status().as_u16();
     Ok((status, used(local)?[0].saturating_sub(before[0])))
 }
 
-/// Calls one after the other over each connection; answers how long each took.
+/// Sends requests one after the other over each connection. Returns the duration of each request.
 async fn run_for(local: &Arc<Local>, what: What, connections: u64, long: Duration) -> Result<Vec<Duration>> {
     let until = Instant::now() + long;
     let mut running = JoinSet::new();

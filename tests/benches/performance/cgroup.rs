@@ -1,11 +1,11 @@
-//! A CPU quota as Lambda's: memory / 1,769 MB of a core, by cgroup version 1 or 2.
+//! A CPU quota like Lambda's: memory / 1,769 MB of a core, by cgroup version 1 or 2.
 
 use std::{fs, io, path::PathBuf, thread, time::Duration};
 
-/// The quota's period in microseconds, as Lambda's.
+/// The quota's period in microseconds, which is Lambda's.
 const PERIOD_US: u64 = 20_000;
 
-/// A cgroup of one process; removed when dropped, after the process has ended.
+/// A cgroup of one process. It is removed when dropped, after the process has ended.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     folder: PathBuf,
@@ -13,7 +13,7 @@ pub(crate) struct Cgroup {
 }
 
 impl Cgroup {
-    /// A new cgroup with this process in it, uncapped; an error where cgroups cannot be written.
+    /// Creates a cgroup with this process in it and without a quota. Fails if cgroups cannot be written.
     pub(crate) fn with(process: u32) -> io::Result<Self> {
         let name = format!("session-benchmark-{process}");
         let (root, unified) = if PathBuf::from("/sys/fs/cgroup/cgroup.controllers").exists() {
@@ -30,7 +30,7 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// From now on no more CPU than Lambda gives to so much memory.
+    /// Limits the CPU to the share that Lambda gives to this memory size.
     pub(crate) fn cap(&self, memory_mb: u64) -> io::Result<()> {
         let quota = PERIOD_US * memory_mb / 1_769;
         if self.unified {
@@ -42,7 +42,7 @@ impl Cgroup {
 }
 
 impl Cgroup {
-    /// Takes this program itself out again, which was in it for a trial.
+    /// Moves this program, which was added as a trial, out of the cgroup.
     pub(crate) fn leave(self) -> io::Result<()> {
         let root = self.folder.parent().map(|root| root.join("cgroup.procs")).unwrap_or_default();
         fs::write(root, std::process::id().to_string())
@@ -51,7 +51,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // The killed process leaves a moment later.
+        // The killed process leaves the cgroup a moment later.
         for _ in 0..100 {
             if fs::remove_dir(&self.folder).is_ok() {
                 return;

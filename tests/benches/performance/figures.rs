@@ -1,4 +1,4 @@
-//! What was measured.
+//! The measured figures.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -14,23 +14,23 @@ pub(crate) struct Cold {
     pub(crate) cpu_first: f64,
 }
 
-/// Calls one after another: the time of each in ms, and the CPU time of one.
+/// Consecutive warm invocations: the time of each in ms, and the CPU time of one.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Warm {
     pub(crate) calls: Vec<f64>,
-    /// One figure a block.
+    /// One figure per block, in ms.
     pub(crate) cpu: Vec<f64>,
 }
 
-/// One session item of what grows: what is read, the time of a list and its CPU time in ms.
+/// One row of the growth table: what the list is read from, and the time and CPU time of a list in ms.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Growth {
     pub(crate) of: String,
     pub(crate) warm: Warm,
 }
 
-/// What one call of an operation costs.
+/// The units and the cost of an operation's requests.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Priced {
@@ -40,7 +40,7 @@ pub(crate) struct Priced {
     pub(crate) dollars_a_million: f64,
 }
 
-/// The size of a function's executable in bytes, as it is and zipped.
+/// The size of a function's executable in bytes, uncompressed and zipped.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sizes {
     pub(crate) function: String,
@@ -48,19 +48,19 @@ pub(crate) struct Sizes {
     pub(crate) zipped: usize,
 }
 
-/// Everything.
+/// All figures.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Figures {
     pub(crate) machine: String,
     pub(crate) capped: bool,
-    /// By candidate and memory size.
+    /// Cold starts, by candidate and memory size.
     pub(crate) cold: BTreeMap<String, BTreeMap<u64, Vec<Cold>>>,
-    /// By operation and candidate.
+    /// Warm invocations, by operation and candidate.
     pub(crate) warm: BTreeMap<&'static str, BTreeMap<String, Warm>>,
-    /// Warm calls at 128 MB.
+    /// Warm invocations at 128 MB, by operation and candidate.
     pub(crate) warm_at_128: BTreeMap<&'static str, BTreeMap<String, Warm>>,
-    /// By operation and candidate, in MiB.
+    /// Peak memory in MiB, by operation and candidate.
     pub(crate) peak: BTreeMap<&'static str, BTreeMap<String, f64>>,
     pub(crate) growth: Vec<Growth>,
     pub(crate) costs: Vec<Priced>,
@@ -75,12 +75,12 @@ impl Figures {
     }
 }
 
-/// Milliseconds.
+/// Converts a duration to ms.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The value that a share of all values does not exceed.
+/// Returns the value that the given share of all values does not exceed.
 pub(crate) fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

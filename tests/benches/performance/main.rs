@@ -1,7 +1,8 @@
-//! How fast and how dear the functions are: `cargo bench -p service-tests --bench performance`.
+//! Measures how fast and how expensive the functions are: `cargo bench -p service-tests --bench performance`.
 //!
-//! Everything runs on one machine in one go: the release builds of the functions, an empty function, the bare SDK, and any
-//! candidate, on the same events, round by round in turn, so that ratios hold where milliseconds do not. See `--help`.
+//! Everything runs on one machine in a single run: the release builds of the functions, an empty function, the bare SDK, and any
+//! candidate. They get the same events and take turns, round by round, so that ratios are valid even when milliseconds are not. See
+//! `--help`.
 
 #![expect(clippy::cast_precision_loss, reason = "figures of a few digits")]
 
@@ -20,20 +21,20 @@ use session_local::executables;
 use plan::{Candidate, Lab};
 use test_support::bench::{command, store::Store};
 
-/// Measures the release builds of the functions: cold and warm, over TLS, their growth, and what they cost.
+/// Measures the release builds of the functions: cold and warm, over TLS, with growing data, and their cost.
 #[derive(Parser)]
 #[command(name = "performance", bin_name = "cargo bench -p service-tests --bench performance --")]
 struct Options {
-    /// Fewer samples, and users with up to 10,000 sessions instead of a million
+    /// Take fewer samples, with users of up to 10,000 sessions instead of 1,000,000
     #[arg(long)]
     quick: bool,
-    /// Measure also this executable, which speaks the Lambda Runtime API and answers the same events; may be repeated
+    /// Also measure this executable, which implements the Lambda Runtime API and responds to the same events; may be repeated
     #[arg(long = "candidate", value_name = "NAME=PATH", value_parser = candidate)]
     candidates: Vec<(String, PathBuf)>,
-    /// Where the figures go as JSON
+    /// The file to write the figures to, as JSON
     #[arg(long, value_name = "FILE", default_value = "target/benchmark.json")]
     json: PathBuf,
-    /// What cargo adds to every benchmark
+    /// The argument that cargo adds to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }

@@ -1,4 +1,4 @@
-//! What is measured, in which order.
+//! The measurements and their order.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,18 +34,18 @@ use crate::{
 
 /// The name of our own functions among the candidates.
 pub(crate) const OURS: &str = "ours";
-/// The name of the function that does nothing.
+/// The name of the function that does nothing, among the candidates.
 pub(crate) const EMPTY: &str = "empty function";
-/// The name of the SDK's requests in a loop.
+/// The name of the loop of SDK requests, among the candidates.
 pub(crate) const BARE: &str = "bare SDK";
 /// The memory sizes of cold starts, in MB.
 pub(crate) const MEMORY: [u64; 2] = [128, 512];
 
-/// How much is measured.
+/// The amount of data and of samples.
 pub(crate) struct Size {
-    /// Users by the number of their p2p sessions.
+    /// The users with p2p sessions, given by the number of those.
     pub(crate) users: Vec<u64>,
-    /// Users by the number of their groups.
+    /// The users with groups, given by the number of those.
     pub(crate) groups: Vec<u64>,
     cold: usize,
     rounds: usize,
@@ -61,14 +61,14 @@ impl Size {
     }
 }
 
-/// Calls of one block.
+/// The number of invocations in a block.
 const BLOCK: usize = 200;
-/// Calls of one block when the CPU is capped, each of which takes about 20 ms.
+/// The number of invocations in a block with a capped CPU. Each takes about 20 ms.
 const CAPPED_BLOCK: usize = 20;
-/// Calls before each block that do not count.
+/// The number of invocations before each block that are not counted.
 const LEAD: usize = 5;
 
-/// Where functions are measured.
+/// The environment in which functions are measured.
 pub(crate) struct Lab {
     pub(crate) store: Store,
     bare: PathBuf,
@@ -83,7 +83,7 @@ impl Lab {
                 "cgroups cannot be written here: the CPU is not capped, and the capped columns are left out"
             );
         }
-        // The bench's own threads, the store's and the stub's, have the other cores.
+        // The other cores are left to the benchmark's own threads, which include those of the store and of the Runtime API stub.
         Ok(Self { store, bare: executable(executables, "bare-sdk")?, can_cap })
     }
 }
@@ -92,7 +92,7 @@ fn executable(executables: &HashMap<String, PathBuf>, name: &str) -> Result<Path
     executables.get(name).cloned().with_context(|| format!("no executable {name}"))
 }
 
-/// What is measured: one executable, or one an operation.
+/// A candidate for measurement: one executable for all operations, or one per operation.
 pub(crate) struct Candidate {
     name: String,
     executables: BTreeMap<Operation, PathBuf>,
@@ -117,7 +117,7 @@ impl Candidate {
     }
 }
 
-/// Measures everything but the costs.
+/// Measures everything except the costs.
 pub(crate) async fn measure(lab: &Lab, mut candidates: Vec<Candidate>, size: &Size) -> Result<Figures> {
     let mut figures = Figures { machine: machine(), capped: lab.can_cap, ..Figures::default() };
     for candidate in candidates.iter_mut().filter(|candidate| candidate.checked) {
@@ -151,7 +151,8 @@ fn progress(steps: usize, what: &'static str) -> Result<ProgressBar> {
     Ok(ProgressBar::new(steps as u64).with_style(style).with_message(what))
 }
 
-/// Fresh processes: from the start to the first request for work, uncapped as Lambda's init; then the first list.
+/// Measures fresh processes: the time from the start to the first poll for an event, uncapped like Lambda's init phase, and then
+/// the first list.
 async fn cold(lab: &Lab, candidates: &[Candidate], size: &Size, figures: &mut Figures) -> Result<()> {
     let progress = progress(size.cold * MEMORY.len(), "cold")?;
     for _ in 0..size.cold {
@@ -179,7 +180,7 @@ async fn cold(lab: &Lab, candidates: &[Candidate], size: &Size, figures: &mut Fi
     Ok(())
 }
 
-/// Every candidate runs once for each operation and stays; blocks of calls take turns.
+/// Measures warm invocations. Every candidate is started once per operation and keeps running; blocks of invocations take turns.
 async fn warm(lab: &Lab, candidates: &[Candidate], size: &Size, figures: &mut Figures) -> Result<()> {
     let mut bare = Bare::start(lab).await?;
     let progress = progress(size.rounds * Operation::ALL.len() * 2, "warm")?;
@@ -241,21 +242,17 @@ async fn block(
     Ok(())
 }
 
-/// A list of 100 for users of all sizes, from the newest on and deep inside.
+/// Measures a list of 100 for users of all sizes, from the newest session on and from the middle.
 async fn growth(lab: &Lab, ours: &Candidate, size: &Size, figures: &mut Figures) -> Result<()> {
     let Some(executable) = ours.executables.get(&Operation::List) else { return Ok(()) };
     let (mut function, _) = Function::start(lab, executable).await?;
-    let mut session_items: Vec<(String, String, Warm)> = Vec::new();
+    let mut rows: Vec<(String, String, Warm)> = Vec::new();
     for &count in size.users.iter().filter(|count| **count >= 100) {
         let user = events::user(count);
-        session_items.push((
-            format!("{count} sessions, the newest"),
-            events::list(&user, 0),
-            Warm::default(),
-        ));
+        rows.push((format!("{count} sessions, the newest"), events::list(&user, 0), Warm::default()));
         if count > 100 {
             let middle = events::time(count / 2);
-            session_items.push((
+            rows.push((
                 format!("{count} sessions, deep inside"),
                 events::list(&user, middle),
                 Warm::default(),
@@ -264,27 +261,27 @@ async fn growth(lab: &Lab, ours: &Candidate, size: &Size, figures: &mut Figures)
     }
     for &groups in &size.groups {
         let event = events::list(&events::member(groups), 0);
-        session_items.push((format!("100 sessions and {groups} groups"), event, Warm::default()));
+        rows.push((format!("100 sessions and {groups} groups"), event, Warm::default()));
     }
-    for (of, event, _) in &session_items {
+    for (of, event, _) in &rows {
         let (_, response) = function.call(event.clone()).await?;
         let sessions = events::body(&response)?["sessionList"].as_array().map_or(0, Vec::len);
         anyhow::ensure!(sessions == 100, "{of}: {sessions} sessions");
     }
     let progress = progress(size.rounds, "growth")?;
     for _ in 0..size.rounds {
-        for (_, event, warm) in &mut session_items {
+        for (_, event, warm) in &mut rows {
             block(&mut function, BLOCK / 4, warm, || event.clone()).await?;
         }
         progress.inc(1);
     }
     progress.finish_and_clear();
-    figures.growth = session_items.into_iter().map(|(of, _, warm)| Growth { of, warm }).collect();
+    figures.growth = rows.into_iter().map(|(of, _, warm)| Growth { of, warm }).collect();
     Ok(())
 }
 
 impl Figures {
-    /// What was measured of our own list, if it answers rightly.
+    /// Returns the figures of our own list, if its responses are correct.
     pub(crate) fn ours(&self) -> Option<&Warm> {
         self.warm.get(Operation::List.name())?.get(OURS)
     }
@@ -314,7 +311,7 @@ impl Figures {
     }
 }
 
-/// The SDK's requests in a loop, whose answers are dropped.
+/// The loop of SDK requests, whose responses are dropped.
 struct Bare {
     child: Child,
     input: ChildStdin,
@@ -338,7 +335,7 @@ impl Bare {
         Ok(bare)
     }
 
-    /// What the operation's requests are: those of one request each.
+    /// Returns the loop's command for an operation, if the operation sends a single request to DynamoDB.
     fn request(operation: Operation) -> Option<String> {
         let user = events::user(events::USUAL);
         match operation {

@@ -1,4 +1,4 @@
-//! One process that is measured.
+//! A process that is measured.
 
 use std::{
     process::Stdio,
@@ -25,18 +25,18 @@ use crate::{cgroup::Cgroup, plan::Lab};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A function that runs, driven through a Runtime API of its own. Ends with this.
+/// A running function, driven through its own Runtime API. It is killed when this is dropped.
 pub(crate) struct Function {
     child: Child,
     api: RuntimeApi,
-    // After the child: it is removed when that has ended.
+    // Declared after the child, so that it is removed after the child has been killed.
     cgroup: Option<Cgroup>,
     is_idle: bool,
     id: u32,
 }
 
 impl Function {
-    /// Starts it and waits until it asks for its first event: how long that took.
+    /// Starts a function and waits until it polls for its first event. Returns how long that took.
     pub(crate) async fn start(lab: &Lab, executable: &std::path::Path) -> Result<(Self, Duration)> {
         let api = RuntimeApi::start().await?;
         let mut command = Command::new(executable);
@@ -77,7 +77,7 @@ impl Function {
         }
     }
 
-    /// Hands out an event: how long the answer took, and the answer.
+    /// Hands out an event. Returns how long the response took, and the response.
     pub(crate) async fn call(&mut self, event: String) -> Result<(Duration, Bytes)> {
         if !self.is_idle {
             self.wait_until_idle().await?;
@@ -92,7 +92,7 @@ impl Function {
         }
     }
 
-    /// Waits until it has done all there is after an answer.
+    /// Waits until the function has finished its work after a response.
     pub(crate) async fn rest(&mut self) -> Result<()> {
         if !self.is_idle {
             self.wait_until_idle().await?;
@@ -100,7 +100,7 @@ impl Function {
         Ok(())
     }
 
-    /// From now on no more CPU than Lambda gives to so much memory.
+    /// Limits the CPU to the share that Lambda gives to this memory size.
     pub(crate) fn cap(&self, memory_mb: u64) -> Result<()> {
         self.cgroup.as_ref().map_or(Ok(()), |cgroup| cgroup.cap(memory_mb)).context("cannot cap the CPU")
     }
@@ -110,7 +110,7 @@ impl Function {
         cpu_of(self.id)
     }
 
-    /// The most memory that was resident at once, in MiB.
+    /// The peak resident memory, in MiB.
     pub(crate) fn peak_mib(&self) -> Result<f64> {
         mib(self.id, "VmHWM")
     }
@@ -122,7 +122,7 @@ impl Drop for Function {
     }
 }
 
-/// What is measured has the last core, everything else the others.
+/// Moves a measured process to the last core. Everything else has the other cores.
 pub(crate) fn on_last_core(process: u32) -> Result<()> {
     let cores = std::thread::available_parallelism()?.get();
     let mut set = CpuSet::new();

@@ -1,4 +1,4 @@
-//! The figures as one text in Markdown.
+//! The figures as a Markdown document.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use crate::{
     plan::{BARE, EMPTY, MEMORY, OURS},
 };
 
-/// All tables.
+/// Formats all tables.
 pub(crate) fn markdown(figures: &Figures) -> String {
     let mut text = format!("{}\n", figures.machine);
     for reason in &figures.left_out {
@@ -88,7 +88,7 @@ fn columns(warm: Option<&Warm>) -> String {
     )
 }
 
-/// The median of the ratios of one round.
+/// The median of the ratios, one for each round.
 fn ratio(of: &Warm, to: &Warm) -> f64 {
     let ratios: Vec<_> = of.cpu.iter().zip(&to.cpu).map(|(of, to)| of / to).collect();
     median(&ratios)

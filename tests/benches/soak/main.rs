@@ -1,9 +1,10 @@
-//! Half an hour of mixed load on `cargo local --release`, while it is hurt: `cargo bench -p service-tests --bench soak`.
+//! Puts `cargo local --release` under mixed load while injecting faults, for 30 minutes by default:
+//! `cargo bench -p service-tests --bench soak`.
 //!
-//! One service has the engine, with its data in a folder; another has the functions, which reach that engine through a proxy. Functions are
-//! killed, the proxy's connections are cut, and both services are killed and started again. Afterwards every acknowledged write must be
-//! there, each device must show what a fresh list shows, and in the last third, in which nothing is killed, neither memory nor
-//! open files may have grown. See `--help`.
+//! One service runs the engine, with its data in a folder. Another runs the functions, which reach that engine through a proxy.
+//! Functions are killed, the proxy's connections are cut, and both services are killed and restarted. Afterwards, every
+//! acknowledged write must be present, and each device must show what a fresh list shows. In the last third, in which nothing is
+//! killed, neither memory nor open files may have grown. See `--help`.
 
 mod proxy;
 mod worker;
@@ -32,27 +33,27 @@ use test_support::bench::{
 };
 use worker::{Counts, Worker};
 
-/// Loads, hurts and checks everything in release on this machine.
+/// Puts the release builds on this machine under load, injects faults, and checks the result.
 #[derive(Parser)]
 #[command(name = "soak", bin_name = "cargo bench -p service-tests --bench soak --")]
 struct Options {
-    /// How long, in minutes
+    /// The duration, in minutes
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1_440))]
     minutes: u64,
-    /// How many users are served at once
+    /// The number of concurrent users
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=64))]
     users: u64,
-    /// What the random numbers follow from; another one at every run unless it is given
+    /// The seed of the random numbers; by default, it differs in every run
     #[arg(long)]
     seed: Option<u64>,
-    /// What cargo adds to every benchmark
+    /// The argument that cargo adds to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
 }
 
-/// How often something is hurt.
+/// The time between two faults.
 const EVERY: Duration = Duration::from_secs(12);
-/// What the services hold open for a function: its connections to both, and what it writes.
+/// The number of files that the services hold open for a function: its connections to both services, and its output.
 const FILES_PER_FUNCTION: usize = 6;
 
 #[tokio::main(flavor = "current_thread")]
@@ -61,14 +62,14 @@ async fn main() -> ExitCode {
     command::run(run(&options)).await
 }
 
-/// What is under load: the service with the engine, the proxy before that, and the service with the functions.
+/// The system under load: the service with the engine, the proxy in front of it, and the service with the functions.
 struct Machine {
     executable: std::path::PathBuf,
     data: String,
     ports: [String; 2],
     engine: Local,
     proxy: Proxy,
-    /// Which the workers call.
+    /// The service that the workers send requests to.
     front: Arc<RwLock<Arc<Local>>>,
 }
 
@@ -95,7 +96,7 @@ impl Machine {
         Arc::clone(&self.front.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One of the ways to hurt it.
+    /// Injects one of the faults.
     async fn hurt(&mut self, how: u64) -> Result<&'static str> {
         match how % 8 {
             0..3 => {
@@ -118,7 +119,7 @@ impl Machine {
             }
             _ => {
                 signal(self.front().id(), "KILL").await?;
-                // Its functions end with it, and it leaves its port.
+                // Wait until its functions have ended and its port is free.
                 sleep(Duration::from_millis(500)).await;
                 let arguments = ["--port", &self.ports[1], "--dynamodb-endpoint", &self.proxy.endpoint];
                 let front = Local::start(&self.executable, &arguments).await?;
@@ -128,14 +129,14 @@ impl Machine {
         }
     }
 
-    /// Both services and all functions.
+    /// Returns the processes of both services and all functions.
     fn processes(&self) -> Vec<u32> {
         let services = [self.engine.id(), self.front().id()];
         services.into_iter().flat_map(|service| children(service).into_iter().chain([service])).collect()
     }
 }
 
-/// MiB that are resident, and open files.
+/// Returns the resident memory in MiB and the number of open files.
 fn size(processes: &[u32]) -> (f64, usize) {
     processes.iter().fold((0.0, 0), |(resident, files), &process| {
         (resident + mib(process, "VmRSS").unwrap_or_default(), files + open_files(process))
@@ -169,7 +170,7 @@ async fn run(options: &Options) -> Result<()> {
         );
         ensure_running(&mut workers)?;
     }
-    // What a process holds when it has served for a while.
+    // Wait until the processes hold what a process holds after serving for a while.
     sleep((long / 12).min(Duration::from_mins(2))).await;
     let processes = machine.processes();
     let before = size(&processes);
@@ -177,7 +178,7 @@ async fn run(options: &Options) -> Result<()> {
         sleep(Duration::from_secs(1)).await;
         ensure_running(&mut workers)?;
     }
-    // Of the same ones: a call that met only busy functions has had another one started, which is no leak.
+    // The size of the same processes. A request that found only busy functions has started another one, which is not a leak.
     let after = size(&processes);
     let started_meanwhile = machine.processes().len().saturating_sub(processes.len());
     stop.send(true)?;
@@ -209,7 +210,7 @@ async fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A worker that has ended has failed.
+/// Fails if a worker has ended, because a worker ends early only when it fails.
 fn ensure_running(workers: &mut JoinSet<Result<Worker>>) -> Result<()> {
     match workers.try_join_next() {
         None => Ok(()),

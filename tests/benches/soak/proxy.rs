@@ -1,4 +1,4 @@
-//! What stands between the functions and the engine, and can cut them off.
+//! A proxy between the functions and the engine, which can cut their connections.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A proxy of connections, until it is dropped.
+/// A proxy of TCP connections, which runs until it is dropped.
 pub(crate) struct Proxy {
     pub(crate) endpoint: String,
     leads_to: Arc<Mutex<String>>,
@@ -39,7 +39,7 @@ impl Proxy {
                         client.set_nodelay(true)?;
                         io::copy_bidirectional(&mut client, &mut engine).await
                     };
-                    // Either way both ends are closed; a broken one is its client's affair.
+                    // In both cases both ends are closed. The client handles a broken connection.
                     tokio::select! {
                         _ = through => {}
                         _ = cut.changed() => {}
@@ -51,12 +51,12 @@ impl Proxy {
         Ok(Self { endpoint, leads_to, cuts, _tasks: tasks })
     }
 
-    /// Cuts every connection.
+    /// Cuts all connections.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|count| *count += 1);
     }
 
-    /// New connections lead to another engine.
+    /// Directs new connections to another engine, and cuts the existing ones.
     pub(crate) fn lead_to(&self, url: &str) {
         if let Some(address) = address(url) {
             address.clone_into(&mut self.leads_to.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,4 +1,4 @@
-//! One user under load: what the feed says of them, what they do, what their devices show, and what all of it must come to.
+//! One user under load: the events that the feed delivers, the user's actions, what their devices show, and the expected result.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,14 +29,14 @@ use tokio::{sync::watch, time::sleep};
 
 use test_support::bench::local::Local;
 
-/// How many people write to a user.
+/// The number of people who write to a user.
 const FRIENDS: u64 = 20;
-/// How long a call may be repeated in vain.
+/// How long a request may be retried, in seconds.
 const PATIENCE: u64 = 90;
-/// Longer than any attempt of a function that was given up may still take.
+/// Longer than an abandoned attempt of a function may still take.
 const SETTLED: Duration = Duration::from_millis(1_500);
 
-/// Numbers that follow from a seed.
+/// Random numbers determined by a seed.
 pub(crate) struct Dice(TestRng);
 
 impl Dice {
@@ -55,7 +55,7 @@ impl Dice {
     }
 }
 
-/// What all workers did.
+/// The number of requests of all workers.
 #[derive(Default)]
 pub(crate) struct Counts {
     pub(crate) writes: AtomicU64,
@@ -73,14 +73,14 @@ impl Counts {
     }
 }
 
-/// A device's copy, and where it goes on.
+/// A device's copy of the list, and the token for its next request.
 #[derive(Default)]
 struct Device {
     sessions: BTreeMap<String, Value>,
     token: Option<String>,
 }
 
-/// A user, and the pure rules' opinion of their sessions.
+/// A user, and the state of their sessions according to the pure rules.
 pub(crate) struct Worker {
     number: u64,
     dice: Dice,
@@ -89,7 +89,7 @@ pub(crate) struct Worker {
     counts: Arc<Counts>,
     session_items: BTreeMap<SessionId, SessionItem>,
     group_item: GroupItem,
-    /// Copies that may come again, or be recalled or edited.
+    /// Message copies that may be repeated, recalled or edited.
     recent: VecDeque<Value>,
     devices: [Device; 2],
 }
@@ -121,7 +121,7 @@ impl Worker {
         format!("team-{}", self.number)
     }
 
-    /// Works until it is told to stop.
+    /// Works until it is asked to stop.
     pub(crate) async fn run(mut self, stopped: watch::Receiver<bool>) -> Result<Self> {
         while !*stopped.borrow() {
             self.step().await.with_context(|| format!("user {}", self.number))?;
@@ -131,7 +131,7 @@ impl Worker {
 
     async fn step(&mut self) -> Result<()> {
         let friend = format!("friend-{}", self.dice.below(FRIENDS));
-        // Some come late, and so in another order than they were sent.
+        // Some messages arrive late, and therefore not in the order in which they were sent.
         let time = clock::now_ms() - self.dice.below(4) * 700;
         let text = format!("message {} to user {}", self.dice.next(), self.number);
         match self.dice.below(100) {
@@ -171,7 +171,7 @@ impl Worker {
         self.recent.get(usize::try_from(index).ok()?).cloned()
     }
 
-    /// Has the feed post a copy until it is taken; then the rules know it, too.
+    /// Has the feed post a message copy until it is applied, then applies it to the expected state.
     async fn post(&mut self, copy: Value) -> Result<()> {
         let response = self.until_accepted(async |local| local.feed().post(&copy).await).await?;
         ensure!(response["result"] == "applied", "{copy} got {response}");
@@ -201,7 +201,7 @@ impl Worker {
         Ok(())
     }
 
-    /// A session that shows, of those between two.
+    /// Returns one of the p2p sessions that are listed.
     fn any_shown(&mut self) -> Option<SessionId> {
         let shown: Vec<_> = self
             .session_items
@@ -251,7 +251,8 @@ impl Worker {
         self.until_accepted(send).await
     }
 
-    /// Calls until it is answered by a 200. What may be repeated is repeated; anything else is a fault.
+    /// Repeats a request until the response is a 200. A 5xx, a 401 and a connection failure are retried; any other result is an
+    /// error.
     async fn until_accepted(&self, send: impl AsyncFn(&Local) -> Result<Response>) -> Result<Value> {
         let mut tries = 0;
         loop {
@@ -263,14 +264,14 @@ impl Worker {
             let why = match response {
                 Ok((StatusCode::OK, Ok(text))) => {
                     if tries > 0 {
-                        // An attempt that was given up may still be on its way.
+                        // An abandoned attempt may still be in progress.
                         sleep(SETTLED).await;
                     }
                     return Ok(serde_json::from_str(&text)?);
                 }
-                // A killed function is a 500 of the gateway's or a 502, a killed service no answer.
+                // A killed function results in a 500 or a 502, a killed service in no response.
                 Ok((status, _)) if status.is_server_error() => status.to_string(),
-                // Who was started again has another issuer of tokens.
+                // A restarted service has another token issuer.
                 Ok((StatusCode::UNAUTHORIZED, _)) => "another issuer".into(),
                 Ok((_, Err(error))) => error.to_string(),
                 Err(error) => format!("{error:#}"),
@@ -283,14 +284,14 @@ impl Worker {
         }
     }
 
-    /// The whole list, as a device pulls it first, and its token.
+    /// Fetches the whole list, as a device does first, and its sync token.
     async fn list(&self) -> Result<(BTreeMap<String, Value>, Option<String>)> {
         let list = self.read("/v1/sessions?limit=100").await?;
         ensure!(list["hasMore"] == false, "more than a page");
         Ok((by_id(&list["sessionList"]), list["syncToken"].as_str().map(str::to_owned)))
     }
 
-    /// One page of changes for a device; answers whether there are more.
+    /// Fetches one page of changes for a device. Returns whether there are more.
     async fn sync(&mut self, device: usize) -> Result<bool> {
         let Some(token) = self.devices[device].token.clone() else {
             let (sessions, token) = self.list().await?;
@@ -308,7 +309,7 @@ impl Worker {
         Ok(page["hasMore"] == true)
     }
 
-    /// Whether every acknowledged write is there and the devices show it; answers how many sessions there are.
+    /// Checks that every acknowledged write is present and that the devices show it. Returns the number of sessions.
     pub(crate) async fn check(&mut self) -> Result<usize> {
         let (listed, _) = self.list().await?;
         let mut expected = BTreeMap::new();
@@ -335,7 +336,7 @@ impl Worker {
             expected.keys()
         );
         for device in 0..2 {
-            // A pass under way ends; the next one tells what it missed.
+            // The first loop completes a sync pass that is in progress. The second one fetches what that pass missed.
             for _ in 0..2 {
                 while self.sync(device).await? {}
             }
@@ -360,7 +361,7 @@ fn path(id: &SessionId) -> String {
     format!("/v1/sessions/{}", id.as_str().replace('|', "%7C"))
 }
 
-/// The recall of a text.
+/// The recall of a text message.
 fn recall(copy: &Value, time: u64) -> Value {
     let event_type = if copy["convType"] == "TEAM" { "8" } else { "7" };
     json!({
@@ -369,7 +370,7 @@ fn recall(copy: &Value, time: u64) -> Value {
     })
 }
 
-/// The edit of a text.
+/// The edit of a text message.
 fn edit(copy: &Value, time: u64, text: &str) -> Value {
     let event_type = if copy["convType"] == "TEAM" { "90" } else { "89" };
     json!({

@@ -1,4 +1,4 @@
-//! One executable for all targets; `FUZZ_TARGET` names the one. tests/fuzz/run builds and runs it.
+//! The executable of all fuzz targets. `FUZZ_TARGET` selects one, and tests/fuzz/run builds and runs it.
 
 #![no_main]
 

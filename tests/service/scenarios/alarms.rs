@@ -1,4 +1,4 @@
-//! What the alarms count is what the service says.
+//! The alarms count what the service logs.
 
 use serde_json::{Value, json};
 use session_local::feed::LOCAL_APP_KEY;
@@ -15,7 +15,8 @@ use test_support::{
 scenarios![the_log_has_what_the_alarms_count, alarms_work_at_log_level_warn,];
 scenarios![DEPLOYED: alarms_fire];
 
-/// Whether a line matches a pattern such as `{ $.outcome = "dead-lettered" }`; a `*` at its end stands for any text, alone for any value.
+/// Whether a line matches a pattern such as `{ $.outcome = "dead-lettered" }`. A `*` at the end of the value stands for any text,
+/// and a `*` alone for any value.
 fn matches(pattern: &str, line: &Value) -> bool {
     let inner = pattern
         .strip_prefix("{ $.")
@@ -31,7 +32,7 @@ fn matches(pattern: &str, line: &Value) -> bool {
     wanted.strip_suffix('*').map_or_else(|| text == wanted, |start| text.starts_with(start))
 }
 
-/// Calls whose log lines alarms count: the metric, the log group, the answer.
+/// Sends requests whose log lines alarms count. Returns the metric, the log group and the response of each.
 async fn provoked(t: &Test) -> Vec<(&'static str, &'static str, Response)> {
     let (alice, bob) = t.alice_and_bob();
     let copy = message(&alice, &bob, 1);
@@ -61,12 +62,12 @@ async fn the_log_has_what_the_alarms_count(t: Test) {
         let fine = json!({"level": "INFO", "status": 200});
         assert!(!matches(pattern, &fine), "{metric}: {pattern} finds everything");
     }
-    // Functions compare clocks on AWS alone; a test beside the line holds its form.
+    // Functions compare clocks on AWS only. A unit test next to the log line checks its form.
     assert!(patterns("ClockSkew").values().all(|pattern| pattern == "{ $.clockSkewMs = * }"));
 }
 
-/// In the local cloud nothing counts log lines, and nothing bills: a line is looked for where it must be, by the pattern of its alarm, and
-/// the metric is then given its value by hand.
+/// The local cloud does not count log lines. Each line is therefore searched for in its log group, with its alarm's pattern, and
+/// the metric is then set by hand.
 async fn alarms_fire(t: Test) {
     let cloud = t.app.deployment();
     for (metric, group, _) in provoked(&t).await {
@@ -88,7 +89,7 @@ async fn alarms_fire(t: Test) {
     }
 }
 
-/// Lambda's filter goes by `level`, in a line that has a `timestamp`: at WARN, all of these must pass it.
+/// Lambda's log filter reads `level` in lines that have a `timestamp`. At WARN, all of these lines must pass it.
 async fn alarms_work_at_log_level_warn(t: Test) {
     let bob = t.user("bob");
     let rejected = [

@@ -1,4 +1,5 @@
-//! Items that the service never writes: by hand, by a restore, by a version to come. Each costs what it is about, and nothing else.
+//! Items that the service never writes, created by hand, by a restore or by a future version. Each affects only the session or
+//! group that it belongs to.
 
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ scenarios![LOCAL_ONLY:
     a_string_longer_than_the_limit_is_shown,
 ];
 
-/// The ids of a page, and what its log line says was left out.
+/// Returns the ids of a page, and the number of unreadable items and the attribute that its log line reports.
 async fn listed(t: &Test, user: &User, query: &str) -> (Vec<String>, Value, Value) {
     let response = user.try_list(query).await;
     let line = t.app.logs.of(&response.request_id).await;
@@ -47,7 +48,7 @@ async fn an_unreadable_item_is_left_out_of_a_list(t: Test) {
     let cursor = first["nextCursor"].as_str().unwrap();
     let second = bob.list(&format!("limit=2&cursor={cursor}")).await;
     assert_eq!((ids(&second), &second["hasMore"]), (good[2..].to_vec(), &json!(false)));
-    // Asked for by itself, nobody can say what it is; it can be deleted.
+    // A request for the item itself fails, but the item can be deleted.
     let bad = friends[3].session_id();
     bob.try_get(&bad).await.is_problem(500, "internal error");
     assert_eq!(bob.try_delete(&bad).await.ok()["deleted"], json!([bad]));
@@ -55,13 +56,13 @@ async fn an_unreadable_item_is_left_out_of_a_list(t: Test) {
 }
 
 async fn an_unreadable_item_is_left_out_of_a_sync_pass(t: Test) {
-    // Years late, so stamped; and on time, so found by their `updateTime`.
+    // Years late, so that they get a change time; and in the window, so that they are found by their `updateTime`.
     for timed in [|copy| copy, on_time] {
         let (alice, bob) = t.alice_and_bob();
         let mut phone = Device::new(&bob, 100).await;
         let friends: Vec<_> = (0..60).map(|_| t.user("friend")).collect();
         t.deliver([&timed(message(&alice, &bob, 1))]).await;
-        // More bad ones in a row than one request reads, newer than the good one.
+        // More unreadable items in a row than one request reads, all of them newer than the readable one.
         for friend in &friends {
             t.deliver([&timed(message(friend, &bob, 2))]).await;
             t.damage_item(&bob, &friend.session_id(), "lastMsgType", json!({"N": "2"})).await;

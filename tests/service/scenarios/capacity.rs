@@ -1,4 +1,4 @@
-//! The capacity units of each operation, exactly: they are what operators pay.
+//! The exact capacity units of each operation, which operators pay for.
 
 use serde_json::{Value, json};
 
@@ -11,10 +11,10 @@ use test_support::{
 
 scenarios![LOCAL_ONLY: recording_p2p, a_page_of_a_hundred, get_set_ext_and_delete];
 
-// DynamoDB Local counts an empty query as nothing, AWS and the embedded engine as one unit.
+// DynamoDB Local counts 0 units for an empty query; AWS and the embedded engine count 1.
 scenarios![EMBEDDED_ONLY: an_empty_page];
 
-/// The read and the write units in the function's log line.
+/// Returns the read units and the write units in the function's log line.
 pub(super) async fn units(t: &Test, response: &Response) -> (f64, f64) {
     let line = t.app.logs.of(&response.request_id).await;
     let units = |name: &str| line[name].as_f64().unwrap_or_else(|| panic!("no {name} in {line}"));
@@ -52,7 +52,7 @@ async fn a_page_of_a_hundred(t: Test) {
 }
 
 fn size(value: &Value) -> usize {
-    // A number takes a byte per two digits, and one more.
+    // A number takes 1 byte per 2 digits, plus 1 byte.
     value["S"].as_str().map_or_else(|| value["N"].as_str().unwrap_or_default().len() / 2 + 1, str::len)
 }
 

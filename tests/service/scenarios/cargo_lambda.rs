@@ -1,4 +1,4 @@
-//! The functions under `cargo lambda watch` and `cargo lambda invoke`, with the fixtures of the repository.
+//! The functions under `cargo lambda watch` and `cargo lambda invoke`, with the repository's fixtures.
 
 use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
 
@@ -27,7 +27,7 @@ use test_support::{
 
 scenarios![every_function_runs_under_cargo_lambda];
 
-/// `cargo lambda watch`, running with the settings that the README names.
+/// A running `cargo lambda watch`, with the settings that the README names.
 struct Watch<'a> {
     tools: &'a Tools,
     port: u16,
@@ -59,7 +59,7 @@ impl<'a> Watch<'a> {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// What a function answers to the event of its fixture.
+    /// Invokes a function with the event of its fixture. Returns the status and the body of its response.
     async fn invoke(&self, function: &str) -> (u64, Value) {
         let mut invoke = self.tools.command("cargo-lambda");
         invoke
@@ -103,7 +103,7 @@ async fn every_function_runs_under_cargo_lambda(t: Test) {
     assert_eq!(watch.invoke("query-my-session").await.0, 404);
     assert_eq!(watch.invoke("erase-user").await.0, 403, "an old request erases nobody");
 
-    // Over HTTP: the backend's routes work, the apps' answer 401, since no authorizer fills in who calls.
+    // Over HTTP, the backend's routes work. The apps' routes return 401, because no authorizer provides the caller's account.
     let feed = Feed::new(&watch.url(), LOCAL_APP_KEY, LOCAL_APP_SECRET);
     feed.deliver(&text_message("alice", "bob", "again", clock::now_ms())).await.unwrap();
     feed.add_members("team|7", &["carol".to_owned()], clock::now_ms()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What has changed: a device's copy that stays right.
+//! Changes: a device's copy of the list that stays correct.
 
 use serde_json::json;
 
@@ -99,7 +99,7 @@ async fn a_device_receives_changes_of_groups(t: Test) {
     device.is_right("a list of the backend names them").await;
 }
 
-/// What a device that pulls by time would miss for ever: it pulled in between.
+/// A device that fetches by `updateTime` alone would miss these for ever, because it fetches in between.
 async fn late_and_reordered_copies_reach_a_device(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let mut device = Device::new(&bob, 100).await;
@@ -162,7 +162,7 @@ async fn an_interrupted_sync_pass_is_resumed_or_restarted(t: Test) {
     let page = device.page(&before).await;
     assert_eq!(page["hasMore"], true);
     device.apply(&page);
-    // Meanwhile things change that the pass has told already, and that it has not.
+    // Meanwhile, sessions change that the sync pass has already reported, and others that it has not.
     bob.delete(&friends[0]).await;
     t.deliver([&on_time(message(&friends[3], &bob, 9))]).await;
     device.sync().await;

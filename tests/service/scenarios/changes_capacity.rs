@@ -1,4 +1,4 @@
-//! What changes cost: nothing for messages on time.
+//! The cost of changes. Messages in the window cost nothing more.
 
 use serde_json::{Value, json};
 use session_local::clock;
@@ -12,7 +12,7 @@ use test_support::{
 };
 
 scenarios![LOCAL_ONLY: the_cost_of_changes, events_in_the_window_cost_no_more_than_before];
-// DynamoDB Local counts an empty query as nothing, AWS and the embedded engine as one unit.
+// DynamoDB Local counts 0 units for an empty query; AWS and the embedded engine count 1.
 scenarios![EMBEDDED_ONLY: the_cost_of_an_idle_sync];
 
 async fn units(t: &Test, response: Response) -> (f64, f64) {

@@ -1,4 +1,4 @@
-//! Changes where they are hard: at their bounds, over many session items, and in random histories.
+//! Difficult cases of changes: the bounds of a sync pass, many session items, and random histories.
 
 use futures_util::{StreamExt, stream};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ use test_support::{
 scenarios![random_histories_reach_devices];
 scenarios![LOCAL_ONLY: the_bounds_of_a_sync_pass_are_inclusive, a_page_ends_even_if_it_only_skips_items];
 
-/// Something that happens to Bob's list, or a pull of one of their devices.
+/// A step of a history: an event that affects Bob's list, or a page of changes for one of Bob's devices.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Message { friend: usize, at: u64, on_time: bool },
@@ -99,14 +99,14 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
         }
     }
     for device in &mut devices {
-        // A pass under way ends; the next one tells what it missed.
+        // The first sync completes a sync pass in progress. The check then syncs again, which fetches what that pass missed.
         device.sync().await;
         device.check().await?;
     }
     Ok(())
 }
 
-/// The store itself, at times of our own.
+/// Connects to the store directly, so that a scenario can choose its times.
 pub(super) fn store(t: &Test) -> Store {
     let settings = Settings {
         region: "us-east-1".into(),
@@ -119,7 +119,7 @@ pub(super) fn store(t: &Test) -> Store {
     Store::connect(settings).expect("a client")
 }
 
-/// Every page of a pass.
+/// Returns the sessions on all pages of a sync pass, and the number of pages.
 async fn reported(
     sessions: Sessions<'_>,
     mut sync_pass: SyncPass,
@@ -152,7 +152,7 @@ async fn the_bounds_of_a_sync_pass_are_inclusive(t: Test) {
         let entry = Entry { position: Position { time: sent, id: "1".into() }, last_msg };
         sessions.record(&format!("p2p|{name}").parse().unwrap(), &entry, at).await.unwrap();
     };
-    // Stamped, and shown by their time alone; what is stamped late is of long ago.
+    // Items with a change time, whose messages are of long ago, and items that are found by their `updateTime` alone.
     let long_ago = Timestamp::from_millis(1_000_000);
     record("change time before P", long_ago, since.earlier_by(1)).await;
     record("change time at P", long_ago, since).await;

@@ -92,7 +92,7 @@ async fn a_message_is_sent_and_recalled(t: Test) {
     assert_eq!(send(&["--team", "7", "--members", "alice,bob", "--text", "hi"]).await, "recorded: team|7");
     assert_eq!(send(&["--team", "7", "--recall"]).await, "recorded: team|7");
 
-    // The printed call is that of another day, and does what it says.
+    // The printed request posts a message of an earlier day, and runs in a shell.
     let curl = send(&["--to", "bob", "--text", "it's old", "--time", "1700000000000", "--curl"]).await;
     assert!(curl.contains("CheckSum: ") && !curl.contains("local-app-secret"), "{curl}");
     let output = Command::new("bash").args(["-c", &curl]).stdin(Stdio::null()).output().await.unwrap();
@@ -159,7 +159,7 @@ async fn a_data_folder_persists_until_items_expire(t: Test) {
     stop(service).await;
 }
 
-/// A local index cannot be added to a table, and without it changes would be told wrongly.
+/// A local index cannot be added to a table, and without it changes would be reported wrongly.
 async fn a_folder_of_another_version_is_rejected(t: Test) {
     let folder = Folder::new();
     let mut tables = template().tables;

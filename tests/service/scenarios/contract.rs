@@ -1,4 +1,4 @@
-//! The contract beside the service: where a number stands twice, the two are held together.
+//! The OpenAPI document and the service: a number that occurs in both must be the same.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Deleting: hidden until something newer comes.
+//! Deletes: a deleted session is hidden until something newer arrives.
 
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ async fn a_batch_deletes_up_to_a_hundred(t: Test) {
     assert_eq!(bob.listed().await, [carol.session_id()]);
 }
 
-/// Deletes up to a time, alone and in a batch; both answer the same.
+/// Deletes up to a time, with a single delete and then with a batch. Returns both responses, which are expected to be the same.
 async fn delete_up_to(user: &User, session_id: &str, up_to: u64) -> (Value, Value) {
     let alone = user.try_delete_up_to(session_id, up_to).await.ok();
     let batch = user.batch_delete(&json!({"sessionIds": [session_id], "upTo": up_to})).await.ok();

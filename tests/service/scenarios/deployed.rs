@@ -1,4 +1,4 @@
-//! What holds of the template and of its deployment alone.
+//! Scenarios of the template and its deployment.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ async fn the_feed_has_an_endpoint_of_its_own(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let stack = &t.app.deployment().stack;
     assert!(stack.feed_url.contains(".lambda-url."), "{}", stack.feed_url);
-    // Any path, and `POST` alone.
+    // The endpoint accepts any path, but only `POST`.
     let elsewhere = format!("{}any/path?at=all", stack.feed_url);
     let feed = t.app.feed.clone().posting_to(&elsewhere);
     assert_eq!(feed.post(&message(&alice, &bob, 1)).await.unwrap().status(), 200);
@@ -48,7 +48,7 @@ async fn the_feed_has_an_endpoint_of_its_own(t: Test) {
     assert_eq!(response.status(), 404);
 }
 
-/// As after a failed deployment, and as after a restore: tables have other names than a stack would give them.
+/// After a failed deployment and after a restore, tables have names that differ from those a stack would give them.
 async fn a_second_stack_adopts_existing_tables(t: Test) {
     const NO_SECRET: &str = "{{resolve:secretsmanager:missing:SecretString:secret}}";
     let cloud = t.app.deployment();
@@ -81,7 +81,8 @@ async fn a_second_stack_adopts_existing_tables(t: Test) {
     assert_eq!(tables_of(&t, "first-").await.len(), 2, "what it has adopted is not its own");
 }
 
-/// The commands of docs/operations.md, as they stand there. What they give to `sam deploy` is deployed as a stack of its own.
+/// Runs the commands of docs/operations.md as they are written there. The parameters that they pass to `sam deploy` are deployed as
+/// a separate stack.
 async fn tables_are_restored_by_the_runbook(t: Test) {
     let cloud = t.app.deployment();
     let (alice, bob) = t.alice_and_bob();
@@ -118,7 +119,7 @@ async fn tables_are_restored_by_the_runbook(t: Test) {
     cloud.delete("restored").await.unwrap();
 }
 
-/// The tables whose names begin so.
+/// Returns the tables whose names begin with this prefix.
 async fn tables_of(t: &Test, prefix: &str) -> Vec<String> {
     let listed = t.app.dynamodb().request("ListTables", &json!({})).await.unwrap();
     let names = listed["TableNames"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned());

@@ -1,4 +1,4 @@
-//! Edited messages, and answers that go on streaming.
+//! Edited messages, and replies that are streamed by edits.
 
 use serde_json::{Value, json};
 
@@ -186,7 +186,8 @@ async fn edits_obey_the_size_limits(t: Test) {
     assert_eq!((&last_msg["ext"], last_msg.get("truncated")), (&json!("e"), None));
 }
 
-/// The list that the message came with is what the head holds: one write while nothing is known of edits, two afterwards.
+/// The messages carry member lists. A message whose list is the group item's takes one write while no edits are known, and two
+/// afterwards.
 async fn an_edit_before_a_membership_change_is_applied(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
@@ -218,7 +219,8 @@ async fn the_cost_of_edits(t: Test) {
         assert_eq!(response.body, json!({"result": "applied"}), "{copy}");
         super::capacity::units(&t, &response).await
     };
-    // Both sides each time. A read of what is not there costs as much as any.
+    // Each event writes the sender's and the receiver's item. Reading an item that does not exist costs as much as reading any
+    // other.
     let both = |read: f64, write: f64| (2.0 * read, 2.0 * write);
     assert_eq!(units(edit(&alice, &bob, 2, 5, "x")).await, both(1.0, 1.0), "pending, on a new item");
     let first = units(message(&alice, &bob, 1)).await;
@@ -252,7 +254,7 @@ async fn the_cost_of_edits(t: Test) {
 
 async fn an_item_at_all_limits_fits_the_item_size_limit(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    // Quotes take two bytes each in the JSON texts.
+    // Quotes take 2 bytes each in the JSON strings.
     let full = |limit: usize| "\"".repeat(limit);
     let copy = with(with(message(&alice, &bob, 1), "body", full(20_000)), "attach", full(16_384));
     t.deliver([&with(with(copy, "ext", full(4_096)), "fromNick", full(1_020))]).await;

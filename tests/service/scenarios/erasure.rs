@@ -1,4 +1,4 @@
-//! Erasing a user: everything in their partition, in as many calls as it takes, and nothing of anybody else's.
+//! Erasing a user deletes everything in their partition, with as many requests as that needs, and nothing of anybody else's.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,11 +31,11 @@ async fn erase(t: &Test, user: &User) -> (u64, bool) {
 
 async fn all_items_of_a_user_are_deleted_and_no_others(t: Test) {
     let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
-    let beside = t.known_user(&format!("{}x", bob.account));
+    let similar = t.known_user(&format!("{}x", bob.account));
     t.deliver([
         &message(&alice, &bob, 1),
         &message(&bob, &bob, 2),
-        &message(&alice, &beside, 3),
+        &message(&alice, &similar, 3),
         &listing(group_message(&alice, &group, 4), &[&alice, &bob]),
     ])
     .await;
@@ -46,7 +46,7 @@ async fn all_items_of_a_user_are_deleted_and_no_others(t: Test) {
     assert!(t.post(&unreadable).await.ok()["result"] == "dead-lettered");
     t.patch_members(&group, 5, &[], &[&bob]).await;
 
-    // The deleted session, the one with themselves, the note, and the group that they were removed from.
+    // The deleted session, the session with themselves, the note, and the group that they were removed from.
     assert_eq!(erase(&t, &bob).await, (4, false));
     assert_eq!(bob.list("").await["sessionList"], json!([]));
     for id in [alice.session_id(), bob.session_id(), "p2p|nobody".to_owned(), group.clone()] {
@@ -54,7 +54,7 @@ async fn all_items_of_a_user_are_deleted_and_no_others(t: Test) {
     }
     assert_eq!(erase(&t, &bob).await, (0, false), "a repeat erases nothing");
     assert_eq!(alice.last_msg(&bob).await["body"], "text 1", "messages to others stay");
-    assert_eq!(beside.last_msg(&alice).await["body"], "text 3");
+    assert_eq!(similar.last_msg(&alice).await["body"], "text 3");
     assert_eq!(alice.last_msg_of(&group).await["body"], "text 4");
     assert!(
         t.dead_letter(unreadable.to_string().as_bytes()).await.is_some(),
@@ -108,27 +108,27 @@ async fn a_bad_body_erases_nobody(t: Test) {
     t.send(with_signature(untyped, body, clock::now_ms())).await.is_problem(415, "");
 }
 
-/// A session item costs a unit, and one for each index that it is in.
+/// Deleting a session item costs 1 unit, plus 1 for each index that contains it.
 async fn erasing_costs_one_write_per_item(t: Test) {
     let (alice, bob, group) = (t.user("alice"), t.user("bob"), team());
     t.deliver([&on_time(message(&alice, &bob, 1))]).await;
     let of_one = t.try_erase(&json!({"account": bob.account})).await;
     assert_eq!(of_one.body["erased"], 1);
-    // The session item, and its place in byUpdateTime.
+    // The session item, and its entry in byUpdateTime.
     assert_eq!(units(&t, &of_one).await, (1.0, 2.0));
     t.deliver([&message(&alice, &bob, 5)]).await;
     let of_late = t.try_erase(&json!({"account": bob.account})).await;
-    // … and in byChangeTime.
+    // The session item, and its entries in byUpdateTime and byChangeTime.
     assert_eq!(units(&t, &of_late).await, (1.0, 3.0));
     t.deliver([&listing(group_message(&alice, &group, 4), &[&alice, &bob])]).await;
     let of_member = t.try_erase(&json!({"account": bob.account})).await;
-    // A member's session item, with no message of its own, in byChangeTime and byMembership.
+    // A member's session item without a message of its own, and its entries in byChangeTime and byMembership.
     assert_eq!(units(&t, &of_member).await, (1.0, 3.0));
     let of_nobody = t.try_erase(&json!({"account": bob.account})).await;
     assert_eq!(units(&t, &of_nobody).await.1, 0.0);
 }
 
-/// So many session items of a user, as the store writes them.
+/// Writes this many session items of a user, in the form that the store writes.
 async fn fill(t: &Test, user: &User, session_items: usize) {
     let session_item = |number: usize| {
         json!({"PutRequest": {"Item": {
@@ -147,7 +147,7 @@ async fn fill(t: &Test, user: &User, session_items: usize) {
 async fn unprocessed_items_are_retried(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
-    // A busy machine may time out one of many requests; then another user is erased.
+    // On a busy machine one of the many requests may time out. Another user is then erased.
     for _ in 0..3 {
         let bob = behind.user("bob");
         proxy.set(Fault::None);
@@ -162,7 +162,7 @@ async fn unprocessed_items_are_retried(t: Test) {
     panic!("timed out three times");
 }
 
-/// How many items went in all requests together; none if a request timed out.
+/// Returns the number of items that all requests together erased, or none if a request timed out.
 async fn erase_all(t: &Test, user: &User) -> Option<u64> {
     let mut erased = 0;
     loop {
@@ -180,8 +180,8 @@ async fn erase_all(t: &Test, user: &User) -> Option<u64> {
 
 async fn five_thousand_items_are_erased_in_several_requests(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    let beside = t.known_user(&format!("{}x", bob.account));
-    t.deliver([&message(&alice, &beside, 1)]).await;
+    let similar = t.known_user(&format!("{}x", bob.account));
+    t.deliver([&message(&alice, &similar, 1)]).await;
     fill(&t, &bob, 5_000).await;
     let (mut requests, mut erased) = (0, 0);
     loop {
@@ -195,17 +195,17 @@ async fn five_thousand_items_are_erased_in_several_requests(t: Test) {
     assert_eq!(erased, 5_000);
     assert!((4..=40).contains(&requests), "{requests} requests");
     assert_eq!(bob.list("").await["sessionList"], json!([]));
-    assert!(beside.has(&alice).await);
+    assert!(similar.has(&alice).await);
 }
 
-/// A call that is cut off has erased some; the next ones erase the rest.
+/// An interrupted request has erased a part. The next requests erase the rest.
 async fn an_interrupted_erasure_is_repeated(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
     let bob = behind.user("bob");
     fill(&t, &bob, 600).await;
     for fault in [Fault::Hang, Fault::LoseResponse, Fault::Throttle, Fault::InternalError] {
-        // The connection, the query, and two batches pass.
+        // Four requests are forwarded: the connection, the query, and two batches.
         proxy.set_after(4, fault);
         behind.try_erase(&json!({"account": bob.account})).await.is_problem(503, "");
         proxy.set(Fault::None);

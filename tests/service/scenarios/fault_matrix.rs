@@ -1,5 +1,6 @@
-//! Every operation under every fault of the database, at each of the requests that it makes, once and from then on: it answers 200 or
-//! 503, in time; nothing is lost and nothing is done twice; the repeat completes it. What came of it is in tests/faults.md.
+//! Every operation under every fault of the database, at each of its requests to DynamoDB, both once and from then on. The
+//! operation responds with 200 or 503 in time, nothing is lost or done twice, and a repeat completes it. The outcomes are
+//! documented in tests/faults.md.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,11 +24,11 @@ use test_support::{
 
 scenarios![every_operation_under_every_fault_at_every_request];
 
-/// How many cases run at once. Most of their time they wait.
+/// The number of concurrent cases. They spend most of their time waiting.
 const AT_ONCE: usize = 24;
-/// No copy and no change of members is of a later time; what is, is of the time of a call.
+/// The latest time of a message copy or membership change. Any later time is the time of a request.
 const LAST: u64 = T0 + 10;
-/// Where the matrix is kept. With `UPDATE_FAULTS=1` it is written again.
+/// The page with the matrix. `UPDATE_FAULTS=1` writes it again.
 const DOCUMENT: &str = "tests/faults.md";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,7 +96,7 @@ impl Operation {
     }
 }
 
-/// The faults with what the document calls them.
+/// The faults, and their names in the page.
 const FAULTS: [(Fault, &str); 8] = [
     (Fault::Throttle, "throttled"),
     (Fault::InternalError, "500"),
@@ -107,11 +108,11 @@ const FAULTS: [(Fault, &str); 8] = [
     (Fault::OtherContent, "other content"),
 ];
 
-/// Users and a group of one case, to which nobody else's requests belong.
+/// The users and the group of one case. No other case's requests concern them.
 struct Case {
-    /// Calls without faults.
+    /// Sends requests without faults.
     direct: Test,
-    /// The users behind the proxy.
+    /// The users, whose requests reach the database through the proxy.
     alice: User,
     bob: User,
     carol: User,
@@ -174,7 +175,7 @@ impl Case {
         body
     }
 
-    /// Everything that the engine holds of the case, but when it was stamped and when it expires.
+    /// Returns everything that the engine stores for the case, except change times and expiry times.
     async fn state(&self) -> Value {
         let mut state = Map::new();
         for user in [&self.alice, &self.bob, &self.carol] {
@@ -192,7 +193,7 @@ impl Case {
         self.plain(&Value::Object(state))
     }
 
-    /// What every case says alike.
+    /// Removes everything that differs between cases.
     fn plain(&self, value: &Value) -> Value {
         let mut value: Value =
             serde_json::from_str(&value.to_string().replace(&self.mark, "X")).expect("JSON");
@@ -208,8 +209,8 @@ impl Case {
     }
 }
 
-/// Whether things are stamped and expire is kept, and not when. What stands for members depends on their names, and a repeated change
-/// of them counts once more.
+/// Keeps whether an item has a change time and expires, but not when. The values that represent members depend on the members'
+/// names, and a repeated membership change is counted once more.
 fn without_times(mut item: Value) -> Value {
     for name in ["changeTime", "expiresAt", "memberHashes", "listDigest", "listKey", "membersVersion"] {
         if let Some(value) = item.get_mut(name) {
@@ -226,14 +227,14 @@ fn without_times(mut item: Value) -> Value {
     item
 }
 
-/// What an operation does undisturbed.
+/// The result of an operation without a fault.
 struct Undisturbed {
     requests: usize,
     body: Value,
     state: Value,
 }
 
-/// The items of two states that differ.
+/// Returns the items in which two states differ.
 fn difference(found: &Value, wanted: &Value) -> String {
     let of = |state: &Value| state.as_object().cloned().unwrap_or_default();
     let (found, wanted) = (of(found), of(wanted));
@@ -242,14 +243,14 @@ fn difference(found: &Value, wanted: &Value) -> String {
     outcome.collect::<Vec<_>>().join("; ")
 }
 
-/// Whether the call was done: a batch and an erasure may be done in part.
+/// Whether a request was done completely. A batch and an erasure may be done in part.
 fn is_done(response: &Response) -> bool {
     let in_part = response.body["remaining"] == true
         || response.body["failed"].as_array().is_some_and(|failed| !failed.is_empty());
     response.status == 200 && !in_part
 }
 
-/// What one case came to: the status of the first call.
+/// Runs one case. Returns the outcome of the first request.
 async fn disturbed(
     case: &Case,
     proxy: &FaultProxy,
@@ -279,7 +280,7 @@ async fn disturbed(
     if outcome == "200" && state != undisturbed.state {
         return Err(format!("it was not done: {}", difference(&state, &undisturbed.state)));
     }
-    // What the proxy still holds back may come before the repeat, or with it.
+    // Requests that the proxy still holds back may arrive before or with the repeat.
     proxy.aim_at(&case.mark, None);
     let again = case.call(operation).await;
     if !is_done(&again) {
@@ -339,7 +340,8 @@ async fn every_operation_under_every_fault_at_every_request(t: Test) {
     assert!(written == document, "{DOCUMENT} differs; UPDATE_FAULTS=1 rewrites it:\n{document}");
 }
 
-/// The matrix as a page. Both figures of a field: what the call answered when one request met the fault, and when all from there on did.
+/// Formats the matrix as a page. A cell has two outcomes: that of operations in which one request met the fault, and that of
+/// operations in which all requests from there on did.
 fn document(
     undisturbed: &BTreeMap<Operation, Undisturbed>,
     matrix: &BTreeMap<(Operation, &str, bool), BTreeSet<&str>>,

@@ -1,4 +1,4 @@
-//! Faults: of a function, and of the database behind it. Each costs one call, which may be repeated.
+//! Faults of a function, and of the database behind it. Each fault fails one request, which may be repeated.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ async fn signal(name: &str, process: u32) {
     assert!(status.unwrap().success());
 }
 
-/// A service of its own, whose functions nobody else calls.
+/// Starts a separate service, whose functions get no other requests.
 async fn alone(t: &Test) -> Test {
     Test::at(t.app.behind(t.app.dynamodb().endpoint()).await)
 }
@@ -64,7 +64,7 @@ async fn a_stopped_function_fails_one_request(t: Test) {
     bob.list("").await;
 }
 
-/// The feed waits for 5 s, and a start and the way there take their part.
+/// The feed waits for 5 s. A cold start and the network take a part of that.
 async fn assert_in_time(t: &Test, response: &Response) {
     let line = t.app.logs.of(&response.request_id).await;
     assert!(line["durationMs"].as_f64().unwrap() < 4_700.0, "{line}");
@@ -100,14 +100,14 @@ async fn a_waiting_function_responds_by_its_deadline(t: Test) {
     t.user("bob").try_get("p2p|fine").await.ok();
 }
 
-/// Every operation under a fault of the database, then again without it.
+/// Runs every operation under a fault of the database, and then again without it.
 async fn under(t: &Test, fault: Fault, detail: &str) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let t = Test::at(t.app.behind(proxy.endpoint()).await);
     let (alice, bob) = t.alice_and_bob();
     let id = alice.session_id();
     t.deliver([&message(&alice, &bob, 1)]).await;
-    // The calls under the fault run at once: each may take the whole deadline.
+    // The requests under the fault run concurrently, because each may take the whole deadline.
     proxy.set(fault);
     let (copy, ext) = (message(&alice, &bob, 2), json!({"ext": "x"}));
     let ids = json!({"sessionIds": [id, "p2p|other"]});
@@ -178,7 +178,7 @@ async fn a_function_reports_all_missing_configuration(t: Test) {
     std::fs::write(&bundle, "none").unwrap();
     for (executable, operation, more) in [
         ("query-my-session", "queryMySession", ""),
-        // Where there is a Runtime API, this one answers 503 instead.
+        // If there is a Runtime API, this function responds with 503 instead.
         (
             "record-message",
             "recordMessage",

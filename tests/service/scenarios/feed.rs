@@ -1,4 +1,4 @@
-//! Copies as they really come: each is applied, ignored, or kept, and nothing is lost in silence.
+//! Message copies as they occur in practice: each is applied, ignored or dead-lettered, and none is lost silently.
 
 use serde_json::{Value, json};
 use session_local::clock;
@@ -31,7 +31,7 @@ scenarios![LOCAL_ONLY:
     the_log_has_the_outcome_of_each_copy,
 ];
 
-/// Asserts that the body is kept for a reason that begins so.
+/// Asserts that the body is dead-lettered, for a reason that begins with this text.
 async fn is_dead_lettered(t: &Test, body: impl Into<Vec<u8>>, reason: &str) {
     let body = body.into();
     let response = t.post_bytes(body.clone()).await.ok();
@@ -125,7 +125,8 @@ async fn an_intercepted_message_updates_the_members(t: Test) {
     assert_eq!((seen(&bob, &super_team).await, seen(&carol, &super_team).await), (Some(2), Some(2)));
 }
 
-/// Official samples: the bare information about the new team; the team's numbers; who made it is nobody's invitee.
+/// Two of Yunxin's official samples for a new super team: one is the bare information about the team, the other has the number of a
+/// team's notification. The creator is a member without being an invitee.
 async fn the_creator_of_a_super_team_sees_it(t: Test) {
     let (maker, owner) = (t.user("maker"), t.user("owner"));
     let guest = t.user("guest");
@@ -142,7 +143,7 @@ async fn the_creator_of_a_super_team_sees_it(t: Test) {
     for user in [&maker, &owner, &guest] {
         assert_eq!(seen(user, &filled).await, Some(1));
     }
-    // The owner hands over to somebody who was not there, and leaves.
+    // The owner transfers the team to an account that is not a member yet, and leaves.
     let heir = t.user("heir");
     let hands_over = json!({"id": 6, "data": {"id": heir.account}});
     t.deliver([
@@ -159,7 +160,7 @@ async fn the_creator_of_a_super_team_sees_it(t: Test) {
 async fn a_kick_with_half_an_emoji_is_applied(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for (at, attach) in [
-        // Cut in the attachment, and in the copy itself.
+        // The emoji is cut within the attachment, and within the message copy itself.
         (3, r#"{\"id\": 1, \"data\": {\"ids\": [\"BOB\"], \"uinfos\": [{\"3\": \"Al\\ud83d\"}]}}"#),
         (5, r#"{\"id\": 1, \"data\": {\"ids\": [\"BOB\"], \"uinfos\": [{\"3\": \"Al\ud83d\"}]}}"#),
     ] {
@@ -237,7 +238,7 @@ async fn ids_and_accounts_may_be_numbers(t: Test) {
 async fn the_secret_alone_proves_the_sender(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let body = message(&alice, &bob, 1).to_string();
-    // Neither AppKey nor content type, and a query that nobody asked for; `CurTime` in seconds.
+    // Without AppKey and content type, with an unexpected query, and with `CurTime` in seconds.
     let request = t.feed_request(reqwest::Method::POST).query(&[("from", "console")]);
     let request = with_signature(request, &body, clock::now_ms() / 1_000);
     assert_eq!(t.send(request).await.ok(), json!({"result": "applied"}));
@@ -330,7 +331,7 @@ async fn the_log_has_the_outcome_of_each_copy(t: Test) {
     assert_eq!((line.get("outcome"), &line["cause"]), (None, &json!("MD5 is missing")), "nobody's alarm");
 }
 
-/// Behind a Function URL there is no gateway that knows routes and methods.
+/// A Function URL has no gateway in front of it that checks routes and methods.
 async fn a_function_url_accepts_any_path_and_only_post(t: Test) {
     let function = t.app.service().function("RecordMessageFunction").unwrap();
     for (method, status) in [("POST", 200), ("GET", 405), ("PUT", 405), ("HEAD", 405), ("OPTIONS", 405)] {

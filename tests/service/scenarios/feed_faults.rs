@@ -1,4 +1,4 @@
-//! What the feed's copies meet on their way: full partitions, damaged items, a wrong configuration; and what is done to them.
+//! Message copies under adverse conditions: full partitions, damaged items, a wrong configuration, mutated contents.
 
 use proptest::{
     prelude::Rng,
@@ -30,7 +30,7 @@ scenarios![LOCAL_ONLY:
 ];
 scenarios![a_misconfigured_backend_function_responds, accounts_may_be_lower_cased,];
 
-/// Asserts that a copy is kept for an item that cannot be written.
+/// Asserts that a message copy is dead-lettered because of an item that cannot be written.
 async fn is_dead_lettered(t: &Test, copy: &Value, error: &str) {
     let reason = t.post(copy).await.ok()["reason"].as_str().expect("a reason").to_owned();
     assert!(reason.ends_with(error), "{reason}");
@@ -90,7 +90,7 @@ async fn a_damaged_item_does_not_block_other_copies(t: Test) {
     .await;
     let copy = listing(group_message(&alice, &damaged, 1), &[&alice]);
     is_dead_lettered(&t, &copy, "malformed item: attribute listKey").await;
-    // Who is kicked is one no more, whatever the group's own item says.
+    // A member who is kicked stops being a member, whatever the group item contains.
     t.patch_members(&team, 20, &[&carol], &[]).await;
     put("GroupsTable", json!({"groupId": {"S": team}, "listedAt": {"S": "no time"}})).await;
     let kick = notification(&alice, &team, 30, 1, &[&carol]);
@@ -153,7 +153,7 @@ async fn accounts_may_be_lower_cased(t: Test) {
     assert_eq!(loud_bob.try_get(&loud_group).await.ok()["sessionId"], group);
 }
 
-/// Numbers that are the same at every run.
+/// Random numbers that are the same in every run.
 struct Dice(TestRng);
 
 impl Dice {
@@ -175,7 +175,7 @@ impl Dice {
         }
     }
 
-    /// The copy with one field dropped, of another type, or nested in something; or with a part of a text missing.
+    /// Mutates a message copy: removes one field, changes its type, nests it, or cuts off the end of its text.
     fn mutated(&mut self, copy: &Value) -> Value {
         let mut fields: Map<String, Value> = copy.as_object().expect("an object").clone();
         let names: Vec<String> = fields.keys().cloned().collect();
@@ -252,7 +252,7 @@ async fn a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored(t: Te
     assert!(fates.iter().all(|count| *count > 10), "applied, dead-lettered, ignored: {fates:?}");
 }
 
-/// What became of a body, seen in the tables and in the log: 0 applied, 1 kept, 2 ignored.
+/// Returns the outcome of a body, checked in the tables and in the log: 0 is applied, 1 dead-lettered, 2 ignored.
 async fn fate(t: &Test, body: &[u8], response: &Response) -> usize {
     let shown = String::from_utf8_lossy(body);
     let read = MessageCopy::parse(&shown).map_err(NotApplied::from);
@@ -293,7 +293,7 @@ async fn fate(t: &Test, body: &[u8], response: &Response) -> usize {
     }
 }
 
-/// Whether every item that the effect is about holds that or something newer.
+/// Asserts that every item that the effect concerns stores the effect or something newer.
 async fn is_applied(t: &Test, effect: &Effect) {
     match effect {
         Effect::P2p { session_items, entry } => {
@@ -301,7 +301,7 @@ async fn is_applied(t: &Test, effect: &Effect) {
                 holds(t.session_item(user.as_str(), id.as_str()).await.as_ref(), entry);
             }
         }
-        // Of an edit that is older than what is held nothing may stay.
+        // An edit that is older than the stored state may leave no trace.
         Effect::EditP2p { .. } | Effect::EditGroup { .. } => {}
         Effect::Group { group, event } => {
             let MembershipEvent { time, entry, list, joined, left } = event;
@@ -312,7 +312,7 @@ async fn is_applied(t: &Test, effect: &Effect) {
                 let group_item = t.group_item(group.as_str()).await.expect("a group item");
                 assert!(number(&group_item, "listedAt") >= time.as_millis());
             }
-            // Who joins by a list is in it, and has a session item unless a newer list is known.
+            // Accounts that join with a list are named in it. They have a session item unless a newer list is known.
             let joined = joined.iter().filter(|_| list.is_none());
             for user in joined.chain(left) {
                 let session_item =

@@ -1,4 +1,4 @@
-//! The capacity units of groups: a message costs the same whatever the size of the group.
+//! The capacity units of groups: a message costs the same for any size of the group.
 
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
@@ -18,10 +18,10 @@ scenarios![LOCAL_ONLY:
     a_page_with_groups,
 ];
 
-// A thousand removals are two thousand writes, which DynamoDB Local, busy with all scenarios, does not end in time.
+// 1,000 removals are 2,000 writes. DynamoDB Local does not complete them in time while all scenarios use it.
 scenarios![EMBEDDED_ONLY: a_thousand_removals_in_one_request];
 
-/// The read and the write units of a call that was done.
+/// Returns the read and write units of a successful request.
 async fn units(t: &Test, response: &Response) -> (f64, f64) {
     assert_eq!(response.status, 200, "{}", response.body);
     super::capacity::units(t, response).await
@@ -69,7 +69,7 @@ async fn the_cost_of_membership_changes(t: Test) {
     );
     let leaves = listing(notification(&bob, &team, 3, 2, &[]), &[&alice, &bob]);
     let list = 1.0 + 1.0 + 1.0;
-    // Each write of their session item moves its stamp.
+    // Each write of their session item sets its change time again.
     let session_item = 3.0 + 3.0;
     assert_eq!(
         written(&t, &leaves).await,
@@ -101,7 +101,8 @@ async fn the_cost_of_membership_changes(t: Test) {
 
 async fn a_thousand_removals_in_one_request(t: Test) {
     let accounts = names(1_000);
-    // A debug build among all scenarios may miss its deadline; another group then, since a repeat costs other units.
+    // A debug build may miss its deadline while all scenarios run. Another group is used then, because a repeat costs different
+    // units.
     for _ in 0..3 {
         let super_team = super_team();
         for add in accounts.chunks(200) {
@@ -131,7 +132,7 @@ async fn the_cost_of_reading_and_deleting_group_sessions(t: Test) {
     assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 4.0), "delete without an ext");
 }
 
-/// The own session items of the groups cost their share of 4 KB a unit; the group items half a unit each.
+/// The user's own session items of the groups cost their share of 4 KB per unit. The group items cost 0.5 units each.
 async fn a_page_with_groups(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     for number in 0..10 {

@@ -1,4 +1,4 @@
-//! The database fails at every step of the membership protocol: a 503, and the repeat completes it.
+//! The database fails at every step of the membership protocol: the response is a 503, and a repeat completes it.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ scenarios![LOCAL_ONLY:
     reading_groups_survives_a_throttling_database,
 ];
 
-/// What Alice, Bob and Carol see.
+/// Returns the times that Alice, Bob and Carol see.
 async fn seen(users: [&User; 3], group: &str) -> Vec<Option<u64>> {
     let mut times = Vec::new();
     for user in users {
@@ -26,8 +26,8 @@ async fn seen(users: [&User; 3], group: &str) -> Vec<Option<u64>> {
     times
 }
 
-/// Lets the call fail at each of its steps in turn, in a group of its own each time, until it needs no more steps; then
-/// repeats it without fault. Answers how many steps there are.
+/// Makes the request fail at each of its steps in turn, in a new group each time, until it needs no more steps. Each failed request
+/// is then repeated without a fault. Returns the number of steps.
 async fn at_every_step(
     t: &Test,
     prepare: impl AsyncFn(&str),
@@ -36,7 +36,7 @@ async fn at_every_step(
 ) -> usize {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let behind = Test::at(t.app.behind(proxy.endpoint()).await);
-    // The function has started, and its requests are the call's own.
+    // This starts the function, so that later requests to the database are those of the steps.
     call(&behind, &team()).await;
     for steps in 0..40 {
         let group = team();

@@ -1,5 +1,5 @@
-//! The functions and the engine against a pure reference: whatever order, repetition and lateness the feed's events have
-//! between two actions of a user, everybody ends up seeing what the reference says.
+//! The functions and the engine, compared with a pure reference. In whatever order, however often and however late the feed's
+//! events arrive between two actions of a user, all users end up seeing what the reference predicts.
 
 use proptest::prelude::*;
 use reqwest::Method;
@@ -18,7 +18,7 @@ use test_support::{
 
 scenarios![every_user_sees_what_the_reference_predicts];
 
-/// An event of the feed; users and groups by number.
+/// An event of the feed, with its users and groups by number.
 #[derive(Clone, Debug)]
 enum Event {
     P2p { step: usize, at: u64, recalled: bool },
@@ -29,14 +29,14 @@ enum Event {
     Put { group: usize, at: u64, members: u8 },
 }
 
-/// What a user does themselves.
+/// An action of a user.
 #[derive(Clone, Debug)]
 enum Action {
     Delete { user: usize, session: usize },
     SetExt { user: usize, session: usize, ext: &'static str },
 }
 
-/// Some events, in the order of their delivery; then an action.
+/// Some events, in the order of their delivery, and then an action.
 #[derive(Clone, Debug)]
 struct Phase {
     events: Vec<Event>,
@@ -45,7 +45,7 @@ struct Phase {
 }
 
 fn events(phase: u64) -> impl Strategy<Value = Event> {
-    // Later phases may still hear of earlier times; each time and group has one message.
+    // Later phases may still get events of earlier times. There is one message per time and group.
     let at = (0..8u64).prop_map(move |at| phase * 4 + at);
     prop_oneof![
         (1..3usize, at.clone(), any::<bool>()).prop_map(|(step, at, recalled)| Event::P2p {
@@ -116,7 +116,7 @@ impl World {
         let [a, b, c] = &self.users;
         match *events {
             Event::P2p { step, at, recalled } => {
-                // At one time one message: who sends follows from it.
+                // There is one message per time, so its sender follows from the time.
                 let from = (at % 3) as usize;
                 let (from, to) = (&self.users[from], &self.users[(from + step) % 3]);
                 Posted::Copy(if recalled { recall(from, to, at, at + 100) } else { message(from, to, at) })
@@ -126,7 +126,7 @@ impl World {
             }
             Event::Text { group, at, listed, .. } => {
                 let copy = group_message(a, &self.groups[group], at);
-                // Only teams have lists, and one message has one.
+                // Only teams have lists, and a message has one list.
                 let bits = listed.filter(|_| group == 0).map(|_| (at % 8) as u8);
                 Posted::Copy(bits.map_or(copy.clone(), |bits| listing(copy, &members(bits))))
             }
@@ -140,7 +140,7 @@ impl World {
                 Posted::Copy(edit(from, to, at, at + later, text))
             }
             Event::Notice { group, at, kind } => {
-                // One message says one thing: whom it names follows from its time.
+                // A message has one content, so the user that it names follows from its time.
                 let (whom, listed) = (&self.users[(at / 10 % 3) as usize], group == 0 && at / 10 % 2 == 0);
                 let id = [[0, 1, 2, 4], [401, 402, 403, 405]][group][kind];
                 let copy = notification(whom, &self.groups[group], at, id, &[whom]);
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// Posts an event. Whatever it changes of a group's items, it stamps.
+    /// Posts an event. Every item of a group that it changes must get a change time, except for an edit that is still pending.
     async fn post(&self, posted: &Posted) {
         let (before, now) = (self.items().await, now().as_millis());
         self.send(posted).await;
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// The group items, and the members' session items of the groups.
+    /// Returns the group items, and the users' session items of the groups.
     async fn items(&self) -> Vec<Value> {
         let item = async |group: &String, user: Option<&User>| match user {
             Some(user) => self.test.item(user, group).await.unwrap_or_default(),
@@ -202,7 +202,7 @@ impl World {
         assert_eq!(response.ok(), expected, "{posted:?}");
     }
 
-    /// The sessions in question: with each user, and of each group.
+    /// Returns the id of a session by number: one with each user, and one of each group.
     fn session(&self, number: usize) -> SessionId {
         let text = match number {
             0..=2 => self.users[number].session_id(),
@@ -230,7 +230,7 @@ async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {
             reference.hear(posted);
         }
         heard.extend(new.clone());
-        // Backwards, and with some of all so far before, between and after.
+        // In reverse order, and with repeats of earlier events before, between and after them.
         let mut delivered: Vec<_> = new.into_iter().rev().collect();
         for index in &phase.order {
             delivered.insert(index.index(delivered.len() + 1), heard[index.index(heard.len())].clone());
@@ -255,7 +255,7 @@ async fn act(world: &World, reference: &Reference, action: &Action) {
         Action::SetExt { user, session, ext } => {
             let (user, id) = (&world.users[user], world.session(session));
             user.patch(id.as_str(), &json!({ "ext": ext })).await.ok();
-            // Where the rule takes the clock, it is the one that the service read.
+            // If the rule uses the clock, it must be the time that the service read.
             let item = world.test.item(user, id.as_str()).await.unwrap();
             let now = Timestamp::from_millis(item["updateTime"]["N"].as_str().unwrap().parse().unwrap());
             reference

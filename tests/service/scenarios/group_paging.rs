@@ -1,4 +1,4 @@
-//! Many pages, with groups among them.
+//! Lists of many pages, with groups among the sessions.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ scenarios![
 ];
 scenarios![LOCAL_ONLY: groups_with_an_ext_do_not_cost_a_small_page_a_query_each];
 
-/// Bob with so many friends and groups, at the times that `time` gives to each.
+/// Creates Bob with this many friends and groups, at the times that `time` returns for each.
 async fn bob_with(t: &Test, friends: u64, groups: u64, time: fn(u64) -> u64) -> (User, HashSet<String>) {
     let bob = t.user("bob");
     let alice = t.user("alice");
@@ -52,7 +52,7 @@ fn assert_newest_first(pages: &[Value]) {
 
 async fn a_long_list_with_groups_pages_through_exactly_once(t: Test) {
     let (bob, expected) = bob_with(&t, 1_000, 150, |number| number / 3).await;
-    // Meanwhile, groups they are not in get messages.
+    // Meanwhile, groups that Bob is not a member of get messages.
     let strangers = async {
         let carol = t.user("carol");
         for at in 0..20 {

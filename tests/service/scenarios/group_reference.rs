@@ -15,7 +15,7 @@ use session_model::{
 
 use test_support::copies::{event_of, now};
 
-/// An event as it goes over the wire.
+/// An event as it is posted.
 #[derive(Clone, Debug)]
 pub(super) enum Posted {
     Copy(Value),
@@ -23,7 +23,7 @@ pub(super) enum Posted {
     Put(String, Value),
 }
 
-/// The items of the reference, written at once.
+/// The items of the reference. Writes take effect immediately.
 #[derive(Default)]
 pub(super) struct Reference {
     session_items: Mutex<BTreeMap<(String, SessionId), SessionItem>>,
@@ -99,7 +99,7 @@ impl Reference {
         }
     }
 
-    /// What a call of updateGroupMembers says: `PUT` where there are `members`.
+    /// Returns the event of a request to updateGroupMembers. It is a `PUT` if there are `members`.
     pub(super) fn members_event(group: &str, body: &Value) -> (GroupId, MembershipEvent) {
         let set = |name: &str| -> BTreeSet<Account> {
             let names = body[name].as_array().into_iter().flatten();
@@ -134,7 +134,7 @@ impl Reference {
         });
     }
 
-    /// What the user sees of the session, as the service would answer it.
+    /// Returns what the user sees of the session, in the form of the service's response.
     pub(super) fn seen(&self, user: &str, id: &SessionId) -> Value {
         let session_item = self
             .session_items

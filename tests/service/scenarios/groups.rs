@@ -1,4 +1,4 @@
-//! Teams and super teams: messages, recalls, deletes and texts of their sessions.
+//! Teams and super teams: messages, recalls, deletes and custom data of their sessions.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ scenarios![
 ];
 scenarios![LOCAL_ONLY: a_stranger_s_delete_writes_nothing];
 
-/// The time and the last message's id that a user sees of a group.
+/// Returns the time and the last message's id that a user sees of a group.
 async fn seen(user: &User, group: &str) -> Option<(u64, Value)> {
     let time = user.time_of(group).await?;
     let session = user.try_get(group).await.ok();
@@ -105,8 +105,8 @@ async fn a_deleted_group_session_stays_deleted_until_something_newer(t: Test) {
     assert_eq!(seen(&bob, &team).await, None);
 }
 
-/// Their session item still says that they are a member; the newest list does not name them. Had the lists come in the other order, they
-/// would have no session item.
+/// Bob's session item still marks Bob as a member, but the newest list does not name Bob. If the lists had arrived in the other
+/// order, Bob would not have a session item.
 async fn a_stranger_cannot_delete_a_group_session(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let team = team();

@@ -1,4 +1,4 @@
-//! Habits of HTTP that clients and browsers rely on.
+//! HTTP conventions that clients and browsers rely on.
 
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ scenarios![LOCAL_ONLY:
     the_gateway_maps_statuses_by_the_template,
 ];
 
-fn tells(response: &Response) -> (u16, String, Value) {
+fn summary(response: &Response) -> (u16, String, Value) {
     let case = response.body["type"].as_str().expect("a type").to_owned();
     let case = case.strip_prefix("urn:session-service:").expect("one of ours").to_owned();
     (response.status, case, response.body["parameter"].clone())
@@ -61,7 +61,7 @@ async fn each_problem_has_a_type_of_its_own(t: Test) {
         (bob.try_changes(&format!("since={foreign}")).await, 410, "sync-token-expired", json!("since")),
         (bob.patch(&id, &long).await, 413, "too-large", Value::Null),
     ] {
-        assert_eq!(tells(&response), (status, case.to_owned(), parameter));
+        assert_eq!(summary(&response), (status, case.to_owned(), parameter));
     }
 }
 
@@ -73,7 +73,7 @@ async fn misspelt_parameters_are_rejected(t: Test) {
         let request = bob.request(route.method.parse().unwrap(), &format!("{path}?limt=1"));
         let response = t.send(request.json(&json!({"ext": "x", "sessionIds": ["p2p|alice"]}))).await;
         response.is_problem(400, "limt is not known; known here: ");
-        assert_eq!(tells(&response).2, "limt", "{}", route.key());
+        assert_eq!(summary(&response).2, "limt", "{}", route.key());
     }
     let response = bob.try_list("minTimeStamp=1&limit=5").await;
     let known = "minTimestamp, maxTimestamp, needLastMsg, limit, hasMore, cursor";
@@ -113,7 +113,7 @@ async fn cors_allows_web_apps_of_other_origins(t: Test) {
     for name in ["authorization", "content-type", "traceparent"] {
         assert!(header("access-control-allow-headers").contains(name), "{name}");
     }
-    // An answer, a problem, and the gateway's own rejections.
+    // A success, a problem document, and the gateway's own rejections.
     for (path, token, status) in [
         ("/v1/sessions", &*bob.token, 200),
         ("/v1/sessions?limit=0", &*bob.token, 400),
@@ -131,7 +131,7 @@ async fn cors_allows_web_apps_of_other_origins(t: Test) {
     }
     let response = t.request(Method::GET, "/v1/sessions").bearer_auth(&bob.token).send().await.unwrap();
     assert_eq!(response.headers().get("access-control-allow-origin"), None, "no browser");
-    // Where the template names origins, no other may.
+    // If the template names origins, no others are allowed.
     let t =
         Test::at(t.app.with_parameters(&[("CorsAllowOrigins", "http://a.example,http://b.example")]).await);
     for (origin, allowed) in [("http://b.example", true), (ORIGIN, false)] {

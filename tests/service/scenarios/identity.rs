@@ -1,4 +1,4 @@
-//! Who may do what: users by their token, the backend by its signature.
+//! Authentication: users by their token, the backend by its signature.
 
 use reqwest::Method;
 use serde_json::{Value, json};

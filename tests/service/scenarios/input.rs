@@ -1,4 +1,4 @@
-//! Bad input: a problem document that names what is wrong, and nothing changed.
+//! Bad input: a problem document names what is wrong, and nothing is changed.
 
 use reqwest::{Method, header};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ scenarios![
 ];
 scenarios![LOCAL_ONLY: bodies_that_are_not_utf8, ids_may_hold_every_character];
 
-/// Bob with one session, and everything the engine holds of it.
+/// Creates Bob with one session, and returns everything that the engine stores of it.
 async fn bob_with_a_session(t: &Test) -> (User, User, Value) {
     let (alice, bob) = t.alice_and_bob();
     t.deliver([&message(&alice, &bob, 1)]).await;

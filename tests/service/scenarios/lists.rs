@@ -1,4 +1,4 @@
-//! One page: what is on it, and what comes with it.
+//! One page: its sessions and its other fields.
 
 use std::io::Read;
 
@@ -24,7 +24,7 @@ scenarios![
     a_user_without_messages_has_an_empty_list,
 ];
 
-/// Bob, with a session at each of these times.
+/// Creates Bob with a session at each of these times.
 async fn bob_with(t: &Test, times: &[u64]) -> (User, Vec<String>) {
     let bob = t.user("bob");
     let mut session_ids = Vec::new();

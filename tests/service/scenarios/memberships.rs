@@ -1,4 +1,4 @@
-//! Who is a member of a group, and what they keep who is one no more.
+//! Group membership, and what former members keep.
 
 use serde_json::{Value, json};
 
@@ -21,13 +21,13 @@ scenarios![
     a_whole_list_from_the_backend_is_applied,
 ];
 
-/// When the session last changed for a user, in ms after `T0`, or that they have none.
+/// Returns the time of a user's session, in ms after `T0`, or none if the user does not have the session.
 async fn seen(user: &User, group: &str) -> Option<u64> {
     user.time_of(group).await.map(|time| time - T0)
 }
 
 async fn every_notification_is_applied_with_or_without_a_list(t: Test) {
-    // Number in a team and in a super team; whether it names Bob; whether Bob is a member before and after.
+    // The notification's number in a team and in a super team, whether it names Bob, and whether Bob is a member before and after.
     let cases = [
         (0, 401, true, false, true),
         (1, 402, true, true, false),
@@ -50,10 +50,10 @@ async fn every_notification_is_applied_with_or_without_a_list(t: Test) {
             t.deliver([&group_message(&alice, &group, 2)]).await;
             assert_eq!(seen(&bob, &group).await, before.then_some(2));
             let named: &[&User] = if names_bob { &[&bob] } else { &[] };
-            // Who leaves or accepts an invitation is the sender; else a manager is.
+            // The sender is the user who leaves or accepts an invitation. For other notifications it is a manager.
             let from = if [2, 9].contains(&team_id) { &bob } else { &alice };
             let copy = notification(from, &group, 3, id, named);
-            // The list still names who is leaving, and may not name yet who is joining.
+            // The list still names a member who is leaving, and may not yet name one who is joining.
             t.deliver([&if listed { listing(copy, &members) } else { copy }]).await;
             t.deliver([&group_message(&alice, &group, 4)]).await;
             let expected = match (before, after) {
@@ -135,7 +135,7 @@ async fn a_dismissed_group_shows_its_notice(t: Test) {
 
 async fn a_member_who_rejoins_after_a_delete_sees_newer_messages(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    // Deleted as a member.
+    // The session is deleted by a member.
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 2), &[&alice, &bob])]).await;
     bob.try_delete(&team).await.ok();
@@ -144,7 +144,7 @@ async fn a_member_who_rejoins_after_a_delete_sees_newer_messages(t: Test) {
     t.deliver([&listing(notification(&alice, &team, 4, 0, &[&bob]), &[&alice])]).await;
     assert_eq!(seen(&bob, &team).await, Some(4), "the notice of their return is newer than their tombstone");
 
-    // Deleted after leaving, without any newer message since: what they deleted stays.
+    // The session is deleted after leaving, with no newer message since: it stays deleted.
     let group = super_team();
     t.patch_members(&group, 1, &[&alice, &bob], &[]).await;
     t.deliver([&group_message(&alice, &group, 2), &notification(&bob, &group, 3, 403, &[])]).await;
@@ -155,7 +155,7 @@ async fn a_member_who_rejoins_after_a_delete_sees_newer_messages(t: Test) {
     assert_eq!(seen(&bob, &group).await, Some(5));
 }
 
-/// As an archive that is replayed has it.
+/// The replay of an archive has this effect.
 async fn an_old_copy_does_not_readmit_a_former_member(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let group = super_team();
@@ -172,13 +172,13 @@ async fn a_team_outgrows_its_list_and_shrinks_again(t: Test) {
     let carol = t.user("carol");
     let team = team();
     t.deliver([&listing(group_message(&alice, &team, 1), &[&alice, &bob])]).await;
-    // Above 200 members no copy carries a list; notifications alone say who comes and goes.
+    // Above 200 members, message copies contain no list. Only notifications report joins and leaves.
     t.deliver([&notification(&alice, &team, 2, 0, &[&carol]), &notification(&bob, &team, 3, 2, &[])]).await;
     t.deliver([&group_message(&alice, &team, 4)]).await;
     for (user, expected) in [(&alice, 4), (&bob, 3), (&carol, 4)] {
         assert_eq!(seen(user, &team).await, Some(expected));
     }
-    // Below again, the list is back, and agrees.
+    // Below that, the list is back and agrees.
     t.deliver([&listing(group_message(&alice, &team, 5), &[&alice, &carol])]).await;
     for (user, expected) in [(&alice, 5), (&bob, 3), (&carol, 5)] {
         assert_eq!(seen(user, &team).await, Some(expected));

@@ -1,5 +1,5 @@
-//! The functions and the engine against the pure rule: after every step of a random history, the stored item is exactly
-//! what `session_model::SessionItem` says.
+//! The functions and the engine, compared with the pure rule. After every step of a random history, the stored item is exactly what
+//! `session_model::SessionItem` predicts.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -20,7 +20,7 @@ use test_support::{
 
 scenarios![the_store_agrees_with_the_rule_after_every_step, group_items_agree_with_the_rule_after_every_step,];
 
-/// What happens to a session: a message or a recall of the feed, or what its user does.
+/// A step in the history of a session: a message, recall or edit of the feed, or an action of its user.
 #[derive(Clone, Debug)]
 enum Step {
     Message { at: u64, id: &'static str },
@@ -30,8 +30,9 @@ enum Step {
     SetExt(&'static str),
 }
 
-/// Few times and ids, so that copies meet at one position: numbers of other lengths, one that two texts stand for, one too long to
-/// be a number, one that is kept nowhere, and one that is none.
+/// Returns steps with few times and ids, so that message copies meet at one position. The ids are numbers of different lengths, a
+/// number that has two spellings, one too long to be a number, the 0 of messages that Yunxin stores nowhere, and one that is not a
+/// number.
 fn step() -> impl Strategy<Value = Step> {
     let id = || prop::sample::select(vec!["9", "10", "010", "123456789012345678901", "0", "m1"]);
     prop_oneof![
@@ -45,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 async fn the_store_agrees_with_the_rule_after_every_step(t: Test) {
-    // Late, and on time.
+    // Late, and in the window.
     explore(12, histories, async |history: Vec<Step>| agree(&t, &history, false).await);
     explore(12, histories, async |history: Vec<Step>| agree(&t, &history, true).await);
 }
@@ -58,7 +59,7 @@ fn histories() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 1..14)
 }
 
-/// The copies that a step of the feed is, of two users or of a group.
+/// Returns the message copy of a step of the feed, between two users or in a group.
 fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time: bool) -> Option<Value> {
     let copy = match step {
         Step::Message { at, id } => {
@@ -72,7 +73,7 @@ fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time:
         Step::Edit { id, edited, field, text } => {
             let of_group = |group| group_edit(from, group, 0, *edited, text);
             let copy = group.map_or_else(|| edit(from, to, 0, *edited, text), of_group);
-            // The client's id tells one id 0 from another; here all are the message's of time 0.
+            // The client id distinguishes messages with the id 0. Here, all of those are the message of time 0.
             with(with(without(copy, "text"), "msgId", *id), field, *text)
         }
         Step::Delete | Step::SetExt(_) => return None,
@@ -80,7 +81,7 @@ fn copy_of(step: &Step, from: &User, to: &User, group: Option<&str>, is_on_time:
     Some(if is_on_time { on_time(copy) } else { copy })
 }
 
-/// What the feed says of a group, in its group item.
+/// Compares a group item with the rule after every step of the feed.
 async fn group_item_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
     let (alice, group) = (t.user("alice"), super_team());
     let mut group_item = GroupItem::default();
@@ -125,7 +126,7 @@ async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), Strin
             }
             Step::SetExt(text) => {
                 let session = bob.set_ext(&alice, text).await;
-                // Where the rule takes the clock, it is the one that the service read.
+                // If the rule uses the clock, it must be the time that the service read.
                 let now = Timestamp::from_millis(session["updateTime"].as_u64().unwrap_or_default());
                 session_item.set_ext(text.parse().map_err(|reason| format!("{reason}"))?, now);
             }
@@ -150,7 +151,7 @@ async fn shown(user: &User, other: &User) -> Value {
     if response.status == 404 { Value::Null } else { response.ok() }
 }
 
-/// The item's attributes but its keys, in plain JSON; whether it expires and whether it is stamped, not
+/// Returns the item's attributes except its keys, in plain JSON. It keeps whether the item expires and has a change time, but not
 /// when.
 fn stored_item(item: Option<&Value>) -> Value {
     let mut plain = Map::new();
@@ -164,7 +165,7 @@ fn stored_item(item: Option<&Value>) -> Value {
     Value::Object(plain)
 }
 
-/// The attributes that stand for the session item: its register, its edits, and what the user did.
+/// Returns the attributes that represent the session item: its register, its edits, and the results of the user's actions.
 fn expected_item(session_item: &SessionItem, exists: bool) -> Value {
     let mut item = expected_register(session_item.register.as_ref());
     item.extend(session_item.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));

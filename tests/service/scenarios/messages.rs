@@ -1,4 +1,4 @@
-//! Messages, delivered as they come.
+//! Messages, as the feed delivers them.
 
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ async fn the_newest_message_stays_whatever_the_order(t: Test) {
     assert_eq!(bob.listed().await, [alice.session_id()], "still one session");
 }
 
-/// Ids of every kind, in the engine as in the model.
+/// Compares ids of every kind, in the engine as in the model.
 async fn at_one_time_the_newer_id_stays(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let message_at = |at: u64, id: &str, client_id: &str| {

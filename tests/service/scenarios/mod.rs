@@ -1,4 +1,4 @@
-//! The scenarios. A new one is written beside its like and listed in its module; a new module is listed here.
+//! The scenarios. A new one is added next to similar ones and listed in its module. A new module is listed here.
 
 mod alarms;
 mod bad_items;
@@ -44,7 +44,7 @@ mod traces;
 
 use test_support::test::Scenario;
 
-/// What holds wherever the service runs.
+/// Returns the scenarios that hold wherever the service runs.
 fn everywhere() -> Vec<Scenario> {
     [
         messages::SCENARIOS,
@@ -71,8 +71,8 @@ fn everywhere() -> Vec<Scenario> {
     .concat()
 }
 
-/// What holds on every engine. Some scenarios read the functions' log lines, stand
-/// between a function and the engine, or need a gateway that is exact where the deployed one is not.
+/// Returns the scenarios that hold on every engine. Some of them read the functions' log lines, put a proxy between a function and
+/// the engine, or need a gateway that is exact where the deployed one is not.
 pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
@@ -96,7 +96,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
     .concat()
 }
 
-/// What does not depend on the engine.
+/// Returns the scenarios that do not depend on the engine.
 pub(crate) fn once() -> Vec<Scenario> {
     [
         faults::SCENARIOS,
@@ -121,7 +121,7 @@ pub(crate) fn once() -> Vec<Scenario> {
     .concat()
 }
 
-/// What holds where the template is deployed, and of the tools around it.
+/// Returns the scenarios of the deployed template and of the tools around it.
 pub(crate) fn deployed() -> Vec<Scenario> {
     [&everywhere()[..], deployed::SCENARIOS, alarms::DEPLOYED, cargo_lambda::SCENARIOS].concat()
 }

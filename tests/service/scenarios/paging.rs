@@ -1,4 +1,4 @@
-//! Many pages.
+//! Lists of many pages.
 
 use std::collections::HashSet;
 
@@ -20,7 +20,7 @@ scenarios![
     a_session_that_moves_up_while_paging_is_in_the_next_list,
 ];
 
-/// Bob, with sessions at these times, recorded several at once.
+/// Creates Bob with sessions at these times, several of which are recorded concurrently.
 async fn bob_with(t: &Test, times: impl IntoIterator<Item = u64>, body: &str) -> (User, HashSet<String>) {
     let bob = t.user("bob");
     let copies = times.into_iter().enumerate().map(|(number, at)| {
@@ -32,7 +32,7 @@ async fn bob_with(t: &Test, times: impl IntoIterator<Item = u64>, body: &str) ->
     (bob, copies.into_iter().map(|(id, _)| id).collect())
 }
 
-/// All pages by cursor.
+/// Fetches all pages by cursor.
 pub(super) async fn pages(user: &User, query: &str) -> Vec<Value> {
     let mut pages = vec![user.list(query).await];
     while let Some(cursor) = pages.last().and_then(|page| page["nextCursor"].as_str()) {
@@ -66,7 +66,7 @@ async fn paging_by_cursor_gives_each_session_of_one_millisecond_once(t: Test) {
     }
 }
 
-/// Yunxin's clients pass the last element's time as `maxTimestamp` and drop what they show already. Where more sessions
+/// Yunxin's clients send the last element's time as `maxTimestamp` and drop the sessions that they already show. If more sessions
 /// share one time than a page holds, they never get past it.
 async fn paging_by_time_works_as_in_yunxin(t: Test) {
     let (bob, friends) = bob_with(&t, [9, 8, 8, 7, 6, 6, 6, 5], "x").await;
@@ -111,7 +111,7 @@ async fn pages_reach_past_one_megabyte_of_items(t: Test) {
     assert_each_once(&all_ids(&pages(&bob, "limit=70").await), &friends);
 }
 
-/// Quotes are the worst case: each takes four characters in a page's text.
+/// Quotes are the worst case: each takes 4 characters in a page's text.
 async fn a_page_ends_before_4_mb(t: Test) {
     let (bob, friends) = bob_with(&t, 0..50, &"\"".repeat(30_000)).await;
     let pages = pages(&bob, "limit=100").await;

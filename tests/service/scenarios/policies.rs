@@ -1,4 +1,4 @@
-//! Each function may do exactly what it does.
+//! Each function is allowed exactly what it does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
     for (user_agent, action, input) in proxy.requests() {
         let operation = user_agent.rsplit(' ').next().unwrap_or_default();
         let action = format!("dynamodb:{action}");
-        // What opens a connection may read nothing else.
+        // The request that opens a connection may not read any other partition.
         let partition = input["Key"]["userId"]["S"].as_str().filter(|user| *user == "/open-connection");
         let allowed =
             |resource| Allowed { action: action.clone(), resource, partition: partition.map(str::to_owned) };
@@ -34,7 +34,7 @@ async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
     assert_eq!(seen, allowed);
 }
 
-/// The tables and indexes of a request, as the template names them.
+/// Returns the tables and indexes of a request, as the template names them.
 fn resources(input: &Value) -> Vec<String> {
     let arn = |table: &str| format!("{table}.Arn");
     match (input["TableName"].as_str(), input["IndexName"].as_str()) {
@@ -44,7 +44,7 @@ fn resources(input: &Value) -> Vec<String> {
     }
 }
 
-/// Every operation, on sessions of both kinds, in every way that writes or reads something else.
+/// Runs every operation on sessions of both kinds, in every way that reads or writes something different.
 async fn everything(t: &Test) {
     let (alice, bob) = t.alice_and_bob();
     let group = team();

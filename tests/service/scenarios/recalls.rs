@@ -1,4 +1,4 @@
-//! Recalls, after and before their message.
+//! Recalls that arrive after or before their message.
 
 use test_support::{
     copies::{T0, message, recall, shown_message, shown_recall, with},

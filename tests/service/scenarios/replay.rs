@@ -53,7 +53,7 @@ fn lines<'a>(values: impl IntoIterator<Item = &'a Value>) -> String {
     })
 }
 
-/// Replays a file: the exit status, and what is printed.
+/// Replays a file. Returns the exit status and the output.
 async fn replay(t: &Test, url: &str, file: &Path, more: &[&str]) -> (i32, String) {
     let arguments = [&["replay", file.to_str().unwrap(), "--url", url], more].concat();
     let output = local(t, &arguments).output().await.unwrap();
@@ -61,7 +61,8 @@ async fn replay(t: &Test, url: &str, file: &Path, more: &[&str]) -> (i32, String
     (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
 }
 
-/// The session items of a user as the engine holds them. A change of members that is told again stamps the session item of a member again.
+/// Returns a user's session items as stored in the engine. Those of members are returned without their change time, which a
+/// repeated membership change sets again.
 async fn session_items(t: &Test, user: &User) -> Value {
     let input = json!({
         "TableName": "SessionsTable", "KeyConditionExpression": "userId = :u",
@@ -148,7 +149,7 @@ async fn rejected_lines_are_reported_and_may_be_replayed(t: Test) {
         (&printed[2]["reason"], &printed[2]["copy"]),
         (&json!("it is not a JSON object"), &json!("no object"))
     );
-    // Once they are fixed, that file is itself replayed; from standard input, too.
+    // Once its lines are fixed, the file of rejected lines is itself replayed, from standard input too.
     let fixed = printed[1]["copy"].as_str().unwrap().replace(":5}", &format!(":{T0}}}"));
     let again = folder.file("again.jsonl", &lines([&json!({"line": 3, "reason": "x", "copy": fixed})]));
     let mut from_input = local(&t, &["replay", "-", "--url", own.app.url()]);
@@ -169,7 +170,7 @@ async fn replay_resumes_where_it_stopped(t: Test) {
         ["replay", file.to_str().unwrap(), "--url", own.app.url(), "--rate", "300", "--concurrency", "4"];
     let command = local(&t, &arguments).stdout(Stdio::piped()).spawn().unwrap();
     let process = command.id().unwrap().to_string();
-    // Once some are there, and long before all are.
+    // After some lines have been posted, and long before all have.
     let some = async {
         while own.app.logs.all().lines().count() < 60 {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -287,7 +288,7 @@ async fn a_deployed_service_is_reached_over_tls(t: Test) {
     let file = folder.file("copies.jsonl", "{\"eventType\":\"1\"}\n{\"eventType\":\"1\"}\n");
     let roots = folder.file("roots.pem", &cert.pem());
     let feed_url = format!("https://localhost:{port}/");
-    // Another API's address, which is not asked: no line is of members.
+    // The URL of another API, which gets no requests because no line changes members.
     let arguments =
         ["replay", file.to_str().unwrap(), "--url", "https://api.example", "--feed-url", &feed_url];
     let mut command = local(&t, &arguments);
@@ -298,7 +299,7 @@ async fn a_deployed_service_is_reached_over_tls(t: Test) {
     let mut untrusting = local(&t, &arguments);
     let output = untrusting.env("MESSAGE_COPY_APP_SECRET", "secret").output().await.unwrap();
     assert!(!output.status.success(), "a certificate of nobody's is rejected");
-    // Without a secret, and without a terminal to ask at.
+    // Without a secret, and without a terminal to ask for it.
     let mut asks = Command::new("setsid");
     let asks = asks.arg(t.app.executable("local")).args(arguments).env_remove("MESSAGE_COPY_APP_SECRET");
     let output = asks.stdin(Stdio::null()).current_dir(workspace()).output().await.unwrap();
@@ -314,7 +315,7 @@ async fn a_user_is_erased_by_a_command(t: Test) {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(printed.contains(&format!("1 sessions of {} are erased", bob.account)), "{printed}");
     assert_eq!(session_items(&own, &bob).await, json!([]));
-    // A service that is not on this machine is not touched before somebody has typed the account again.
+    // A service that is not local is not changed until the account has been typed again.
     let mut far = local(&t, &["erase", &bob.account, "--url", "https://api.example"]);
     let output = far.env("MESSAGE_COPY_APP_SECRET", "x").output().await.unwrap();
     let printed = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,4 +1,4 @@
-//! The samples of copies, each posted by itself: what becomes of it, and what its users see then.
+//! The samples of message copies, each posted by itself: its outcome, and what its users then see.
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
@@ -18,7 +18,7 @@ async fn every_sample_has_its_documented_effect(t: Test) {
 }
 
 async fn holds(t: &Test, sample: &Sample) {
-    // Its own people and groups.
+    // The sample gets its own accounts and groups.
     let mut cast = Cast::at(clock::now_ms());
     for name in ["alice", "bob", "carol", "team", "superTeam"] {
         assert!(cast.set(name, &format!("{name}-{}", Uuid::new_v4().simple())));

@@ -1,5 +1,5 @@
-//! The store on an engine, without functions before it: after a random history the list is what the pure reference says, and devices
-//! that pulled on the way show it.
+//! The store on an engine, without functions in front of it. After a random history, the list equals that of the pure reference,
+//! and devices that synced on the way show it.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,7 +23,8 @@ use test_support::{
     test::{Test, User, team},
 };
 
-/// How often a step is tried: a machine that is busy with more than this may take longer than an attempt does.
+/// The maximum number of attempts per step. On a machine that is busy with other work, a request may take longer than an attempt
+/// may.
 const MAX_TRIES: u32 = 5;
 
 scenarios![the_store_agrees_with_the_reference_and_reaches_devices];
@@ -41,12 +42,12 @@ fn may_pass(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(_) | StoreError::Throttled(_))
 }
 
-/// A device's copy, and where its next pull goes on.
+/// A device's copy of the list, and its sync pass.
 struct Device {
     limit: Limit,
     sessions: BTreeMap<SessionId, RecentSession>,
     sync_pass: SyncPass,
-    /// Whether the pass has pages left.
+    /// Whether the sync pass has pages left.
     is_under_way: bool,
 }
 
@@ -79,7 +80,7 @@ impl<'a> World<'a> {
             is_under_way: false,
         });
         for step in history {
-            // One time for all tries, as the repeat of a call that was done has no other effect.
+            // All attempts use the same time, so that repeating a completed request has no other effect.
             let now = now();
             let mut tries = 0;
             while let Err(error) = self.step(step, now, &mut devices).await {
@@ -87,7 +88,7 @@ impl<'a> World<'a> {
                 if !may_pass(&error) || tries == MAX_TRIES {
                     return Err(format!("{step:?}: {error}"));
                 }
-                // What was given up may still be on its way.
+                // An abandoned attempt may still be in progress.
                 sleep(Duration::from_secs(1)).await;
             }
         }
@@ -104,7 +105,7 @@ impl<'a> World<'a> {
             return Err(format!("it lists {as_json:?}, not {seen:?}"));
         }
         for device in &mut devices {
-            // A pass under way ends; the next one tells what it missed.
+            // A sync pass that is in progress is completed first. The next sync pass fetches what that one missed.
             let synced = async {
                 self.finish(device).await?;
                 self.sync(device).await?;
@@ -124,7 +125,7 @@ impl<'a> World<'a> {
         Ok(list.session_list.into_iter().map(|session| (session.session_id.clone(), session)).collect())
     }
 
-    /// The pages left of a pass under way.
+    /// Fetches the remaining pages of a sync pass that is in progress.
     async fn finish(&self, device: &mut Device) -> Result<(), StoreError> {
         while device.is_under_way {
             self.sync(device).await?;
@@ -132,7 +133,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// One page.
+    /// Fetches one page of changes.
     async fn sync(&self, device: &mut Device) -> Result<(), StoreError> {
         let of = PageRequest { limit: device.limit, need_last_msg: true };
         let page = self.store.sessions_of(&self.user).changes(&device.sync_pass, of, now()).await?;
@@ -188,7 +189,7 @@ impl<'a> World<'a> {
         self.apply(&posted, now).await
     }
 
-    /// As the functions do it, but for the session items of other users, which nobody looks at.
+    /// Applies an event as the functions do, except to the session items of other users, which are not checked.
     async fn apply(&self, posted: &Posted, now: Timestamp) -> Result<(), StoreError> {
         let store = self.store;
         match posted {

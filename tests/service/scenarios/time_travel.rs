@@ -1,4 +1,4 @@
-//! A service that lives in a time of its own: what takes a month, seen in a moment.
+//! A service with its clock ahead: effects that take a month are seen immediately.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn advance(t: &Test, by: &str) -> Value {
     response.json().await.unwrap()
 }
 
-/// A text from one user to another, sent now by the clock of the service.
+/// A text message from one user to another, sent now by the service's clock.
 fn message_of_now(t: &Test, from: &test_support::test::User, to: &test_support::test::User) -> Value {
     let now = t.app.service().clock().now_ms();
     with(test_support::copies::message(from, to, 1), "msgTimestamp", now.to_string())
@@ -64,7 +64,7 @@ async fn an_old_sync_token_is_a_410(t: Test) {
     );
 }
 
-/// What is late is stamped, so that devices learn of it.
+/// A late message sets a change time, so that devices learn of it.
 async fn a_late_copy_gets_a_change_time(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();

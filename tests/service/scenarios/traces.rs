@@ -1,4 +1,4 @@
-//! What the last calls did, as the service keeps it for the console, and who may ask.
+//! The traces of the last requests, which the service keeps for the console, and access to them.
 
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
@@ -29,7 +29,7 @@ async fn exchanges(t: &Test) -> Vec<Value> {
     join_all(numbers.iter().map(async |number| asked(t, &format!("/console/requests/{number}")).await)).await
 }
 
-/// Many at once, in as many processes: none is taken for another's.
+/// Many concurrent requests, in as many processes: no request to DynamoDB is assigned to the wrong one.
 async fn each_database_request_belongs_to_its_exchange(t: Test) {
     let own = Test::at(t.app.traced().await);
     let users: Vec<_> = (0..12).map(|number| own.known_user(&format!("user-{number}-"))).collect();

@@ -1,4 +1,4 @@
-//! The service under test: real executables behind the template's routes, on one engine.
+//! The service under test: the functions' executables behind the template's routes, on one engine.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use tokio::{sync::Notify, time::timeout};
 
 use crate::{deployment::Deployment, dynamodb_local::DynamoDbLocal};
 
-/// What stands for an engine where the service is deployed, with the cloud's own database.
+/// The engine name of a deployed service, which uses the cloud's own database.
 pub const DEPLOYED: &str = "deployed";
 
 /// The functions' log lines.
@@ -51,7 +51,7 @@ impl Logs {
         self.arrived.notify_waiters();
     }
 
-    /// The log line of one request. It travels apart from the answer, so it may come a moment later.
+    /// Returns the log line of a request. It arrives separately from the response, and may come a moment later.
     pub async fn of(&self, request_id: &str) -> Value {
         let search = async {
             loop {
@@ -85,20 +85,20 @@ pub struct App {
     pub logs: Arc<Logs>,
     pub http: reqwest::Client,
     pub feed: Feed,
-    /// The engine, if it was started for this.
+    /// The engine, if it was started for this service.
     _engine: Option<DynamoDbLocal>,
 }
 
-/// Where the service runs.
+/// The place where the service runs.
 enum Hosting {
-    /// Started by `infra/local`.
+    /// The service was started by `infra/local`.
     Local(Service),
-    /// Deployed by its template.
+    /// The service was deployed by its template.
     Deployed(Box<Deployment>),
 }
 
 impl App {
-    /// Starts it on the embedded engine, or on this one.
+    /// Starts the service on the embedded engine, or on the given one.
     pub async fn start(
         name: &'static str,
         engine: Option<DynamoDbLocal>,
@@ -134,7 +134,7 @@ impl App {
         Ok(Self { engine, executables, hosting, is_itself: true, logs, http, feed, _engine: None })
     }
 
-    /// Deploys it. What its functions log stays in that cloud.
+    /// Deploys the service. The logs of its functions stay in that cloud.
     pub async fn deploy() -> Result<Self, String> {
         let deployment = Deployment::start().await?;
         let (http, feed) = (deployment.stack.http.clone(), deployment.stack.feed(LOCAL_APP_SECRET));
@@ -151,7 +151,7 @@ impl App {
         })
     }
 
-    /// Another service on these tables.
+    /// Starts another service on the same tables.
     async fn beside(&self, change: impl FnOnce(&mut Options)) -> Self {
         let endpoint = self.dynamodb().endpoint().to_owned();
         let app = Self::start_with(self.engine, self.executables.clone(), |options| {
@@ -161,12 +161,12 @@ impl App {
         app.await.expect("a second service starts")
     }
 
-    /// Another service on these tables, whose functions reach them by another address.
+    /// Starts another service on the same tables, whose functions reach them at another address.
     pub async fn behind(&self, functions_endpoint: &str) -> Self {
         self.beside(|options| options.functions_endpoint = Some(functions_endpoint.to_owned())).await
     }
 
-    /// Another service on these tables, in which another executable stands for a function.
+    /// Starts another service on the same tables, with another executable in place of a function.
     pub async fn with_function(&self, function: &str, executable: &str) -> Self {
         let executable = self.executables[executable].clone();
         let app = self.beside(|options| {
@@ -175,18 +175,18 @@ impl App {
         Self { is_itself: false, ..app.await }
     }
 
-    /// Another service on these tables, with other parameters of the template.
+    /// Starts another service on the same tables, with other parameters of the template.
     pub async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
         let parameters = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
         self.beside(|options| options.parameters = parameters.collect()).await
     }
 
-    /// A service of its own on an embedded engine of its own.
+    /// Starts a service on its own embedded engine.
     pub async fn on_a_new_engine(&self) -> Self {
         self.alone(|_| {}).await
     }
 
-    /// A service on an embedded engine of its own, with traced calls.
+    /// Starts a service on its own embedded engine, with traced requests.
     pub async fn traced(&self) -> Self {
         self.alone(|options| options.tracing = Some(Prices::of_the_repository().expect("a price table")))
             .await
@@ -201,7 +201,7 @@ impl App {
         self.engine
     }
 
-    /// Whether all functions are those of the service.
+    /// Whether all functions are the service's own.
     pub fn is_itself(&self) -> bool {
         self.is_itself
     }
@@ -210,14 +210,14 @@ impl App {
         &self.executables[name]
     }
 
-    /// Stops what does not end by itself.
+    /// Stops everything that does not end by itself.
     pub async fn stop(&self) {
         if let Hosting::Deployed(deployment) = &self.hosting {
             deployment.stop().await;
         }
     }
 
-    /// The address of the API.
+    /// The URL of the API.
     pub fn url(&self) -> &str {
         match &self.hosting {
             Hosting::Local(service) => service.url(),
@@ -225,7 +225,7 @@ impl App {
         }
     }
 
-    /// Where the feed posts.
+    /// The URL of the feed endpoint.
     pub fn feed_url(&self) -> String {
         match &self.hosting {
             Hosting::Local(service) => feed_url(service.url()),
@@ -233,7 +233,7 @@ impl App {
         }
     }
 
-    /// The issuer of its tokens.
+    /// The issuer of the service's tokens.
     pub fn issuer(&self) -> &Issuer {
         match &self.hosting {
             Hosting::Local(service) => service.issuer(),
@@ -248,7 +248,7 @@ impl App {
         }
     }
 
-    /// The engine behind it.
+    /// The engine behind the service.
     pub fn dynamodb(&self) -> &DynamoDb {
         match &self.hosting {
             Hosting::Local(service) => service.dynamodb(),
@@ -264,7 +264,7 @@ impl App {
         }
     }
 
-    /// The service, which must be one of this machine.
+    /// Returns the service, which must be a local one.
     pub fn service(&self) -> &Service {
         match &self.hosting {
             Hosting::Local(service) => service,
@@ -272,7 +272,7 @@ impl App {
         }
     }
 
-    /// The deployment, which it must be.
+    /// Returns the deployment. The service must be deployed.
     pub fn deployment(&self) -> &Deployment {
         match &self.hosting {
             Hosting::Deployed(deployment) => deployment,

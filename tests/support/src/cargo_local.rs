@@ -1,4 +1,4 @@
-//! `cargo local` as a process of its own.
+//! `cargo local` as a separate process.
 
 use std::{process::Stdio, time::Duration};
 
@@ -11,26 +11,26 @@ use tokio::{
 
 use crate::test::Test;
 
-/// The command with these arguments.
+/// Returns the command with these arguments.
 pub fn local(t: &Test, arguments: &[&str]) -> Command {
     let mut command = Command::new(t.app.executable("local"));
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     command
 }
 
-/// What the command prints on standard output; it must succeed.
+/// Returns the standard output of the command, which must succeed.
 pub async fn printed(t: &Test, arguments: &[&str]) -> String {
     let output = local(t, arguments).output().await.unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Starts a service by the command and waits for its JSON line.
+/// Starts a service with the command, and waits for its JSON line.
 pub async fn start(t: &Test, more: &[&str]) -> (Child, Value) {
     start_at(t, "0", more).await
 }
 
-/// Starts a service at this port and waits for its JSON line.
+/// Starts a service on this port, and waits for its JSON line.
 pub async fn start_at(t: &Test, port: &str, more: &[&str]) -> (Child, Value) {
     let arguments = [&["--json", "--port", port], more].concat();
     let mut service = local(t, &arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();

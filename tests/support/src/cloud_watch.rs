@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::deployment::{Deployment, STACK};
 
 impl Deployment {
-    /// The JSON lines in a log group of the stack.
+    /// Returns the JSON lines in a log group of the stack.
     pub async fn log_lines(&self, logical_id: &str) -> Vec<Value> {
         let groups = self.logs("DescribeLogGroups", &json!({})).await;
         let groups = groups["logGroups"].as_array().expect("log groups");
@@ -20,13 +20,13 @@ impl Deployment {
         messages.filter_map(|event| serde_json::from_str(event["message"].as_str()?).ok()).collect()
     }
 
-    /// Gives a metric of the stack a value now.
+    /// Puts a value of a metric of the stack, with the current time.
     pub async fn put_metric(&self, name: &str, value: u32) {
         let data = json!({"Namespace": STACK, "MetricData": [{"MetricName": name, "Value": value}]});
         self.metrics("PutMetricData", &data).await;
     }
 
-    /// The state of the alarm that minds a metric of the stack.
+    /// Returns the state of the alarm on a metric of the stack.
     pub async fn alarm_state(&self, metric: &str) -> String {
         let alarms = self.metrics("DescribeAlarms", &json!({})).await;
         let alarms = alarms["MetricAlarms"].as_array().expect("alarms").iter();
@@ -43,7 +43,8 @@ impl Deployment {
         self.aws("monitoring", &format!("GraniteServiceVersion20100801.{action}"), input).await
     }
 
-    /// One request of AWS's JSON protocol. The cloud stumbles over what it lists while stacks come and go beside it: then it is asked again.
+    /// Sends a request of AWS's JSON protocol. It is retried, because the cloud fails on listings while other stacks are created or
+    /// deleted.
     async fn aws(&self, service: &str, target: &str, input: &Value) -> Value {
         const TRIES: u32 = 20;
         let authorization = format!(

@@ -1,5 +1,5 @@
-//! The contract: every request and answer of every scenario is held to `infra/openapi.yaml`, and every status of every operation must be
-//! seen.
+//! The OpenAPI document. Every request and response of every scenario is validated against `infra/openapi.yaml`, and every status
+//! of every operation must be seen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,20 +11,20 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::contract;
 
-/// The contract that this run is held to.
+/// The document that this run is validated against.
 pub static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract::new(&contract::read().expect("infra/openapi.yaml is read")));
 
-/// Statuses that no scenario can have of any operation: the gateway's own for too many calls, and a fault that is ours.
+/// Statuses that no scenario can get from any operation: the gateway's own for too many requests, and an error of ours.
 const NOT_TO_BE_SEEN: [u16; 2] = [429, 500];
 
-/// The document, compiled.
+/// The document, with its schemas compiled.
 pub struct Contract {
     operations: Vec<Operation>,
-    /// What the text `lastMsg` holds, by `lastMsgType`.
+    /// The schemas of the JSON in the string `lastMsg`, by `lastMsgType`.
     last_msg: [Validator; 2],
     seen: Mutex<BTreeSet<(String, u16)>>,
-    /// The document's components, closed against what they do not name.
+    /// The document's components, closed against fields that they do not name.
     closed: Value,
 }
 
@@ -34,11 +34,11 @@ struct Operation {
     path: Vec<String>,
     parameters: BTreeSet<String>,
     requests: BTreeMap<String, Validator>,
-    /// By status and content type.
+    /// The schemas of responses, by status and content type.
     responses: BTreeMap<u16, BTreeMap<String, Validator>>,
 }
 
-/// One call as it went out.
+/// A request as sent.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: Method,
@@ -65,10 +65,10 @@ impl Contract {
         Self { operations, last_msg, closed, seen: Mutex::default() }
     }
 
-    /// Holds a call and its answer to the document. What matches no operation is none of its business.
+    /// Validates a request and its response against the document. A request that matches no operation is ignored.
     pub fn check(&self, request: &Request, status: u16, content_type: &str, body: &Value) {
         let of_request = self.operations.iter().filter(|operation| operation.is_of(request));
-        // `/v1/sessions/changes` is also of the form `/v1/sessions/{sessionId}`.
+        // `/v1/sessions/changes` also matches `/v1/sessions/{sessionId}`.
         let Some(operation) = of_request.min_by_key(|operation| operation.wildcards()) else { return };
         let described = format!("{} responds {status} {content_type}", operation.id);
         let responses =
@@ -104,7 +104,7 @@ impl Contract {
         }
     }
 
-    /// Holds a value to the schema of this name, closed.
+    /// Validates a value against the closed schema of this name.
     pub fn holds(&self, schema: &str, value: &Value) {
         let schema = validator(&json!({"$ref": format!("#/components/schemas/{schema}")}), &self.closed);
         if let Err(error) = schema.validate(value) {
@@ -112,7 +112,7 @@ impl Contract {
         }
     }
 
-    /// What is documented and was not seen.
+    /// Returns the documented statuses that were not seen.
     pub fn unseen(&self) -> Vec<String> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let documented = self
@@ -125,7 +125,7 @@ impl Contract {
         unseen.map(|(id, status)| format!("{id} {status}")).collect()
     }
 
-    /// The documented routes, as the template writes them.
+    /// Returns the documented routes, in the template's notation.
     pub fn routes(&self) -> BTreeSet<String> {
         let routes = self.operations.iter();
         routes.map(|operation| format!("{} /{}", operation.method, operation.path.join("/"))).collect()
@@ -176,7 +176,7 @@ impl Operation {
         self.path.iter().filter(|part| is_wildcard(part)).count()
     }
 
-    /// What was answered 200 is documented to be taken.
+    /// Validates a request that got a 200: it must be documented as accepted.
     fn check_request(&self, request: &Request, response: &Value) {
         for name in
             request.query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty())
@@ -184,7 +184,7 @@ impl Operation {
             let is_known = self.parameters.contains(name) || self.id == "recordMessage";
             assert!(is_known, "{} took the undocumented parameter {name}", self.id);
         }
-        // Of a copy only what was applied; its content type is not looked at.
+        // Of message copies only the applied ones are validated, without their content type.
         let is_copy = self.id == "recordMessage";
         if self.requests.is_empty()
             || (is_copy && (response["result"] != "applied" || request.body.is_empty()))
@@ -200,7 +200,7 @@ impl Operation {
         let schema = self.requests.get(&kind).unwrap_or_else(|| panic!("{} took {kind}", self.id));
         let text = String::from_utf8_lossy(&request.body);
         let Ok(body) = serde_json::from_str(text.trim_start_matches('\u{feff}')) else {
-            // A copy may hold half characters, or end early.
+            // A message copy may contain half a character, or be cut off.
             assert!(is_copy, "{} accepted a body that is not JSON", self.id);
             return;
         };
@@ -227,7 +227,7 @@ fn validator(schema: &Value, components: &Value) -> Validator {
     jsonschema::draft202012::new(&root).expect("a schema")
 }
 
-/// Answers may gain fields; here each that is not documented is a mistake.
+/// Closes schemas. Responses may gain fields, but in tests an undocumented field is an error.
 fn closed(value: &Value) -> Value {
     match value {
         Value::Array(values) => values.iter().map(closed).collect(),
@@ -242,7 +242,7 @@ fn closed(value: &Value) -> Value {
     }
 }
 
-/// Numbers of the document, by their places.
+/// Limits in the document, by their JSON pointers.
 pub mod limits {
     use serde_json::Value;
     use session_local::contract;

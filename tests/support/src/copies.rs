@@ -1,4 +1,4 @@
-//! Message copies, as Yunxin makes them.
+//! Message copies in Yunxin's format.
 
 use std::sync::LazyLock;
 
@@ -10,11 +10,12 @@ use session_model::{
 
 use crate::test::User;
 
-/// The time that the scenarios' times count from.
+/// The time that the scenarios' times are relative to.
 pub const T0: u64 = 1_700_000_000_000;
 
-/// The copy with times of now, instead of 2023: a copy that comes on time costs less than one that comes late. Of all copies of a run the time is
-/// shifted alike, to 4 minutes after the first one: as far ahead as clocks may differ, and on time for 8 minutes from then.
+/// Moves the times of a message copy from 2023 to now, because a message copy in the window costs less than a late one. All message
+/// copies of a run are moved by the same amount, to 4 minutes after the first use of this function. That is as far ahead as clocks
+/// may differ, and such times stay in the window for 8 minutes.
 pub fn on_time(mut copy: Value) -> Value {
     static LATER: LazyLock<u64> = LazyLock::new(|| session_local::clock::now_ms() - T0 + 4 * 60_000);
     for name in ["msgTimestamp", "sendTime", "deleteTime", "modifyTime"] {
@@ -29,19 +30,19 @@ pub fn on_time(mut copy: Value) -> Value {
     copy
 }
 
-/// The time now.
+/// The current time.
 pub fn now() -> Timestamp {
     Timestamp::from_millis(session_local::clock::now_ms())
 }
 
-/// What the model reads of a copy.
+/// Returns what the model reads from a message copy.
 pub fn event_of(copy: &Value) -> FeedEvent {
     let text = copy.to_string();
     let read = MessageCopy::parse(&text).expect("a copy");
     read.event(now(), AccountCase::Keep).expect("an event of sessions")
 }
 
-/// A text from one user to another, sent `at` ms after [`T0`]; its server id is `m<at>`.
+/// A text message from one user to another, sent `at` ms after [`T0`]. Its server id is `m<at>`.
 pub fn message(from: &User, to: &User, at: u64) -> Value {
     json!({
         "eventType": "1",
@@ -86,26 +87,26 @@ pub fn edit(from: &User, to: &User, at: u64, edited: u64, text: &str) -> Value {
     })
 }
 
-/// The edit of a text in a group.
+/// The edit of a text message in a group.
 pub fn group_edit(from: &User, group: &str, at: u64, edited: u64, text: &str) -> Value {
     let event_type = if group.starts_with("team|") { "90" } else { "91" };
     let edit = with(edit(from, from, at, edited, text), "eventType", event_type);
     with(edit, "to", tid(group))
 }
 
-/// A text in a group, `team|…` or `super_team|…`.
+/// A text message in a group, `team|…` or `super_team|…`.
 pub fn group_message(from: &User, group: &str, at: u64) -> Value {
     in_group(message(from, from, at), group)
 }
 
-/// The recall of a text in a group.
+/// The recall of a text message in a group.
 pub fn group_recall(from: &User, group: &str, at: u64, deleted: u64) -> Value {
     let event_type = if group.starts_with("team|") { "8" } else { "25" };
     let recall = with(recall(from, from, at, deleted), "eventType", event_type);
     with(recall, "to", tid(group))
 }
 
-/// A notification in a group: its number, and the users it names.
+/// A notification in a group, with its number and the users that it names.
 pub fn notification(from: &User, group: &str, at: u64, id: u64, named: &[&User]) -> Value {
     let accounts: Vec<_> = named.iter().map(|user| user.account.clone()).collect();
     let attach = json!({"id": id, "data": {"ids": accounts, "tinfo": {"1": "x"}}}).to_string();
@@ -113,7 +114,7 @@ pub fn notification(from: &User, group: &str, at: u64, id: u64, named: &[&User])
     without(with(copy, "attach", attach), "body")
 }
 
-/// The copy with the team's members, as Yunxin prints them.
+/// Adds the team's member list to a message copy, in Yunxin's format.
 pub fn listing(copy: Value, members: &[&User]) -> Value {
     let accounts: Vec<_> = members.iter().map(|user| user.account.as_str()).collect();
     with(copy, "tMembers", format!("[{}]", accounts.join(", ")))
@@ -128,19 +129,19 @@ fn tid(group: &str) -> &str {
     group.split_once('|').expect("a group id").1
 }
 
-/// The copy with one field set.
+/// Sets one field of a message copy.
 pub fn with(mut copy: Value, field: &str, value: impl Into<Value>) -> Value {
     copy[field] = value.into();
     copy
 }
 
-/// The copy without one field.
+/// Removes one field of a message copy.
 pub fn without(mut copy: Value, field: &str) -> Value {
     copy.as_object_mut().expect("an object").remove(field);
     copy
 }
 
-/// The message that [`message`] makes, as the session shows it.
+/// The message that [`message`] creates, as the session shows it.
 pub fn shown_message(from: &User, at: u64) -> Value {
     json!({
         "from": from.account,

@@ -1,5 +1,5 @@
-//! The template, deployed as an operator deploys it: built by `sam build`, deployed by `sam deploy`, to MiniStack, a local
-//! cloud on a loopback port. What MiniStack does otherwise than AWS is listed in `tests/ministack/README.md`.
+//! The template, deployed as an operator deploys it: built by `sam build` and deployed by `sam deploy`, to MiniStack, a local cloud
+//! on a loopback port. `tests/ministack/README.md` lists how MiniStack differs from AWS.
 
 use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration};
 
@@ -30,10 +30,10 @@ use crate::{
 /// The stack that most scenarios run on.
 pub const STACK: &str = "session-service";
 const AUDIENCE: &str = "app";
-/// The secret that the stack was made with.
+/// The secret that the stack was created with.
 pub const OLD_SECRET: &str = "the secret before";
 
-/// The deployed service and the cloud it is in; everything that was started for it ends with this.
+/// The deployed service and its cloud. Everything that was started for it ends when this is dropped.
 pub struct Deployment {
     pub stack: Stack,
     pub issuer: Issuer,
@@ -48,14 +48,14 @@ pub struct Deployment {
 pub struct Stack {
     pub url: String,
     pub feed_url: String,
-    /// Reaches both: their host names are nobody's outside of MiniStack.
+    /// A client for both URLs. Their host names do not exist outside MiniStack.
     pub http: reqwest::Client,
     outputs: HashMap<String, String>,
 }
 
 impl Deployment {
-    /// Installs the tools, builds, starts the cloud and deploys: first with an old secret, then updated to a new one, as when
-    /// secrets rotate.
+    /// Installs the tools, builds, starts the cloud and deploys. The stack is first deployed with an old secret and then updated to
+    /// a new one, as in a rotation of secrets.
     pub async fn start() -> Result<Self, String> {
         let (tools, ministack) = (Tools::for_the_template().await?, Tools::ministack().await?);
         build(&tools).await?;
@@ -77,7 +77,7 @@ impl Deployment {
         })
     }
 
-    /// Deploys another stack, with these parameters of its own.
+    /// Deploys another stack, with these parameters set.
     pub async fn deploy(&self, name: &str, own: &[(&'static str, &str)]) -> Result<Stack, String> {
         let mut parameters = parameters(&self.issuer, LOCAL_APP_SECRET);
         parameters.retain(|(name, _)| own.iter().all(|(given, _)| given != name));
@@ -92,7 +92,7 @@ impl Deployment {
         self.cloud.sam(&self.tools, name, &arguments).await.map(|_| ())
     }
 
-    /// Stops the cloud, and with it its functions.
+    /// Stops the cloud, and its functions with it.
     pub async fn stop(&self) {
         let mut process = self.cloud.process.lock().await;
         if let Some(id) = process.id() {
@@ -103,18 +103,18 @@ impl Deployment {
 }
 
 impl Stack {
-    /// The messaging backend, with this secret.
+    /// Returns a feed of the messaging backend with this secret.
     pub fn feed(&self, secret: &str) -> Feed {
         Feed::new(&self.url, LOCAL_APP_KEY, secret).posting_to(&self.feed_url).through(self.http.clone())
     }
 
-    /// The name that a table has.
+    /// Returns the name of a table.
     pub fn table(&self, logical_id: &str) -> &str {
         &self.outputs[&format!("{logical_id}Name")]
     }
 }
 
-/// What a stack cannot do without.
+/// The parameters that a stack requires.
 fn parameters(issuer: &Issuer, secret: &str) -> Vec<(&'static str, String)> {
     vec![
         ("Architecture", ARCHITECTURE.to_owned()),
@@ -130,8 +130,8 @@ const ARCHITECTURE: &str = "arm64";
 #[cfg(not(target_arch = "aarch64"))]
 const ARCHITECTURE: &str = "x86_64";
 
-/// `sam build` with the settings of the profile `deploy-test`: without the minutes of link-time optimisation that a release takes.
-/// What it builds is also what CI counts the instructions of.
+/// Runs `sam build` with the settings of the profile `deploy-test`, which omit the minutes of link-time optimisation that a release
+/// takes. CI also counts the instructions of these executables.
 async fn build(tools: &Tools) -> Result<(), String> {
     eprintln!("sam build (minutes the first time)");
     let mut sam = tools.command("sam");
@@ -144,7 +144,7 @@ async fn build(tools: &Tools) -> Result<(), String> {
     run(&mut sam).await.map(|_| ())
 }
 
-/// An issuer of tokens whose keys the gateway reads.
+/// Serves a token issuer whose keys the gateway reads.
 async fn serve_issuer(tasks: &mut JoinSet<()>) -> Result<Issuer, String> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
@@ -159,7 +159,7 @@ async fn serve_issuer(tasks: &mut JoinSet<()>) -> Result<Issuer, String> {
     Ok(issuer)
 }
 
-/// MiniStack, running.
+/// A running MiniStack.
 pub struct Cloud {
     pub address: SocketAddr,
     process: Mutex<Child>,
@@ -173,7 +173,7 @@ impl Cloud {
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("IOT_MTLS_ENABLED", "0")
-            // Functions inherit it, and with it reach the cloud's own database.
+            // Functions inherit this variable, and reach the cloud's own database with it.
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -198,21 +198,22 @@ impl Cloud {
     async fn deploy(&self, tools: &Tools, stack: &str, parameters: &[(&str, String)]) -> Result<(), String> {
         eprintln!("sam deploy {stack}");
         let given: Vec<_> = parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-        // What is alike in two stacks has one name in the bucket, and a stack that is deleted takes it away.
+        // Identical artifacts of two stacks would have the same name in the bucket, and deleting one stack would remove them. The
+        // prefix separates them.
         let mut arguments =
             vec!["deploy", "--no-confirm-changeset", "--s3-prefix", stack, "--parameter-overrides"];
         arguments.extend(given.iter().map(String::as_str));
         self.sam(tools, stack, &arguments).await.map(|_| ())
     }
 
-    /// A stack that is deployed.
+    /// Reads the outputs of a deployed stack.
     async fn stack(&self, tools: &Tools, name: &str) -> Result<Stack, String> {
         let outputs = self.sam(tools, name, &["list", "stack-outputs", "--output", "json"]).await?;
         let outputs = outputs_of(&outputs)?;
         let output =
             |name: &str| outputs.get(name).cloned().ok_or_else(|| format!("the stack has no {name}"));
         let (url, feed_url) = (output("ApiUrl")?, output("FeedUrl")?);
-        // A Function URL names a host of AWS; the emulated cloud responds it at its own address.
+        // A Function URL has a host name of AWS, but the emulated cloud serves it at its own address.
         let function_host =
             feed_url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/').to_owned());
         let feed_url = match &function_host {
@@ -227,12 +228,12 @@ impl Cloud {
         Ok(Stack { http: http.build().map_err(|error| error.to_string())?, url, feed_url, outputs })
     }
 
-    /// A command of the SAM CLI on a stack, with the settings of `samconfig.toml`.
+    /// Runs a command of the SAM CLI on a stack, with the settings of `samconfig.toml`.
     async fn sam(&self, tools: &Tools, stack: &str, arguments: &[&str]) -> Result<String, String> {
         run(self.command(tools, "sam").args(arguments).args(["--stack-name", stack])).await
     }
 
-    /// A tool that takes this for AWS.
+    /// Returns the command of a tool that uses this cloud as AWS.
     pub fn command(&self, tools: &Tools, name: &str) -> Command {
         let mut command = tools.command(name);
         command
@@ -247,7 +248,7 @@ impl Cloud {
     }
 }
 
-/// The stack's outputs.
+/// Parses the stack's outputs.
 fn outputs_of(json: &str) -> Result<HashMap<String, String>, String> {
     let entries: Vec<Value> = serde_json::from_str(json).map_err(|error| format!("{error}: {json}"))?;
     let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();

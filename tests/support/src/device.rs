@@ -1,4 +1,4 @@
-//! A device that keeps its own copy of the list, as an app would.
+//! A device that keeps its own copy of the list, as an app does.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use crate::test::User;
 /// A device of one user.
 pub struct Device {
     user: User,
-    /// How many entries it asks for at once.
+    /// The maximum number of entries per request.
     limit: usize,
-    /// What it shows, by session.
+    /// The sessions that the device shows, by id.
     pub sessions: BTreeMap<String, Value>,
-    /// Where its next call goes on.
+    /// The sync token for the next request.
     pub token: String,
 }
 
 impl Device {
-    /// A device that has just pulled the whole list.
+    /// Creates a device that has just fetched the whole list.
     pub async fn new(user: &User, limit: usize) -> Self {
         let mut device = Self { user: user.clone(), limit, sessions: BTreeMap::new(), token: String::new() };
         device.sessions = device.full_list().await;
@@ -27,7 +27,7 @@ impl Device {
         device
     }
 
-    /// What a fresh full list shows.
+    /// Fetches a fresh full list.
     pub async fn full_list(&self) -> BTreeMap<String, Value> {
         let mut sessions = BTreeMap::new();
         let mut query = "limit=100".to_owned();
@@ -41,12 +41,12 @@ impl Device {
         }
     }
 
-    /// One page of changes from a token on.
+    /// Fetches one page of changes since a token.
     pub async fn page(&self, token: &str) -> Value {
         self.user.try_changes(&format!("since={token}&limit={}", self.limit)).await.ok()
     }
 
-    /// Applies a page: `updated` is an upsert, `deleted` a removal, also of what it never had.
+    /// Applies a page: upserts `updated` and removes `deleted`, which may contain sessions that the device never had.
     pub fn apply(&mut self, page: &Value) {
         self.sessions.extend(by_id(&page["updated"]));
         for id in page["deleted"].as_array().expect("a list") {
@@ -55,7 +55,7 @@ impl Device {
         page["syncToken"].as_str().expect("a token").clone_into(&mut self.token);
     }
 
-    /// One whole pass; answers how many pages it took.
+    /// Runs one whole sync pass. Returns the number of its pages.
     pub async fn sync(&mut self) -> usize {
         for pages in 1.. {
             let page = self.page(&self.token).await;
@@ -71,7 +71,7 @@ impl Device {
         unreachable!()
     }
 
-    /// Pulls, and says what is not as in a fresh full list.
+    /// Syncs, and fails with the difference from a fresh full list.
     pub async fn check(&mut self) -> Result<(), String> {
         self.sync().await;
         let list = self.full_list().await;
@@ -82,7 +82,7 @@ impl Device {
         }
     }
 
-    /// Pulls; then it shows what a fresh full list shows.
+    /// Syncs, and panics unless the device then shows what a fresh full list shows.
     #[track_caller]
     pub fn is_right(&mut self, when: &str) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();

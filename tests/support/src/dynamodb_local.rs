@@ -1,4 +1,4 @@
-//! The official DynamoDB Local: fetched by Maven, run by Java, on a port of its own.
+//! The official DynamoDB Local, fetched by Maven and run by Java on its own port.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::runner::installed;
 
-/// Whether it can be started: Java and Maven are installed, or an endpoint is given.
+/// Whether DynamoDB Local can be started: Java and Maven are installed, or an endpoint is given.
 pub fn is_installed() -> Result<(), String> {
     if endpoint().is_some() { Ok(()) } else { installed(&["java", "mvn"]) }
 }
@@ -26,14 +26,14 @@ fn endpoint() -> Option<String> {
     env::var("DYNAMODB_LOCAL_ENDPOINT").ok()
 }
 
-/// A running DynamoDB Local; ends with this.
+/// A running DynamoDB Local, which ends when this is dropped.
 pub struct DynamoDbLocal {
     endpoint: String,
     _process: Option<Child>,
 }
 
 impl DynamoDbLocal {
-    /// The one that `DYNAMODB_LOCAL_ENDPOINT` names, or a new one. Fails with the reason why there is none.
+    /// Uses the one at `DYNAMODB_LOCAL_ENDPOINT`, or starts a new one. Fails with the reason if there is none.
     pub async fn start() -> Result<Self, String> {
         if let Some(endpoint) = endpoint() {
             let engine = Self { endpoint, _process: None };
@@ -75,7 +75,7 @@ impl DynamoDbLocal {
     }
 }
 
-/// The folder with its libraries; Maven is asked only when they are not there yet.
+/// Returns the folder of its libraries. Maven runs only if they have not been fetched yet.
 async fn fetch() -> Result<PathBuf, String> {
     let root = executables::workspace().canonicalize().map_err(|error| error.to_string())?;
     let folder = root.join("target/dynamodb-local-3.3.1");

@@ -1,4 +1,4 @@
-//! A proxy before the engine that can fail as DynamoDB does.
+//! A proxy in front of the engine that can fail as DynamoDB does.
 
 use std::{
     collections::HashMap,
@@ -18,40 +18,40 @@ use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::{net::TcpListener, task::JoinSet, time::sleep};
 
-/// What becomes of a request.
+/// How a request is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Passed on.
+    /// The request is forwarded.
     None,
-    /// Rejected for load.
+    /// The request is throttled.
     Throttle,
-    /// Rejected with an internal error.
+    /// The request is rejected with an internal error.
     InternalError,
-    /// Never answered.
+    /// The request never gets a response.
     Hang,
-    /// Passed on, and the answer withheld.
+    /// The request is forwarded, but the response is withheld.
     LoseResponse,
-    /// Passed on, and the connection cut in the middle of the answer.
+    /// The request is forwarded, but the connection is cut in the middle of the response.
     CutResponse,
-    /// Half of a batch passed on, and the rest said to be unprocessed.
+    /// Half of a batch is forwarded, and the rest is reported as unprocessed.
     HalfUnprocessed,
-    /// Passed on after a second.
+    /// The request is forwarded after 1 second.
     Slow,
-    /// Answered by something else than DynamoDB.
+    /// The response is not one of DynamoDB.
     OtherContent,
 }
 
-/// A fault of the requests that name somebody.
+/// A fault for the requests that contain a name.
 #[derive(Clone, Copy, Debug)]
 pub struct Aim {
     pub fault: Fault,
-    /// How many of them pass before.
+    /// The number of such requests that are forwarded first.
     pub after: usize,
-    /// Whether it lasts, or hits one request alone.
+    /// Whether the fault lasts. Otherwise it affects a single request.
     pub lasts: bool,
 }
 
-/// The proxy; ends when it is dropped.
+/// The proxy, which runs until it is dropped.
 pub struct FaultProxy {
     endpoint: String,
     state: Arc<Proxied>,
@@ -61,11 +61,11 @@ pub struct FaultProxy {
 struct Proxied {
     engine: String,
     http: reqwest::Client,
-    /// Each request's user agent, action and input.
+    /// The user agent, the action and the input of each request.
     requests: Mutex<Vec<(String, String, Value)>>,
-    /// Requests for these keys are rejected with a code of DynamoDB's.
+    /// The keys whose requests are rejected, each with an error code of DynamoDB.
     rejected: Mutex<Vec<(Value, &'static str)>>,
-    /// What becomes of requests in which a name occurs, and how many there were. All of them have the empty name.
+    /// The aim for requests that contain a name, and the number of those. All requests contain the empty name.
     aimed: Mutex<HashMap<String, (Option<Aim>, usize)>>,
 }
 
@@ -91,12 +91,12 @@ impl FaultProxy {
         &self.endpoint
     }
 
-    /// What becomes of requests from now on.
+    /// Sets the fault for all requests from now on.
     pub fn set(&self, fault: Fault) {
         self.set_after(0, fault);
     }
 
-    /// What becomes of requests once so many have passed.
+    /// Sets the fault for all requests after this many have been forwarded.
     pub fn set_after(&self, passing: usize, fault: Fault) {
         self.aim_at("", Some(Aim { fault, after: passing, lasts: true }));
     }
@@ -107,13 +107,13 @@ impl FaultProxy {
         self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).push(rejection);
     }
 
-    /// What becomes from now on of the requests in which this name occurs; answers how many there were since the last call.
+    /// Sets the aim for requests that contain this name. Returns how many there were since the previous aim at that name.
     pub fn aim_at(&self, name: &str, aim: Option<Aim>) -> usize {
         let mut aimed = self.state.aimed.lock().unwrap_or_else(PoisonError::into_inner);
         aimed.insert(name.to_owned(), (aim, 0)).map_or(0, |(_, count)| count)
     }
 
-    /// Every request so far: its user agent, its action and its input.
+    /// Returns the user agent, the action and the input of every request so far.
     pub fn requests(&self) -> Vec<(String, String, Value)> {
         self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -153,7 +153,7 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
 }
 
 impl Proxied {
-    /// The fault that is aimed at a request, by the longest name that occurs in it.
+    /// Returns the fault for a request. The longest name that it contains decides.
     fn aimed(&self, body: &[u8]) -> Fault {
         let body = String::from_utf8_lossy(body);
         let mut aimed = self.aimed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,12 +165,12 @@ impl Proxied {
     }
 }
 
-/// The answer up to its middle, then the end of the connection.
+/// Returns the first half of the response, and then ends the connection.
 async fn cut(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let whole = axum::body::to_bytes(body, usize::MAX).await.expect("the engine's response");
     let half: Result<_, io::Error> = Ok(whole.slice(..whole.len() / 2));
-    // What was sent is to arrive before the end does.
+    // The half that was sent has to arrive before the connection ends.
     let end = stream::once(async {
         sleep(Duration::from_millis(20)).await;
         Err(io::Error::other("cut"))
@@ -188,7 +188,7 @@ async fn forward(state: &Proxied, mut headers: HeaderMap, body: Bytes) -> Respon
     (status, headers, response.bytes().await.expect("the engine's response arrives")).into_response()
 }
 
-/// Passes half of a batch on, the first half, and any other request whole.
+/// Forwards the first half of a batch. Other requests are forwarded whole.
 async fn half(state: &Proxied, mut headers: HeaderMap, body: &Bytes) -> Response {
     let mut input: Value = serde_json::from_slice(body).unwrap_or_default();
     let is =

@@ -1,4 +1,4 @@
-//! Random histories: as many as a scenario takes, or as `HISTORIES` says, which follow from `HISTORIES_SEED`.
+//! Random histories. Their number is the scenario's, or `HISTORIES` if that is set. They are determined by `HISTORIES_SEED`.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -12,13 +12,13 @@ use proptest::{
 };
 use tokio::{runtime::Handle, task::block_in_place};
 
-/// From how many histories on several are tried at once.
+/// The number of histories from which on several are tried concurrently.
 const MANY: u32 = 100;
 const AT_ONCE: u32 = 4;
-/// After how many each time a line tells.
+/// The number of histories after which a line of progress is printed.
 const PROGRESS_STEP: u32 = 1_000;
 
-/// Tries histories, and shrinks one that fails.
+/// Tries histories, and shrinks a failing one.
 pub fn explore<S: Strategy>(
     usual: u32,
     histories: impl Fn() -> S + Sync,

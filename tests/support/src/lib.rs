@@ -1,4 +1,4 @@
-//! What scenarios, benchmarks and checks share.
+//! The parts that scenarios, benchmarks and checks share.
 
 #![expect(missing_docs, reason = "only tests import it")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]

@@ -1,10 +1,10 @@
-//! The pages, and what is in them.
+//! The pages and their contents.
 
 use std::fs;
 
 use session_local::executables::workspace;
 
-/// The pages for readers, by their paths; a Chinese one stands beside the English one that it says the same as.
+/// The pages for readers, by path. A Chinese page has the same content as the English one next to it.
 pub const PAGES: [&str; 10] = [
     "README.md",
     "README.zh-CN.md",
@@ -22,14 +22,14 @@ pub fn page(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A fenced block: what its fence says, and its text.
+/// A fenced block: its info string and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     pub kind: String,
     pub text: String,
 }
 
-/// The fenced blocks of a page, also those in lists.
+/// Returns the fenced blocks of a page, including those in lists.
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut open: Option<usize> = None;
@@ -53,13 +53,13 @@ pub fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// The blocks of one kind.
+/// Returns the blocks of one kind on a page.
 pub fn of_kind(path: &str, kind: &str) -> Vec<String> {
     let blocks = blocks(&page(path)).into_iter();
     blocks.filter(|block| block.kind == kind).map(|block| block.text).collect()
 }
 
-/// A page without its fenced blocks.
+/// Returns a page without its fenced blocks.
 pub fn prose(page: &str) -> String {
     let mut inside = false;
     let mut prose = String::new();
@@ -74,7 +74,7 @@ pub fn prose(page: &str) -> String {
     prose
 }
 
-/// What stands between backticks.
+/// Returns the text between backticks, outside fenced blocks.
 pub fn code(page: &str) -> Vec<String> {
     prose(page)
         .lines()
@@ -82,7 +82,7 @@ pub fn code(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// The rows of the table that begins with this head, each by its cells.
+/// Returns the rows of the table that begins with this head, each as a list of cells.
 pub fn table(page: &str, head: &str) -> Vec<Vec<String>> {
     let table = page.split(head).nth(1).unwrap_or_else(|| panic!("there is no table {head}"));
     let rows = table.lines().skip(2).map(str::trim).take_while(|line| line.starts_with('|'));

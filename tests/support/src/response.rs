@@ -1,4 +1,4 @@
-//! Calls and their answers, held to the contract.
+//! Requests and their responses, validated against the OpenAPI document.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::{
     contract::{CONTRACT, Request},
 };
 
-/// What the service answered.
+/// A response of the service.
 #[derive(Clone, Debug)]
 pub struct Response {
     pub status: u16,
@@ -18,7 +18,8 @@ pub struct Response {
 }
 
 impl Response {
-    /// Held to the contract, as is the request. A gateway tells the request's id in a header; MiniStack tells another one there.
+    /// Reads a response, and validates it and the request against the OpenAPI document. A gateway returns the request's id in a
+    /// header, but MiniStack returns a different id there.
     pub async fn of(request: &Request, response: reqwest::Response, app: &App) -> Self {
         let header = |name: &str| {
             response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
@@ -37,7 +38,7 @@ impl Response {
         Self { status, content_type, request_id, body }
     }
 
-    /// The body of a success.
+    /// Returns the body of a successful response.
     #[track_caller]
     pub fn ok(self) -> Value {
         assert_eq!(self.status, 200, "{}", self.body);
@@ -56,10 +57,10 @@ impl Response {
     }
 }
 
-/// Where copies are posted, as the contract has it.
+/// The path of the feed endpoint in the OpenAPI document.
 pub const FEED: &str = "/v1/messages";
 
-/// A call of the messaging backend.
+/// A request of the messaging backend.
 pub fn signed(method: Method, path: String, body: Vec<u8>) -> Request {
     Request { method, path, query: String::new(), content_type: "application/json".to_owned(), body }
 }

@@ -1,4 +1,5 @@
-//! Runs scenarios as `<engine>::<module>::<name>`. An engine starts when the first selected scenario needs it, and ends with the run.
+//! Runs scenarios as `<engine>::<module>::<name>`. An engine starts when the first selected scenario needs it, and ends with the
+//! run.
 
 use std::{
     collections::HashMap,
@@ -20,7 +21,7 @@ use crate::{
     test::{Scenario, Test},
 };
 
-/// Where scenarios run.
+/// The engines that scenarios run on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum EngineName {
     Embedded,
@@ -40,7 +41,7 @@ impl EngineName {
 
 type Executables = Arc<OnceCell<Result<HashMap<String, PathBuf>, String>>>;
 
-/// The service in one place, started once.
+/// The service on one engine, started once.
 struct Engine {
     name: EngineName,
     executables: Executables,
@@ -79,14 +80,14 @@ pub struct Runner {
     durations: Arc<Mutex<Vec<(Duration, String)>>>,
 }
 
-/// How many of the slowest scenarios a whole run lists.
+/// The number of slowest scenarios that a whole run lists.
 const SLOWEST: usize = 20;
 
 impl Runner {
     /// Reads the command line, as `cargo test -- --help` documents it.
     pub fn new() -> std::io::Result<Self> {
         let mut arguments = Arguments::from_args();
-        // Scenarios wait more than they compute.
+        // Scenarios spend more time waiting than computing.
         arguments.test_threads.get_or_insert(8);
         Ok(Self {
             arguments,
@@ -135,7 +136,8 @@ impl Runner {
         self.engines.push(engine);
     }
 
-    /// Adds scenarios that need programs which may be missing: that is reported, or an error if the variable requires them.
+    /// Adds scenarios that need programs which may be missing. A missing program is reported, or is an error if the variable
+    /// requires it.
     pub fn add_if_installed(
         &mut self,
         name: EngineName,
@@ -153,14 +155,14 @@ impl Runner {
         Ok(())
     }
 
-    /// Has the scenarios of these modules start before all others: what takes longest must not come last.
+    /// Runs the scenarios of these modules first, because the slowest ones must not come last.
     pub fn run_first(&mut self, modules: &[&str]) {
         let is_first =
             |trial: &Trial| modules.iter().any(|module| trial.name().contains(&format!("::{module}::")));
         self.trials.sort_by_key(|trial| !is_first(trial));
     }
 
-    /// Runs what is selected and stops what was started for it.
+    /// Runs the selected scenarios, and stops everything that was started for them.
     pub fn run(self) -> Conclusion {
         for reason in &self.not_run {
             eprintln!("\n{reason}");
@@ -185,13 +187,13 @@ impl Runner {
         conclusion
     }
 
-    /// Whether neither the command line nor a missing program leaves anything out.
+    /// Whether the command line leaves no scenario out.
     pub fn runs_all(&self) -> bool {
         self.arguments.filter.is_none() && self.arguments.skip.is_empty() && !self.arguments.list
     }
 }
 
-/// The variable that makes the absence of DynamoDB Local a failure.
+/// The variable that makes it a failure if DynamoDB Local is missing.
 pub const DYNAMODB_LOCAL: &str = "REQUIRE_DYNAMODB_LOCAL";
 
 /// Whether the programs are on the `PATH`.
@@ -209,7 +211,7 @@ fn is_required(requirement: &str) -> bool {
     env::var(requirement).is_ok_and(|value| value == "1")
 }
 
-/// Prints why nothing ran.
+/// Prints the reason why nothing was run.
 pub fn fail(reason: &str) -> ExitCode {
     eprintln!("error: {reason}");
     ExitCode::FAILURE

@@ -1,4 +1,4 @@
-//! What a scenario is written in: users, the feed, answers.
+//! The vocabulary of scenarios: users, the feed, responses.
 
 use std::{future::Future, io::Read, pin::Pin, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 
 type Run = fn(Test) -> Pin<Box<dyn Future<Output = ()>>>;
 
-/// A scenario: its name and what it does.
+/// A scenario: its name and its steps.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     module: &'static str,
@@ -41,8 +41,8 @@ impl Scenario {
     }
 }
 
-/// Lists a module's scenarios; one that is not listed is dead code, which the lints reject. A second list, by another name,
-/// holds those that do not run everywhere.
+/// Lists a module's scenarios. One that is not listed is dead code, which the lints reject. A second list with another name
+/// contains the scenarios that do not run everywhere.
 #[macro_export]
 macro_rules! scenarios {
     ($($name:ident),* $(,)?) => {
@@ -55,7 +55,7 @@ macro_rules! scenarios {
     };
 }
 
-/// One scenario's view of the service. Its users are its own, so all scenarios run at once on one table.
+/// A scenario's view of the service. Each scenario has its own users, so all scenarios run concurrently on the same tables.
 #[derive(Clone)]
 pub struct Test {
     pub app: Arc<App>,
@@ -66,28 +66,28 @@ impl Test {
         Self { app }
     }
 
-    /// The users and tables of another service.
+    /// Creates a view of another service.
     pub fn at(app: App) -> Self {
         Self { app: Arc::new(app) }
     }
 
-    /// A user nobody else has.
+    /// Creates a user that no other scenario has.
     pub fn user(&self, name: &str) -> User {
         self.known_user(&self.quiet_user(name).account)
     }
 
-    /// A user nobody else has, without a token: to sign one takes milliseconds.
+    /// Creates a user that no other scenario has, without a token. Signing a token takes milliseconds.
     pub fn quiet_user(&self, name: &str) -> User {
         let account = format!("{name}-{}", &Uuid::new_v4().simple().to_string()[..12]);
         User { test: self.clone(), account, token: String::new() }
     }
 
-    /// Alice and Bob, nobody else's.
+    /// Creates an Alice and a Bob that no other scenario has.
     pub fn alice_and_bob(&self) -> (User, User) {
         (self.user("alice"), self.user("bob"))
     }
 
-    /// The user with this account.
+    /// Returns the user with this account.
     pub fn known_user(&self, account: &str) -> User {
         let token = self.app.issuer().token(account).expect("a token");
         User { test: self.clone(), account: account.to_owned(), token }
@@ -97,7 +97,7 @@ impl Test {
         self.app.http.request(method, format!("{}{path}", self.app.url()))
     }
 
-    /// A call of the feed's address that is not signed.
+    /// An unsigned request to the feed endpoint.
     pub fn feed_request(&self, method: Method) -> RequestBuilder {
         self.app.http.request(method, self.app.feed_url())
     }
@@ -123,12 +123,12 @@ impl Test {
         self.post_bytes(copy.to_string()).await
     }
 
-    /// Posts whatever this is, signed.
+    /// Signs and posts any bytes.
     pub async fn post_bytes(&self, body: impl Into<Vec<u8>>) -> Response {
         self.post_by(&self.app.feed, body).await
     }
 
-    /// Posts whatever this is, signed by this feed.
+    /// Posts any bytes, signed by this feed.
     pub async fn post_by(&self, feed: &Feed, body: impl Into<Vec<u8>>) -> Response {
         let body = body.into();
         let sent = signed(Method::POST, FEED.to_owned(), body.clone());
@@ -143,50 +143,50 @@ impl Test {
         }
     }
 
-    /// Calls updateGroupMembers, signed.
+    /// Sends a signed request to updateGroupMembers.
     pub async fn try_update_members(&self, method: Method, group: &str, body: &Value) -> Response {
         let sent = signed(method.clone(), members_of(group), body.to_string().into_bytes());
         let response = self.app.feed.update_members(method, group, body).await.expect("the service responds");
         Response::of(&sent, response, &self.app).await
     }
 
-    /// Calls eraseUser, signed.
+    /// Sends a signed request to eraseUser.
     pub async fn try_erase(&self, body: &Value) -> Response {
         let sent = signed(Method::POST, "/v1/users/erase".to_owned(), body.to_string().into_bytes());
         let response = self.app.feed.erase(body).await.expect("the service responds");
         Response::of(&sent, response, &self.app).await
     }
 
-    /// Tells who joined and left a group, `at` ms after [`T0`].
+    /// Reports who joined and left a group, `at` ms after [`T0`].
     pub async fn patch_members(&self, group: &str, at: u64, add: &[&User], remove: &[&User]) {
         let body =
             json!({"groupId": group, "time": T0 + at, "add": accounts(add), "remove": accounts(remove)});
         self.try_update_members(Method::PATCH, group, &body).await.ok();
     }
 
-    /// Tells who the members of a group are.
+    /// Reports a group's complete member list, `at` ms after [`T0`].
     pub async fn put_members(&self, group: &str, at: u64, members: &[&User]) {
         let body = json!({"groupId": group, "time": T0 + at, "members": accounts(members)});
         self.try_update_members(Method::PUT, group, &body).await.ok();
     }
 
-    /// The item of a user's session as the engine holds it.
+    /// Returns a user's session item as stored in the engine.
     pub async fn item(&self, user: &User, session_id: &str) -> Option<Value> {
         self.session_item(&user.account, session_id).await
     }
 
-    /// The item of an account's session as the engine holds it.
+    /// Returns an account's session item as stored in the engine.
     pub async fn session_item(&self, account: &str, session_id: &str) -> Option<Value> {
         let key = json!({"userId": {"S": account}, "sessionId": {"S": session_id}});
         self.stored("SessionsTable", key).await
     }
 
-    /// The group item of a group as the engine holds it.
+    /// Returns the group item of a group as stored in the engine.
     pub async fn group_item(&self, group: &str) -> Option<Value> {
         self.stored("GroupsTable", json!({"groupId": {"S": group}})).await
     }
 
-    /// The reason and the body of a dead letter, if the body is one.
+    /// Returns the reason and the body of the dead letter of this body, if there is one.
     pub async fn dead_letter(&self, body: &[u8]) -> Option<(String, Vec<u8>)> {
         let id = hex::encode(Sha256::digest(body));
         let item = self.stored("DeadLettersTable", json!({"copyId": {"S": id}})).await?;
@@ -200,13 +200,13 @@ impl Test {
         Some((text("reason", "S"), body))
     }
 
-    /// Sets an attribute of a session item by hand.
+    /// Overwrites an attribute of a session item.
     pub async fn damage_item(&self, user: &User, session_id: &str, attribute: &str, value: Value) {
         let key = json!({"userId": {"S": user.account}, "sessionId": {"S": session_id}});
         self.damage("SessionsTable", key, attribute, value).await;
     }
 
-    /// Sets an attribute of an item by hand.
+    /// Overwrites an attribute of an item.
     pub async fn damage(&self, table: &str, key: Value, attribute: &str, value: Value) {
         let input = json!({
             "TableName": self.app.table(table), "Key": key, "UpdateExpression": "SET #a = :v",
@@ -222,12 +222,12 @@ impl Test {
     }
 }
 
-/// A team nobody else has.
+/// Returns a team that no other scenario has.
 pub fn team() -> String {
     format!("team|{}", Uuid::new_v4().simple())
 }
 
-/// A super team nobody else has.
+/// Returns a super team that no other scenario has.
 pub fn super_team() -> String {
     format!("super_team|{}", Uuid::new_v4().simple())
 }
@@ -241,7 +241,7 @@ pub struct User {
 }
 
 impl User {
-    /// The id under which another user keeps their conversation with this one.
+    /// The id of another user's session with this one.
     pub fn session_id(&self) -> String {
         format!("p2p|{}", self.account)
     }
@@ -254,22 +254,22 @@ impl User {
         self.test.send(self.request(method, path)).await
     }
 
-    /// One page, as the query asks.
+    /// Requests one page of the list with this query.
     pub async fn try_list(&self, query: &str) -> Response {
         self.fetch(Method::GET, &format!("/v1/sessions?{query}")).await
     }
 
-    /// One page of changes, as the query asks.
+    /// Requests one page of changes with this query.
     pub async fn try_changes(&self, query: &str) -> Response {
         self.fetch(Method::GET, &format!("/v1/sessions/changes?{query}")).await
     }
 
-    /// One page of which all is well.
+    /// Returns one page of the list. The request must succeed.
     pub async fn list(&self, query: &str) -> Value {
         self.try_list(query).await.ok()
     }
 
-    /// The ids of the first page's sessions.
+    /// Returns the ids of the first page's sessions.
     pub async fn listed(&self) -> Vec<String> {
         ids(&self.list("").await)
     }
@@ -278,12 +278,12 @@ impl User {
         self.fetch(Method::GET, &path_of(session_id)).await
     }
 
-    /// The session with another user.
+    /// Returns the session with another user.
     pub async fn get(&self, other: &Self) -> Value {
         self.try_get(&other.session_id()).await.ok()
     }
 
-    /// Whether there is a session with another user.
+    /// Whether there is a session with another user. Get and list must agree.
     pub async fn has(&self, other: &Self) -> bool {
         let response = self.try_get(&other.session_id()).await;
         let listed = self.listed().await.contains(&other.session_id());
@@ -294,24 +294,24 @@ impl User {
         listed
     }
 
-    /// The last message of the session with another user, itself parsed.
+    /// Returns the last message of the session with another user, parsed.
     pub async fn last_msg(&self, other: &Self) -> Value {
         self.last_msg_of(&other.session_id()).await
     }
 
-    /// The last message of any session of their, itself parsed.
+    /// Returns the last message of any of the user's sessions, parsed.
     pub async fn last_msg_of(&self, session_id: &str) -> Value {
         let session = self.try_get(session_id).await.ok();
         serde_json::from_str(session["lastMsg"].as_str().expect("a last message")).expect("lastMsg is JSON")
     }
 
-    /// Calls updateMySession with this body.
+    /// Sends a request to updateMySession with this body.
     pub async fn patch(&self, session_id: &str, body: &Value) -> Response {
         let request = self.request(Method::PATCH, &path_of(session_id)).json(body);
         self.test.send(request).await
     }
 
-    /// The time of a session, if there is one; the get and the list must agree.
+    /// Returns the time of a session, if it exists. Get and list must agree.
     pub async fn time_of(&self, session_id: &str) -> Option<u64> {
         let got = self.try_get(session_id).await;
         let got = (got.status == 200).then_some(got.body);
@@ -322,7 +322,7 @@ impl User {
         got.map(|session| session["updateTime"].as_u64().expect("a time"))
     }
 
-    /// Sets the ext of the session with another user, and answers the session.
+    /// Sets the ext of the session with another user, and returns the session.
     pub async fn set_ext(&self, other: &Self, ext: &str) -> Value {
         self.patch(&other.session_id(), &json!({ "ext": ext })).await.ok()
     }
@@ -342,7 +342,7 @@ impl User {
         assert_eq!(outcome, json!({"deleted": [other.session_id()], "newer": [], "failed": []}));
     }
 
-    /// Calls the batch form of deleteMySession with this body.
+    /// Sends a request to the batch form of deleteMySession with this body.
     pub async fn batch_delete(&self, body: &Value) -> Response {
         let request = self.request(Method::POST, "/v1/sessions/batch-delete").json(body);
         self.test.send(request).await
@@ -353,7 +353,7 @@ fn accounts(users: &[&User]) -> Vec<String> {
     users.iter().map(|user| user.account.clone()).collect()
 }
 
-/// The path of a session, its id percent-encoded as an app does it.
+/// Returns the path of a session, with its id percent-encoded as an app does.
 pub fn path_of(session_id: &str) -> String {
     let encoded: String = session_id
         .bytes()
@@ -367,12 +367,12 @@ pub fn path_of(session_id: &str) -> String {
     format!("/v1/sessions/{encoded}")
 }
 
-/// The path of a group's members.
+/// Returns the path of a group's members.
 pub fn members_of(group: &str) -> String {
     path_of(group).replace("/v1/sessions/", "/v1/groups/") + "/members"
 }
 
-/// The request with this body and its signature, made at this time; without an AppKey, and without a content type.
+/// Adds this body and its signature at this time to a request, without an AppKey and without a content type.
 pub fn with_signature(request: RequestBuilder, body: &str, cur_time: u64) -> RequestBuilder {
     let cur_time = cur_time.to_string();
     let (md5, check_sum) = sign(LOCAL_APP_SECRET, body, &cur_time);
@@ -380,7 +380,7 @@ pub fn with_signature(request: RequestBuilder, body: &str, cur_time: u64) -> Req
     request.body(body.to_owned())
 }
 
-/// The ids of a page's sessions.
+/// Returns the ids of a page's sessions.
 pub fn ids(list: &Value) -> Vec<String> {
     let sessions = list["sessionList"].as_array().expect("a sessionList");
     sessions.iter().map(|session| session["sessionId"].as_str().expect("a sessionId").to_owned()).collect()

@@ -1,4 +1,4 @@
-//! The Python tools of the deployment: pinned, each set in a virtual environment of its own under `target`.
+//! The pinned Python tools of the deployment. Each set has its own virtual environment under `target`.
 
 use std::{
     env,
@@ -18,22 +18,22 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// What builds, checks and deploys the template: the SAM CLI, cfn-lint, cargo-lambda.
+    /// Installs the tools that build, check and deploy the template: the SAM CLI, cfn-lint, cargo-lambda.
     pub async fn for_the_template() -> Result<Self, String> {
         Self::install("infra", &workspace().join("infra/requirements.txt")).await
     }
 
-    /// MiniStack, a local cloud.
+    /// Installs MiniStack, a local cloud.
     pub async fn ministack() -> Result<Self, String> {
         Self::install("ministack", &workspace().join("tests/ministack/requirements.txt")).await
     }
 
-    /// The AWS CLI, with which operators follow runbooks.
+    /// Installs the AWS CLI, with which operators follow runbooks.
     pub async fn aws_cli() -> Result<Self, String> {
         Self::install("aws-cli", &workspace().join("tests/ministack/aws-cli.txt")).await
     }
 
-    /// Makes the environment, unless it holds just these packages already.
+    /// Creates the environment, unless it already contains exactly these packages.
     async fn install(name: &str, requirements: &Path) -> Result<Self, String> {
         let folder = workspace().join("target/python").join(name);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -52,7 +52,7 @@ impl Tools {
         Ok(Self { bin: folder.join("bin") })
     }
 
-    /// One of the tools. It finds the others, and cargo, by `PATH`.
+    /// Returns the command of a tool. It finds the other tools and cargo by `PATH`.
     pub fn command(&self, name: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
         command.env("PATH", self.path()).stdin(Stdio::null()).kill_on_drop(true);
@@ -68,7 +68,7 @@ impl Tools {
     }
 }
 
-/// Runs a command to its end and gives what it prints on standard output; a failure is what it printed on both.
+/// Runs a command to its end and returns its standard output. The error of a failed command contains both of its outputs.
 pub async fn run(command: &mut Command) -> Result<String, String> {
     let output = command.stdin(Stdio::null()).output().await;
     let output = output.map_err(|error| format!("{:?} does not run: {error}", command.as_std()))?;
@@ -86,7 +86,7 @@ pub async fn run(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// A folder of its own, removed again at the end.
+/// A temporary folder, which is removed when this is dropped.
 pub struct Folder {
     pub path: PathBuf,
 }
@@ -98,7 +98,7 @@ impl Folder {
         Self { path }
     }
 
-    /// A file in it.
+    /// Writes a file to the folder, and returns its path.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path.join(name);
         fs::write(&path, text).expect("a file");

@@ -1,4 +1,4 @@
-//! Which service a command calls, and what it signs with.
+//! The service that a command sends requests to, and the key pair that signs them.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use session_local::{
 /// A running service.
 #[derive(Args)]
 pub(super) struct Target {
-    /// Where the service runs
+    /// The URL of the service
     #[arg(long, default_value = "http://127.0.0.1:8080", value_parser = address)]
     pub(super) url: String,
 }
@@ -25,17 +25,17 @@ pub(super) struct Target {
 pub(super) struct Backend {
     #[command(flatten)]
     target: Target,
-    /// Where it takes message copies, where that is an address of its own: the output FeedUrl of a deployed service
+    /// The URL of the feed endpoint, if it differs from --url: the output FeedUrl of a deployed service
     #[arg(long, value_name = "URL", value_parser = address)]
     feed_url: Option<String>,
-    /// The AppKey of the messaging backend. The AppSecret is read from MESSAGE_COPY_APP_SECRET, and asked for where that is not set and
-    /// the service is not on this machine
+    /// The AppKey of the messaging backend. The AppSecret is read from MESSAGE_COPY_APP_SECRET. If that is not set and the service
+    /// is not local, the command asks for it
     #[arg(long, env = "MESSAGE_COPY_APP_KEY", default_value = LOCAL_APP_KEY)]
     app_key: String,
 }
 
 impl Backend {
-    /// The feed to that service, by its clock.
+    /// Returns the feed to the service, which signs with the service's clock.
     pub(super) async fn feed(&self) -> Result<Feed> {
         let url = &self.target.url;
         let clock = if self.is_local() { clock_of(url).await? } else { Clock::default() };
@@ -46,19 +46,20 @@ impl Backend {
         })
     }
 
-    /// Where the service is.
+    /// The URL of the service.
     pub(super) fn url(&self) -> &str {
         &self.target.url
     }
 
-    /// Whether the service is on this machine.
+    /// Whether the service is local.
     pub(super) fn is_local(&self) -> bool {
         let url = Url::parse(&self.target.url).ok();
         let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
         ["127.0.0.1", "localhost", "[::1]"].contains(&host)
     }
 
-    /// The secret. It is no argument: those are seen by everybody on the machine, and kept by shells.
+    /// Reads the AppSecret. It is not a command-line argument: everybody on the machine can see those, and shells keep them in
+    /// their history.
     #[expect(clippy::disallowed_methods, reason = "this is start-up")]
     fn secret(&self) -> Result<String> {
         match std::env::var("MESSAGE_COPY_APP_SECRET") {
@@ -77,7 +78,7 @@ impl Backend {
     }
 }
 
-/// The clock of a service on this machine, which may be ahead.
+/// Reads the clock of a local service, which may be ahead.
 async fn clock_of(url: &str) -> Result<Clock> {
     let response = http::client().get(format!("{}/local-clock", url.trim_end_matches('/'))).send().await;
     let response = response.with_context(|| no_service(url))?;

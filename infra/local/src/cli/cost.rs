@@ -1,4 +1,4 @@
-//! `cargo local cost`: what a million calls of each operation cost, or a month of a product's users.
+//! `cargo local cost`: prints the cost of a million requests of each operation, or of a month of a product's users.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,32 +11,32 @@ use session_local::{
 
 #[derive(Args)]
 pub(crate) struct Cost {
-    /// The price table; without it, infra/prices.json
+    /// The price table; infra/prices.json by default
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
-    /// How long a call is billed, in ms
+    /// The billed duration of an invocation, in ms
     #[arg(long, value_name = "MS", default_value_t = BILLED_MS, value_parser = clap::value_parser!(u64).range(1..=6_000))]
     billed_ms: u64,
     #[command(flatten)]
     month: Month,
 }
 
-/// For a month instead of a million calls: what the users of a product do.
+/// The daily activity of a product's users. With it, the cost of a month is printed instead of that of a million requests.
 #[derive(Args)]
 struct Month {
-    /// How many users there are on a day: tells what a month costs, and not a million calls
+    /// The number of users active on a day. Prints the cost of a month instead of a million requests
     #[arg(long)]
     users: Option<u64>,
-    /// How often each user asks for changes on a day
+    /// How many times a day each user syncs changes
     #[arg(long, default_value_t = 20, requires = "users")]
     syncs: u32,
-    /// How many p2p messages each user sends on a day
+    /// How many p2p messages a day each user sends
     #[arg(long, default_value_t = 30, requires = "users")]
     messages: u32,
-    /// In how many groups each user is
+    /// The number of groups each user is a member of
     #[arg(long, default_value_t = 10, requires = "users")]
     groups: u32,
-    /// How many times as busy as a day on average its busiest seconds are
+    /// The load in the busiest seconds of a day, as a multiple of the day's average
     #[arg(long, value_name = "TIMES", default_value_t = 3, requires = "users", value_parser = clap::value_parser!(u32).range(1..=100))]
     peak: u32,
 }

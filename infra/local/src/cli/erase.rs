@@ -1,4 +1,4 @@
-//! `cargo local erase`: everything of a user, by as many calls as it takes.
+//! `cargo local erase`: deletes everything of a user, with as many requests as that needs.
 
 use std::{
     io::{self, Write},
@@ -12,15 +12,16 @@ use serde_json::{Value, json};
 use session_local::feed::{Feed, is_transient};
 use tokio::time::sleep;
 
-/// How often a call that is answered 429 or 5xx is repeated before the command gives up.
+/// The number of attempts per request: a 429 or 5xx response is retried until this many have failed.
 const MAX_TRIES: u32 = 8;
 
 #[derive(Args)]
 pub(crate) struct Account {
-    /// Whose sessions, texts and memberships are deleted. Remove the account from its groups first, and stop sending for it
+    /// The account whose sessions, custom data and memberships are deleted. Remove the account from its groups first, and stop
+    /// sending messages for it
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     account: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }

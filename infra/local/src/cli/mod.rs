@@ -20,8 +20,8 @@ use session_local::{clock, feed::no_service, http};
 
 use backend::{Backend, Target};
 
-/// The session service on this machine: the template's routes on a loopback port, the functions' own executables run
-/// through the Lambda Runtime API, a DynamoDB engine behind them.
+/// The session service, run locally: the template's routes on a loopback port, the functions' executables run through the Lambda
+/// Runtime API, and a DynamoDB engine behind them.
 #[derive(Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 #[command(
@@ -47,7 +47,7 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
-    /// Post a signed message copy to a running service: a text to an account, a team or a super team
+    /// Post a signed message copy to a running service: a text message to an account, a team or a super team
     #[command(
         after_help = "Examples:\n  cargo local send --from alice --to bob --text 'hello bob'\n  cargo local send --from alice --team 7 --members alice,bob --text 'hello team'\n  cargo local send --from alice --to bob --recall"
     )]
@@ -57,7 +57,7 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Post a sample of any kind of copy to a running service: a recall, a kick, an edit, what the feed sends oddly
+    /// Post a sample of any kind of message copy to a running service, such as a recall, a kick, an edit or an irregular copy
     #[command(
         after_help = "Examples:\n  cargo local trigger --list\n  cargo local trigger kick --set carol=dave\n  cargo local trigger text --set msgType=TIPS --print"
     )]
@@ -67,7 +67,7 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Post what a file holds to a service, here or deployed: a first import, events that a feed lost, dead letters
+    /// Post the lines of a file to a local or deployed service: a first import, events that a feed lost, dead letters
     #[command(
         after_help = "Examples:\n  cargo local replay copies.jsonl\n  cargo local replay copies.jsonl --url \"$ApiUrl\" --feed-url \"$FeedUrl\" --app-key \"$APP_KEY\" --rate 500\n\nExit status: 0 if every line was applied or ignored, 1 if it could not go on, 2 if some lines were not applied, 130 after Ctrl-C."
     )]
@@ -77,7 +77,7 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Erase a user: delete everything in their partition, by as many calls as it takes
+    /// Erase a user: delete everything in their partition, with as many requests as that needs
     #[command(
         after_help = "Examples:\n  cargo local erase bob\n  cargo local erase bob --url \"$ApiUrl\" --app-key \"$APP_KEY\""
     )]
@@ -87,7 +87,8 @@ enum Command {
         #[command(flatten)]
         backend: Backend,
     },
-    /// Print what a million calls of each operation cost, or a month: units counted here, times a price table. Builds the functions first
+    /// Print the cost of a million requests of each operation, or of a month. Request units are counted here and multiplied by a
+    /// price table. Builds the functions first
     #[command(
         after_help = "Examples:\n  cargo local cost --prices my-prices.json --billed-ms 5\n  cargo local cost --users 100000 --syncs 20 --messages 30 --groups 10"
     )]
@@ -102,7 +103,7 @@ enum Command {
     },
 }
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 pub(crate) async fn run() -> Result<ExitCode> {
     let cli = Cli::parse_from(arguments());
     match cli.command {
@@ -123,7 +124,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The arguments, in which `help --help` is `--help`.
+/// The command line's arguments, with `help --help` replaced by `--help`.
 fn arguments() -> Vec<OsString> {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     if arguments.len() == 3 && arguments[1] == "help" && (arguments[2] == "--help" || arguments[2] == "-h") {

@@ -1,4 +1,4 @@
-//! `cargo local replay`: posts what a file holds, with progress, and tells what result of it.
+//! `cargo local replay`: posts the lines of a file, shows progress and reports the outcomes.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,25 +23,26 @@ use super::stop;
 
 /// The exit status when some lines were not applied.
 const NOT_ALL: u8 = 2;
-/// The exit status after Ctrl-C, as shells have it.
+/// The exit status after Ctrl-C, as shells define it.
 const INTERRUPTED: u8 = 130;
 
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// Message copies and changes of members ({"groupId", "time", "add", "remove"} or {"groupId", "time", "members"}), one JSON object a
-    /// line; or what aws dynamodb scan prints of the table of dead letters. - is standard input
+    /// Message copies and membership changes ({"groupId", "time", "add", "remove"} or {"groupId", "time", "members"}), one JSON
+    /// object per line, or the output of aws dynamodb scan on the dead-letter table. - is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// How many lines are under way at once
+    /// The number of lines to post concurrently
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     concurrency: u16,
-    /// How many lines are begun per second at most; without it, as many as the service takes
+    /// The maximum number of lines to start per second; by default, as many as the service accepts
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: Option<u32>,
-    /// Begin with this line, which a stopped replay prints
+    /// The line to start with, as printed by a stopped replay
     #[arg(long, value_name = "LINE", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     from: u64,
-    /// Write lines that were rejected or dead-lettered, with the reasons, to this file, which can itself be replayed; without it, FILE.rejected
+    /// The file to write rejected and dead-lettered lines to, with the reasons. It can itself be replayed. By default,
+    /// FILE.rejected
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
 }
@@ -91,7 +92,7 @@ impl Plan {
     }
 }
 
-/// Tells people how it ended, and scripts by the exit status.
+/// Prints the outcome for people, and returns it for scripts as the exit status.
 #[expect(clippy::cast_precision_loss, reason = "lines, for people")]
 fn summarize(report: &Report, rejections: &Rejections, since: Instant) -> ExitCode {
     let Report { applied, ignored, dead_lettered, rejected, .. } = report;
@@ -121,7 +122,7 @@ fn summarize(report: &Report, rejections: &Rejections, since: Instant) -> ExitCo
     }
 }
 
-/// The bar, with what result of lines so far.
+/// The progress bar, with the counts of outcomes so far.
 struct Progress {
     bar: ProgressBar,
     since: Instant,
@@ -155,7 +156,7 @@ impl Progress {
     }
 }
 
-/// The file of lines that were not applied, made when the first is met. A replay that goes on adds to it.
+/// The file of lines that were not applied. It is created for the first such line, and a resumed replay appends to it.
 struct Rejections {
     path: PathBuf,
     file: Option<File>,

@@ -1,4 +1,4 @@
-//! `cargo local seed`: realistic sessions, through the service's own API.
+//! `cargo local seed`: creates realistic sessions through the service's own API.
 
 use anyhow::Result;
 use clap::Args;
@@ -6,9 +6,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use session_local::feed::{Feed, super_team_message, team_message, text_message};
 
-/// How many copies are under way at once.
+/// The number of message copies posted concurrently.
 const AT_ONCE: usize = 8;
-/// Sessions lie this far apart in time, about, going back from now.
+/// The approximate time between consecutive sessions, counted back from now.
 const STEP_MS: u64 = 17 * 60 * 1000;
 
 const TEXTS: [&str; 8] = [
@@ -24,27 +24,27 @@ const TEXTS: [&str; 8] = [
 
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// How many users: user-1, user-2, …
+    /// The number of users: user-1, user-2, …
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     users: u64,
-    /// How many p2p sessions each of them has, with contact-1, contact-2, …
+    /// The number of p2p sessions per user, with contact-1, contact-2, …
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     sessions: u64,
-    /// How many teams: seed-team-1, …
+    /// The number of teams: seed-team-1, …
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     teams: u64,
-    /// How many members each team has: user-1, user-2, …
+    /// The number of members per team: user-1, user-2, …
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=200))]
     team_size: u64,
-    /// How many super teams: seed-super-team-1, …
+    /// The number of super teams: seed-super-team-1, …
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     super_teams: u64,
-    /// How many members each super team has: user-1, user-2, …
+    /// The number of members per super team: user-1, user-2, …
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     super_team_size: u64,
 }
 
-/// One session to make.
+/// One session to create.
 enum Session {
     P2p { user: u64, contact: u64 },
     Team(u64),
@@ -82,7 +82,7 @@ async fn create(session: &Session, plan: &Plan, feed: &Feed, now: u64) -> Result
         Session::Team(team) => (team, team + 500_009),
         Session::SuperTeam(team) => (team, team + 700_001),
     };
-    // Numbers that look random, and are the same at every run.
+    // These numbers look random but are the same in every run.
     let mixed = salt.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
     let time = now.saturating_sub(number * STEP_MS + mixed % STEP_MS).max(OLDEST_MS);
     let text = TEXTS[usize::try_from(mixed % 8).unwrap_or_default()];
@@ -105,5 +105,5 @@ async fn create(session: &Session, plan: &Plan, feed: &Feed, now: u64) -> Result
     }
 }
 
-/// 2001: the service takes no message from before 2000.
+/// The year 2001: the service accepts no message from before 2000.
 const OLDEST_MS: u64 = 978_307_200_000;

@@ -1,4 +1,4 @@
-//! `cargo local send`: one message, as the messaging backend posts it, or its recall.
+//! `cargo local send`: posts one message, or its recall, as the messaging backend does.
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -13,25 +13,25 @@ use super::{backend::Backend, token};
 
 #[derive(Args)]
 pub(crate) struct Message {
-    /// Who sends (a member of the group only if listed as one)
+    /// The sender's account (a member of the group only if listed as one)
     #[arg(long)]
     from: String,
     #[command(flatten)]
     receiver: Receiver,
-    /// The members of the group: the list that a team's copy carries (up to 200), else they are added to the group; without
-    /// them, its members are those the service knows
+    /// The members of the group. Up to 200 of a team are sent as the list in its message copy; otherwise they are added to the
+    /// group first. Without this option, the group's members are the ones the service has
     #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with = "to")]
     members: Vec<String>,
-    /// What
+    /// The message's text
     #[arg(long, required_unless_present = "recall")]
     text: Option<String>,
-    /// When it was sent, in ms since 1970; without it, now
+    /// The time the message was sent, in ms since 1970; by default, now
     #[arg(long, value_name = "MS")]
     time: Option<u64>,
-    /// Take back the message that shows last in the conversation
+    /// Recall the message that is the conversation's last one
     #[arg(long, conflicts_with_all = ["text", "time", "members"])]
     recall: bool,
-    /// Print the signed call as a command for a shell, instead of making it
+    /// Print the signed request as a shell command instead of sending it
     #[arg(long, conflicts_with = "members")]
     curl: bool,
 }
@@ -39,19 +39,19 @@ pub(crate) struct Message {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Receiver {
-    /// To which account
+    /// The receiver's account
     #[arg(long)]
     to: Option<String>,
-    /// To which team
+    /// The receiving team's id
     #[arg(long, value_name = "TID")]
     team: Option<String>,
-    /// To which super team
+    /// The receiving super team's id
     #[arg(long, value_name = "TID")]
     super_team: Option<String>,
 }
 
 impl Receiver {
-    /// The id of the conversation as the sender has it.
+    /// The id of the conversation, from the sender's point of view.
     fn session_id(&self) -> String {
         match (&self.to, &self.team, &self.super_team) {
             (Some(account), ..) => format!("p2p|{account}"),
@@ -99,7 +99,7 @@ impl Message {
         }
     }
 
-    /// The recall of what shows last in the conversation.
+    /// Creates the recall of the message that is the conversation's last one.
     async fn recalling(&self, feed: &Feed, url: &str) -> Result<Value> {
         let id = self.receiver.session_id();
         let session = session_of(&self.from, &id, url).await?;
@@ -131,7 +131,7 @@ impl Message {
     }
 }
 
-/// A session of a user, as the service shows it to them.
+/// Reads a session of a user from the service.
 async fn session_of(user: &str, id: &str, url: &str) -> Result<Option<Value>> {
     let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
     let request = http::client().get(format!("{}/v1/sessions/{id}", url.trim_end_matches('/')));

@@ -1,4 +1,4 @@
-//! `cargo local`: build, start, tell how to use it, serve until Ctrl-C.
+//! `cargo local`: builds the functions, starts the service, prints how to use it, and serves until Ctrl-C.
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,29 +20,29 @@ use super::{stop, trace};
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Serve {
-    /// The loopback port to serve on; 0 takes a free one
+    /// The loopback port to serve on; 0 chooses a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// Keep the embedded engine's data in this folder; without it, data is in memory and ends with the service
+    /// The folder that stores the embedded engine's data; by default, data is in memory and is lost when the service stops
     #[arg(long, value_name = "DIR", conflicts_with = "dynamodb_endpoint")]
     data: Option<PathBuf>,
-    /// Use the engine that runs at this address (DynamoDB Local or another) instead of the embedded one
+    /// The URL of a running engine (DynamoDB Local or another) to use instead of the embedded one
     #[arg(long, value_name = "URL")]
     dynamodb_endpoint: Option<String>,
-    /// Run release builds of the functions, as deployed; they take minutes to build
+    /// Run release builds of the functions, as deployed; building them takes minutes
     #[arg(long)]
     release: bool,
-    /// Live in the future, such as +31d or 36h: functions, tokens, expiry and the other commands go by that time. The console and
-    /// POST /local-clock {"advance": "31d"} move it further
+    /// Set the clock ahead, such as +31d or 36h: functions, tokens, expiry and the other commands use that time. The console and
+    /// POST /local-clock {"advance": "31d"} advance it further
     #[arg(long, value_name = "AHEAD", default_value = "0s", value_parser = parse_duration)]
     clock: Duration,
-    /// Print each call with its event, its answer, its log line and its requests to DynamoDB
+    /// Print each request with its event, response, log line and requests to DynamoDB
     #[arg(long)]
     trace: bool,
-    /// Keep no calls for the console: functions then reach DynamoDB directly
+    /// Record no requests for the console: functions then reach DynamoDB directly
     #[arg(long, conflicts_with = "trace")]
     no_trace: bool,
-    /// Print one JSON line when the service is ready, for scripts: url, console, feedUrl, appKey, appSecret, issuer, dynamodb
+    /// Print one JSON line for scripts when the service is ready: url, console, feedUrl, appKey, appSecret, issuer, dynamodb
     #[arg(long)]
     json: bool,
 }
@@ -65,7 +65,7 @@ impl Serve {
             drop(service);
             Ok(())
         };
-        // Dropping what serves ends it all: the server, the engine, the functions' processes, or cargo while it builds.
+        // Dropping `serve` stops everything: the server, the engine, the functions' processes, or cargo if it is still building.
         tokio::select! {
             result = serve => return result,
             asked = stop::requested() => asked?,
@@ -75,7 +75,7 @@ impl Serve {
     }
 
     async fn start(self) -> Result<Service> {
-        // Before minutes are spent on a build.
+        // Listen first, so that a port in use is reported before minutes are spent on a build.
         let listener = listen(self.port).await?;
         let prices = Prices::of_the_repository()?;
         eprintln!("building the functions (minutes the first time)");
@@ -96,7 +96,7 @@ impl Serve {
     }
 }
 
-/// Prints the functions' lines, but for those that a trace shows with their calls.
+/// Prints the functions' log lines, except those that a trace shows with their requests.
 fn log(traced: bool) -> LogSink {
     Arc::new(move |function, line| {
         let is_of_exchange =
@@ -120,7 +120,7 @@ fn print_json(service: &Service) {
     println!("{ready}");
 }
 
-/// What matters, in one screen.
+/// Prints the addresses and the first commands to try, on one screen.
 fn print_guide(service: &Service) {
     let url = service.url();
     let option = service.url_option();

@@ -1,9 +1,9 @@
-//! When to stop.
+//! Signals that stop the program.
 
 use anyhow::Result;
 use tokio::signal::ctrl_c;
 
-/// Returns when somebody asks the program to stop: Ctrl-C, or SIGTERM where there is such a thing.
+/// Returns when the program is asked to stop: by Ctrl-C or, on Unix, by SIGTERM.
 pub(crate) async fn requested() -> Result<()> {
     #[cfg(unix)]
     {

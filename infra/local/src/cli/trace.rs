@@ -1,14 +1,14 @@
-//! `cargo local --trace`: each call on the terminal.
+//! `cargo local --trace`: prints each request on the terminal.
 
 use std::{sync::Arc, time::Duration};
 
 use session_local::{Completed, trace::Tracer};
 use tokio::{sync::broadcast::Receiver, sync::broadcast::error::RecvError, time::sleep};
 
-/// A function's line in the log comes a moment after its answer.
+/// How long to wait for a function's log line, which follows its response shortly.
 const LINE_WITHIN: Duration = Duration::from_millis(500);
 
-/// Prints each call with its event, its answer, its log line and its requests to DynamoDB.
+/// Prints each request with its event, response, log line and requests to DynamoDB.
 pub(crate) async fn print(tracer: Arc<Tracer>, mut completed: Receiver<Completed>) {
     loop {
         match completed.recv().await {

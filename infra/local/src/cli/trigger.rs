@@ -1,4 +1,4 @@
-//! `cargo local trigger`: a sample of any kind of copy, posted as the messaging backend posts it.
+//! `cargo local trigger`: posts a sample of any kind of message copy, as the messaging backend does.
 
 use std::io::{self, Write};
 
@@ -12,13 +12,13 @@ use session_local::{
 
 #[derive(Args)]
 pub(crate) struct Choice {
-    /// Which sample: see --list
+    /// The sample's name: see --list
     #[arg(required_unless_present = "list", value_name = "SAMPLE")]
     name: Option<String>,
-    /// Who and where, alice=…, bob=…, carol=…, team=…, superTeam=…, or any field of the copy, such as msgType=TIPS
+    /// Names in the sample, alice=…, bob=…, carol=…, team=…, superTeam=…, or any field of the message copy, such as msgType=TIPS
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     set: Vec<(String, String)>,
-    /// Print the copies, one a line, instead of posting them: for cargo local replay, or to change them
+    /// Print the message copies, one per line, instead of posting them, to edit them or for cargo local replay
     #[arg(long)]
     print: bool,
     /// List the samples
@@ -32,12 +32,12 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 impl Choice {
-    /// Whether a service is needed.
+    /// Whether the command posts to a service.
     pub(crate) fn posts(&self) -> bool {
         !self.list && !self.print
     }
 
-    /// Lists or prints.
+    /// Lists the samples, or prints a sample's message copies.
     pub(crate) fn print(&self, now_ms: u64) -> Result<()> {
         let lines: Vec<String> = if self.list {
             Sample::all()?.iter().map(|sample| format!("{:<22}{}", sample.name, sample.about)).collect()
@@ -46,7 +46,7 @@ impl Choice {
         };
         for line in lines {
             match writeln!(io::stdout(), "{line}") {
-                // Whoever reads has enough.
+                // The reader has closed the pipe.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
                 written => written?,
             }
@@ -54,7 +54,7 @@ impl Choice {
         Ok(())
     }
 
-    /// Posts the copies, and tells what came of them.
+    /// Posts the message copies and prints the responses.
     pub(crate) async fn run(&self, feed: &Feed) -> Result<()> {
         let (sample, bodies) = self.prepare(feed.now_ms())?;
         println!("{}", sample.about);
@@ -72,7 +72,7 @@ impl Choice {
         else {
             bail!("the service did not accept it");
         };
-        // What is changed by hand may become anything.
+        // A sample with fields set by hand may have any outcome.
         if self.set.is_empty() && result != sample.result {
             bail!("the result of the last copy should be {:?}", sample.result);
         }

@@ -1,5 +1,5 @@
-//! What a million calls of each operation cost: capacity units, bytes out and bytes logged as counted on the embedded engine,
-//! times a price table.
+//! The cost of a million requests of each operation: capacity units, response bytes and logged bytes, counted on the embedded
+//! engine and multiplied by a price table.
 
 mod month;
 
@@ -29,11 +29,11 @@ use crate::{
 
 pub use month::{Peak, Use};
 
-/// Unit prices in US dollars, and what the platform adds to a call.
+/// Unit prices in US dollars, and the bytes that the platform adds to a request's logs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Prices {
-    /// Where and how they hold.
+    /// The region and the conditions for which the prices hold.
     pub of: String,
     million_read_units: f64,
     million_write_units: f64,
@@ -48,45 +48,45 @@ pub struct Prices {
     bytes_billed_per_log_event: u64,
 }
 
-/// How long a call is billed, unless it is said otherwise, in ms.
+/// The default billed duration of an invocation, in ms.
 pub const BILLED_MS: u64 = 10;
 
-/// What one call of an operation takes.
+/// The resources that one request of an operation uses.
 #[derive(Clone, Debug)]
 pub struct OperationUsage {
-    /// Which operation, on what.
+    /// The operation and the case that was measured.
     pub name: &'static str,
     /// Read units.
     pub read_units: f64,
     /// Write units.
     pub write_units: f64,
-    /// The answer with its headers, compressed, in bytes; rounded up to hundreds.
+    /// The compressed response with its headers, in bytes, rounded up to hundreds.
     pub response_bytes: u64,
-    /// The function's log line in bytes.
+    /// The function's log line, in bytes, rounded up to hundreds.
     pub logged_bytes: u64,
-    /// The function's memory.
+    /// The function's memory, in MB.
     pub memory_mb: u64,
-    /// Whether it comes through the HTTP API, which bills it and logs it; a Function URL does neither.
+    /// Whether requests come through the HTTP API, which bills and logs them. A Function URL does neither.
     pub through_api: bool,
 }
 
-/// What a million calls cost, in US dollars.
+/// The cost of a million requests, in US dollars.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// Capacity units.
+    /// The cost of DynamoDB's capacity units.
     pub dynamodb: f64,
-    /// Invocations and their duration.
+    /// The cost of invocations and their duration.
     pub lambda: f64,
-    /// Calls of the HTTP API.
+    /// The cost of the HTTP API's requests.
     pub gateway: f64,
-    /// Answers to the internet.
+    /// The cost of responses sent to the internet.
     pub data_out: f64,
-    /// Logs.
+    /// The cost of logs.
     pub logs: f64,
 }
 
 impl Cost {
-    /// All of it.
+    /// The sum of all parts.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.dynamodb + self.lambda + self.gateway + self.data_out + self.logs
@@ -94,7 +94,7 @@ impl Cost {
 }
 
 impl Prices {
-    /// The repository's price table.
+    /// Reads the repository's price table.
     pub fn of_the_repository() -> Result<Self> {
         Self::read(&workspace().join("infra/prices.json"))
     }
@@ -105,13 +105,13 @@ impl Prices {
         serde_json::from_str(&text).with_context(|| format!("in {}", path.display()))
     }
 
-    /// A million times these units.
+    /// The cost of a million times these units.
     #[must_use]
     pub fn of_units(&self, read: f64, write: f64) -> f64 {
         read * self.million_read_units + write * self.million_write_units
     }
 
-    /// A million such calls, each billed so long.
+    /// The cost of a million such requests, each billed for this duration.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "bytes of one request")]
     pub fn of_a_million(&self, usage: &OperationUsage, billed: Duration) -> Cost {
@@ -130,7 +130,7 @@ impl Prices {
     }
 }
 
-/// Makes every operation's call once, on realistic sessions (items of about 700 bytes), and counts.
+/// Sends one request of every operation to realistic sessions (items of about 700 bytes), and counts the usage.
 #[expect(clippy::implicit_hasher, reason = "what `executables::build` gives")]
 pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<OperationUsage>> {
     let meter = Meter::start(executables).await?;
@@ -146,7 +146,7 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Operatio
     let backend = |copy| meter.feed.post(copy);
     let list: Value = app(Method::GET, "/v1/sessions?limit=1", "carol")?.send().await?.json().await?;
     let changes = format!("/v1/sessions/changes?since={}", list["syncToken"].as_str().unwrap_or_default());
-    // With a bound: a page without one tells the time, and would compress otherwise at every run.
+    // With `maxTimestamp`: a page without it contains the current time, so that its compressed size would differ in every run.
     let page = format!("/v1/sessions?maxTimestamp={LATER}");
     let new_since = format!("/v1/sessions?minTimestamp={LATER}");
     let mut usages = vec![
@@ -174,7 +174,7 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Operatio
         meter.measure("… of a group", app(Method::DELETE, group, "alice")?.send()).await?,
         meter.measure("eraseUser, 100 sessions", meter.feed.erase(&json!({"account": "bob"}))).await?,
     ];
-    // An hour later, nothing that was written here is news any more.
+    // One hour later, none of the writes above are reported as changes any more.
     if !meter.service.clock().advance(Duration::from_hours(1)) {
         bail!("the clock does not move");
     }
@@ -185,12 +185,12 @@ pub async fn count(executables: HashMap<String, PathBuf>) -> Result<Vec<Operatio
     Ok(usages)
 }
 
-/// When the first of the sessions got its message, in ms: 2026-01-01.
+/// The time of the first session's message, in ms: 2026-01-01.
 const FILLED: u64 = 1_767_225_600_000;
-/// A day later.
+/// One day after [`FILLED`].
 const LATER: u64 = FILLED + 86_400_000;
 
-/// The copy with ids that are the same at every run, so that it compresses alike.
+/// Gives the message copy ids that are the same in every run, so that its compressed size is, too.
 fn numbered(mut copy: Value, number: u64) -> Value {
     let mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     copy["msgidServer"] = mixed.to_string().into();
@@ -202,7 +202,7 @@ fn members(count: u64) -> Vec<String> {
     ["alice".to_owned()].into_iter().chain((1..count).map(|number| format!("member-{number}"))).collect()
 }
 
-/// About 470 bytes of words, the same for the same number.
+/// About 470 bytes of words, which depend only on the number.
 fn text(number: u64) -> String {
     const WORDS: [&str; 16] = [
         "lunch", "tomorrow", "the", "photos", "thanks", "contract", "changed", "before", "we", "train",
@@ -218,13 +218,13 @@ fn text(number: u64) -> String {
     text
 }
 
-/// A service that tells what each call took.
+/// A service that reports the usage of each request.
 struct Meter {
     service: Service,
     http: Client,
     feed: Feed,
     lines: Arc<Mutex<HashMap<String, (String, String)>>>,
-    /// The functions that have a Function URL where the template is deployed.
+    /// The functions that have a Function URL when the template is deployed.
     behind_urls: BTreeSet<String>,
 }
 
@@ -254,7 +254,7 @@ impl Meter {
         Ok(Self { service, http: http::client(), feed, lines, behind_urls: behind_urls()? })
     }
 
-    /// A hundred sessions for Bob, a hundred and thirty groups for Alice.
+    /// Creates 100 p2p sessions each for Bob and Alice, and 30 groups for Alice.
     async fn fill(&self) -> Result<()> {
         for number in 0..100 {
             for user in ["alice", "bob"] {
@@ -308,7 +308,7 @@ impl Meter {
         })
     }
 
-    /// A function's log line travels apart from its answer.
+    /// Waits for a function's log line, which arrives separately from its response.
     async fn line(&self, request_id: &str) -> Result<(String, String)> {
         let give_up = Instant::now() + Duration::from_secs(10);
         loop {
@@ -322,7 +322,7 @@ impl Meter {
     }
 }
 
-/// The functions that the template gives an address of their own.
+/// Returns the functions to which the template gives a Function URL.
 pub(crate) fn behind_urls() -> Result<BTreeSet<String>> {
     let functions = Template::of_the_repository()?.functions;
     let urls = Template::resources("AWS::Lambda::Url", &Template::something_given())?;

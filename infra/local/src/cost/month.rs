@@ -1,4 +1,4 @@
-//! A product's users: what a month of them costs, and what their busiest seconds need.
+//! A product's users: the cost of a month, and the capacity needed in their busiest seconds.
 
 use std::time::Duration;
 
@@ -6,61 +6,63 @@ use anyhow::{Context, Result};
 
 use super::{OperationUsage, Prices};
 
-/// What the users of a product do.
+/// The daily activity of a product's users.
 #[derive(Clone, Copy, Debug)]
 pub struct Use {
-    /// How many users there are on a day.
+    /// The number of users active on a day.
     pub users: f64,
-    /// How often each asks for changes on a day.
+    /// How many times a day each user syncs changes.
     pub syncs: f64,
-    /// How many p2p messages each sends on a day.
+    /// How many p2p messages a day each user sends.
     pub messages: f64,
-    /// In how many groups each is.
+    /// The number of groups each user is a member of.
     pub groups: f64,
 }
 
-/// How many sessions a user has.
+/// The number of sessions of a user.
 const SESSIONS: f64 = 100.0;
-/// What a session takes in the table and in its index, in bytes: an item of about 700, and what DynamoDB adds to each.
+/// The bytes of a session in the table and in its index: in each, an item of about 700 bytes plus DynamoDB's overhead.
 const STORED_BYTES: f64 = 2.0 * 800.0;
 const DAYS: f64 = 30.0;
 
-/// What a table's partition gives at most (DynamoDB, "Best practices for designing partition keys").
+/// The limits of one partition of a table (DynamoDB, "Best practices for designing partition keys").
 const PARTITION_READ_UNITS: f64 = 3_000.0;
 const PARTITION_WRITE_UNITS: f64 = 1_000.0;
 const PARTITION_BYTES: f64 = 10e9;
 const SECONDS_A_DAY: f64 = 24.0 * 60.0 * 60.0;
 
-/// A figure of one call of each kind that there are many of.
+/// One figure for each kind of frequent request.
 struct PerOperation {
     list: f64,
     changes: f64,
     message: f64,
 }
 
-/// What a use needs while it is at its peak.
+/// The capacity needed at the peak.
 #[derive(Clone, Copy, Debug)]
 pub struct Peak {
-    /// Calls a second, of apps and of the feed.
+    /// Requests per second, from apps and the feed.
     pub usages: f64,
-    /// Read units a second.
+    /// Read units per second.
     pub read_units: f64,
-    /// Write units a second.
+    /// Write units per second.
     pub write_units: f64,
-    /// How many functions run at once: one call each.
+    /// The number of concurrent invocations.
     pub concurrency: f64,
-    /// How many partitions the session items need, by their bytes and by their units.
+    /// The number of partitions that the session items need, by their bytes and by their units.
     pub partitions: f64,
 }
 
 impl Use {
-    /// A figure of each kind of call. What a list and a pull of changes take grows with the groups.
+    /// Returns the figure for each kind of request. The figures of a list request and of a changes request grow with the number of
+    /// groups.
     fn each(
         &self,
         usages: &[OperationUsage],
         figure: impl Fn(&OperationUsage) -> f64,
     ) -> Result<PerOperation> {
-        // The first call of this name, or the first of the other name after it.
+        // The first usage whose name begins with `name` or, if `more` is given, the first one from there whose name begins with
+        // `more`.
         let of = |name: &str, more: Option<&str>| {
             let mut usages = usages.iter().skip_while(|usage| !usage.name.starts_with(name));
             let usage = match more {
@@ -80,7 +82,7 @@ impl Use {
         })
     }
 
-    /// What a month of 30 days costs, part by part, in US dollars. Each user syncs their whole list once.
+    /// Returns the cost of a month of 30 days in US dollars, part by part. Each user fetches their whole list once.
     pub fn month(
         &self,
         usages: &[OperationUsage],
@@ -101,7 +103,7 @@ impl Use {
         ])
     }
 
-    /// What its busiest seconds need, so many times as busy as a day on average.
+    /// Returns the capacity needed in the busiest seconds, in which the load is `times` the day's average.
     pub fn at_peak(&self, usages: &[OperationUsage], billed: Duration, times: f64) -> Result<Peak> {
         let a_second = |of_each: &PerOperation| {
             let of_a_user =

@@ -1,4 +1,4 @@
-//! CORS, as the template's `CorsConfiguration` says: preflights, answers, and the gateway's own errors.
+//! CORS as configured by the template's `CorsConfiguration`, for preflights, responses and the gateway's own errors.
 
 use anyhow::{Context, Result};
 use axum::{
@@ -11,7 +11,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::template::Cors;
 
-/// What answers preflights and adds the headers to everything else.
+/// Returns the layer that responds to preflights and adds the CORS headers to all other responses.
 pub(super) fn layer(cors: &Cors) -> Result<CorsLayer> {
     let headers = |names: &[String]| -> Result<Vec<HeaderName>> {
         names
@@ -39,7 +39,7 @@ pub(super) fn layer(cors: &Cors) -> Result<CorsLayer> {
         .max_age(cors.max_age))
 }
 
-/// Takes the headers away again from an answer to what is no browser's call: the gateway would not send them.
+/// Removes the CORS headers from responses to requests without an `Origin` header, because API Gateway does not send them.
 pub(super) async fn browser_only(request: Request, next: Next) -> Response {
     let of_browser = request.headers().contains_key(header::ORIGIN);
     let mut response = next.run(request).await;

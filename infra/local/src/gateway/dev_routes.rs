@@ -1,4 +1,5 @@
-//! What only a service on one machine has: its clock, and the console with what that looks into. For calls of this machine alone.
+//! Routes that only a local service has: its clock, and the console with the data that it shows. Only pages and programs of this
+//! machine may use them.
 
 use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
@@ -30,7 +31,7 @@ use crate::{
 };
 
 const PAGE: &str = include_str!("console.html");
-/// How many session items of a user are shown at most.
+/// The maximum number of a user's session items that are shown.
 const MAX_ITEMS: usize = 200;
 
 pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
@@ -50,7 +51,7 @@ pub(super) fn router(url: &str) -> Router<Arc<Gateway>> {
         .route_layer(middleware::from_fn_with_state(hosts, of_this_machine))
 }
 
-/// Rejects what another page may have had a browser send.
+/// Rejects requests that another site's page may have made a browser send.
 async fn of_this_machine(State(hosts): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     if is_of_this_machine(&hosts, request.headers()) {
         next.run(request).await
@@ -59,7 +60,8 @@ async fn of_this_machine(State(hosts): State<Arc<[String]>>, request: Request, n
     }
 }
 
-/// Whether it names this machine, not something that was made to resolve to it, and comes from no other origin.
+/// Whether the request names this machine and comes from no other origin. A name that was made to resolve to this machine is not
+/// accepted.
 fn is_of_this_machine(hosts: &[String], headers: &HeaderMap) -> bool {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let host = header("host").unwrap_or_default();
@@ -69,7 +71,7 @@ fn is_of_this_machine(hosts: &[String], headers: &HeaderMap) -> bool {
 }
 
 async fn page() -> Response {
-    // What the page holds itself may run, and nothing else.
+    // Only the page's own scripts and styles may run.
     let nonce = Uuid::new_v4().simple().to_string();
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; img-src data:; \
@@ -89,7 +91,7 @@ async fn page() -> Response {
     page
 }
 
-/// The time that the service lives in.
+/// Returns the time of the service's clock.
 async fn clock(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
     Json(json!({"now": gateway.clock.now_ms(), "aheadMs": gateway.clock.ahead_ms()}))
 }
@@ -100,7 +102,7 @@ struct Move {
     advance: String,
 }
 
-/// Moves the clock ahead. Functions start again, tokens end in their time, and what has expired goes.
+/// Advances the clock. Functions then restart, tokens expire by the new time, and expired items are deleted.
 async fn move_clock(State(gateway): State<Arc<Gateway>>, Json(by): Json<Move>) -> Response {
     let by = match parse_duration(&by.advance) {
         Ok(by) => by,
@@ -115,7 +117,7 @@ async fn move_clock(State(gateway): State<Arc<Gateway>>, Json(by): Json<Move>) -
     clock(State(gateway)).await.into_response()
 }
 
-/// Tells of each call once it is answered, until the page goes.
+/// Sends an event for each completed request, until the page disconnects.
 async fn events(State(gateway): State<Arc<Gateway>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let first = json!({"tracing": gateway.tracer.is_some(), "service": gateway.issuer.key_id()});
     let first = Event::default().event("hello").data(first.to_string());
@@ -123,7 +125,7 @@ async fn events(State(gateway): State<Arc<Gateway>>) -> Sse<impl Stream<Item = R
         let event = match exchanges.recv().await {
             Ok(exchange) => Event::default()
                 .data(json!({"number": exchange.number, "inBackground": exchange.in_background}).to_string()),
-            // Whatever was missed: look.
+            // Some requests were missed: have the page look for them.
             Err(RecvError::Lagged(_)) => Event::default().data(json!({"inBackground": false}).to_string()),
             Err(RecvError::Closed) => return None,
         };
@@ -139,12 +141,12 @@ struct After {
     after: u64,
 }
 
-/// The last calls.
+/// Lists the last requests.
 async fn exchanges(State(gateway): State<Arc<Gateway>>, Query(query): Query<After>) -> Json<Vec<Summary>> {
     Json(gateway.tracer.as_ref().map(|tracer| tracer.after(query.after)).unwrap_or_default())
 }
 
-/// One call, with all that it did.
+/// Returns one request with everything that it did.
 async fn exchange(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
     let found = gateway.tracer.as_ref().and_then(|tracer| Some((tracer, tracer.exchange(number)?)));
     let Some((tracer, exchange)) = found else { return no_such_request() };
@@ -153,7 +155,7 @@ async fn exchange(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) 
     Json(shown).into_response()
 }
 
-/// Repeats a call with a new token or signature.
+/// Repeats a request with a new token or signature.
 async fn repeat(State(gateway): State<Arc<Gateway>>, Path(number): Path<u64>) -> Response {
     let Some(exchange) = gateway.tracer.as_ref().and_then(|tracer| tracer.exchange(number)) else {
         return no_such_request();
@@ -187,7 +189,7 @@ struct OfUser {
     user: String,
 }
 
-/// A user's session items as the database holds them, and the group items of their groups.
+/// Returns a user's session items as stored in the database, and the group items of their groups.
 async fn session_items(State(gateway): State<Arc<Gateway>>, Query(query): Query<OfUser>) -> Response {
     let found = async {
         let session_items = json!({
@@ -219,7 +221,7 @@ async fn session_items(State(gateway): State<Arc<Gateway>>, Query(query): Query<
     }
 }
 
-/// The samples of copies.
+/// Lists the samples of message copies.
 async fn samples() -> Response {
     let samples = Sample::all().map(|samples| {
         let samples = samples.iter().map(|sample| json!({"name": sample.name, "about": sample.about}));
@@ -228,7 +230,7 @@ async fn samples() -> Response {
     samples.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), IntoResponse::into_response)
 }
 
-/// The bodies of a sample's copies, with these names.
+/// Returns the bodies of a sample's message copies, with these names.
 async fn sample(
     State(gateway): State<Arc<Gateway>>,
     Path(name): Path<String>,
@@ -249,7 +251,7 @@ async fn sample(
     }
 }
 
-/// JSON in several lines; what is none stays as it is.
+/// Indents JSON. Other text is returned unchanged.
 fn pretty(text: String) -> String {
     let indented =
         serde_json::from_str::<Value>(&text).and_then(|value| serde_json::to_string_pretty(&value));
@@ -264,7 +266,7 @@ struct ToSign {
     body: String,
 }
 
-/// A call of the messaging backend, signed here: the page never has the secret.
+/// Signs and sends a request of the messaging backend. The page never gets the secret.
 async fn signed(State(gateway): State<Arc<Gateway>>, Json(request): Json<ToSign>) -> Response {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -272,7 +274,7 @@ async fn signed(State(gateway): State<Arc<Gateway>>, Json(request): Json<ToSign>
 }
 
 impl Gateway {
-    /// Makes a call of the service itself, and gives its answer. It is traced like any other.
+    /// Sends a request to the service itself and returns the response. The request is traced like any other.
     async fn send(
         &self,
         method: &str,

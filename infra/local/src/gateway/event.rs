@@ -1,4 +1,4 @@
-//! The event of a request: payload format 2.0 of HTTP APIs.
+//! The event of a request, in payload format 2.0 of HTTP APIs.
 
 use axum::{
     body::Bytes,
@@ -69,7 +69,7 @@ pub(super) fn payload(
     event
 }
 
-/// Lower-case names; values of one name joined by commas; cookies travel apart.
+/// Returns the headers with lower-case names and the values of one name joined by commas. Cookies are passed separately.
 pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let names = headers.keys().filter(|name| *name != header::COOKIE);
     let joined = |name| {
@@ -80,7 +80,7 @@ pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
     names.map(|name| (name.to_string(), joined(name).into())).collect()
 }
 
-/// What the gateway hands on: these, and where the call came from.
+/// Returns the headers that the gateway forwards: those of the request, and its protocol and source address.
 fn forwarded(of: &HeaderMap) -> Map<String, Value> {
     let own = [("x-forwarded-proto", "http"), ("x-forwarded-for", "127.0.0.1")];
     headers(of).into_iter().chain(own.map(|(name, value)| (name.to_owned(), value.into()))).collect()
@@ -100,7 +100,7 @@ fn query_parameters(query: &str) -> Map<String, Value> {
     parameters
 }
 
-/// HTTP APIs pass these types as text, everything else as base64.
+/// Whether HTTP APIs pass the body as a string. Bodies of all other types are passed as base64.
 fn is_text(headers: &HeaderMap) -> bool {
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("text/plain");

@@ -38,47 +38,47 @@ use crate::{
 
 pub(crate) use routes::Routes;
 
-/// The path under which the local issuer of tokens answers, beside the template's routes.
+/// The path of the local token issuer, next to the template's routes.
 pub(crate) const ISSUER_PATH: &str = "/local-issuer";
-/// The header by which the console marks the calls that it makes by itself.
+/// The header that marks requests which the console sends in the background.
 const IN_BACKGROUND: &str = "x-console-in-background";
-/// HTTP APIs take bodies up to 10 MB.
+/// The maximum size of a body that HTTP APIs accept: 10 MB.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// And headers, the request line among them, up to 10 KB.
+/// The maximum size of the headers, including the request line, that HTTP APIs accept: 10 KB.
 const MAX_HEADER_BYTES: usize = 10_240;
 
 /// An HTTP API and the functions behind it.
 pub(crate) struct Gateway {
-    /// The address it answers at.
+    /// The URL of the API.
     pub(crate) url: String,
     /// The routes of the template.
     pub(crate) routes: Routes,
-    /// What checks tokens.
+    /// The authorizer, which checks tokens.
     pub(crate) authorizer: Authorizer,
-    /// What makes tokens, for local use.
+    /// The issuer of tokens, for local use.
     pub(crate) issuer: Issuer,
     /// The functions by logical id.
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
-    /// The time that it lives in.
+    /// The clock of the service.
     pub(crate) clock: Clock,
-    /// What keeps the last calls.
+    /// The record of the last requests, if requests are traced.
     pub(crate) tracer: Option<Arc<Tracer>>,
-    /// Tells of each call once it is answered.
+    /// The channel on which each completed request is announced.
     pub(crate) completed: broadcast::Sender<Completed>,
-    /// What calls of the messaging backend are signed with.
+    /// The key pair that signs requests of the messaging backend.
     pub(crate) signed_by: Keys,
     /// The engine behind the functions.
     pub(crate) dynamodb: DynamoDb,
-    /// The tables from which what has expired is deleted.
+    /// The tables whose expired items are deleted.
     pub(crate) swept: Vec<Table>,
 }
 
-/// A call that is answered.
+/// A completed request.
 #[derive(Clone, Copy, Debug)]
 pub struct Completed {
-    /// The number by which a tracer keeps it.
+    /// The request's number in the tracer.
     pub number: Option<u64>,
-    /// Whether the console made it by itself, to show what is new.
+    /// Whether the console sent it in the background, to show new data.
     pub in_background: bool,
 }
 
@@ -89,14 +89,14 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// The pair that the template's parameters hold.
+    /// Reads the pair from the template's parameters.
     pub(crate) fn of(parameters: &HashMap<&str, String>) -> Self {
         let parameter = |name| parameters.get(name).cloned().unwrap_or_default();
         Self { app_key: parameter("MessageCopyAppKey"), app_secret: parameter("MessageCopyAppSecret") }
     }
 }
 
-/// Serves the API and its contract, to web apps too, and what only a service on one machine has, in which they have no part.
+/// Serves the API and its OpenAPI document, to web apps too, and the routes that only a local service has, without CORS.
 pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
     let api = Router::new()
         .route("/openapi.json", get(whole_contract))
@@ -116,7 +116,7 @@ async fn contract_for_apps(State(gateway): State<Arc<Gateway>>) -> Result<Json<V
     local_document(&gateway).map(|contract| Json(contract::for_apps(&contract)))
 }
 
-/// The contract of the service that answers here, as it stands in the repository now.
+/// Reads the OpenAPI document as it is in the repository now, with this service as its server.
 fn local_document(gateway: &Gateway) -> Result<Value, StatusCode> {
     let mut contract = contract::read().map_err(|error| {
         eprintln!("cannot serve the OpenAPI document: {error:#}");
@@ -134,12 +134,12 @@ async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Respons
 }
 
 impl Gateway {
-    /// What the other commands are given to find this service: nothing where they look by themselves.
+    /// The option that directs the other commands to this service. It is empty if the service is at their default URL.
     pub(crate) fn url_option(&self) -> String {
         if self.url.ends_with(":8080") { String::new() } else { format!(" --url {}", self.url) }
     }
 
-    /// Answers a call, and tells of it.
+    /// Responds to a request, and announces it as completed.
     async fn serve(&self, request: Request) -> Response {
         let started = Instant::now();
         let request_id = Uuid::new_v4().to_string();
@@ -161,7 +161,7 @@ impl Gateway {
             tracer.responded(number, seen);
             response = Response::from_parts(parts, Body::from(body));
         }
-        // Nobody need listen.
+        // There may be no listener.
         let _ = self.completed.send(Completed { number, in_background });
         response
     }
@@ -205,7 +205,7 @@ impl Gateway {
         if self.tracer.is_some() {
             seen.event = Some(event.clone());
         }
-        // A task of its own: Lambda ends an invocation also when the client has hung up.
+        // The invocation gets its own task: Lambda completes it even when the client has hung up.
         let function = Arc::clone(function);
         let invocation = task::spawn(async move { function.invoke(&event).await });
         let response = invocation.await.unwrap_or_else(|error| Err(InvokeError::Failed(error.to_string())));
@@ -222,7 +222,7 @@ impl Gateway {
     }
 }
 
-/// What a trace keeps of a call before it is read.
+/// The part of a request that a trace records before the body is read.
 fn arrived(request: &Request, request_id: &str, in_background: bool) -> trace::TracedRequest {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     trace::TracedRequest {
@@ -239,7 +239,7 @@ fn header_bytes(parts: &Parts) -> usize {
     headers.sum::<usize>() + parts.uri.path_and_query().map_or(0, |line| line.as_str().len())
 }
 
-/// Whether a `%` does not begin an encoded byte.
+/// Whether the path has a `%` that does not begin an encoded byte.
 fn has_stray_percent(path: &str) -> bool {
     path.split('%').skip(1).any(|rest| {
         let encoded = rest.as_bytes().get(..2);
@@ -247,7 +247,7 @@ fn has_stray_percent(path: &str) -> bool {
     })
 }
 
-/// The answer with the status that the route's integration makes of it.
+/// Returns the response with the status that the route's integration maps it to.
 fn overwritten(mut response: Response, route: &Route) -> Response {
     let status = route.overwritten.get(response.status().as_str());
     if let Some(status) = status.and_then(|status| status.parse().ok()) {
@@ -256,12 +256,12 @@ fn overwritten(mut response: Response, route: &Route) -> Response {
     response
 }
 
-/// The gateway's own answers.
+/// Creates a response of the gateway itself.
 fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
 }
 
-/// The HTTP response that a function's answer in payload format 2.0 stands for.
+/// Converts a function's response in payload format 2.0 to the HTTP response.
 fn from_function(response: &Value) -> Option<Response> {
     let status = StatusCode::from_u16(response["statusCode"].as_u64()?.try_into().ok()?).ok()?;
     let text = response["body"].as_str().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which route a request matches.
+//! The route that a request matches.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,14 @@ pub(crate) struct Routes {
     by_method: HashMap<Method, matchit::Router<Route>>,
 }
 
-/// A route that matches, with its path parameters decoded once.
+/// A matching route, with its path parameters decoded once.
 pub(crate) struct Match<'a> {
     pub(super) route: &'a Route,
     pub(super) parameters: Map<String, Value>,
 }
 
 impl Routes {
-    /// The routes by which to match.
+    /// Creates the table to match requests against.
     pub(crate) fn new(routes: &[Route]) -> Result<Self> {
         let mut by_method: HashMap<Method, matchit::Router<Route>> = HashMap::new();
         for route in routes {
@@ -31,7 +31,7 @@ impl Routes {
         Ok(Self { by_method })
     }
 
-    /// The route of a request. As at API Gateway, none matches when a parameter holds an encoded `/`.
+    /// Returns the route of a request. As in API Gateway, no route matches if a parameter contains an encoded `/`.
     #[must_use]
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Match<'_>> {
         let found = self.by_method.get(method)?.at(path).ok()?;

@@ -1,6 +1,6 @@
-//! One execution environment: a process, and the Runtime API it polls.
+//! One execution environment: a process, and the Runtime API that it polls.
 //!
-//! Each process has a Runtime API of its own on a loopback port, so an answer needs no lookup of who sent it.
+//! Each process has its own Runtime API on a loopback port, so the sender of a response is known without a lookup.
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ use crate::{
     trace::{Seat, Tracer},
 };
 
-/// The longest answer that Lambda takes: 6 MB and some room around it.
+/// The longest response that Lambda accepts: 6 MB plus a margin of 100 bytes.
 const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 + 100;
 
 pub(super) struct ExecutionEnvironment {
@@ -38,9 +38,9 @@ pub(super) struct ExecutionEnvironment {
     timeout: Duration,
     seat: Option<Seat>,
     clock: Clock,
-    /// By how much its clock is ahead.
+    /// How far its clock is ahead.
     ahead_ms: u64,
-    // Dropped with the environment: the Runtime API and the readers of the output end with the process.
+    // Dropped with the environment, so that the Runtime API and the readers of the output end with the process.
     _tasks: JoinSet<()>,
 }
 
@@ -50,7 +50,7 @@ struct Invocation {
     event: String,
 }
 
-/// What a process says of the invocation it has, or of its start.
+/// The outcome that a process reports for its current invocation, or an error at its start.
 struct InvocationResult {
     request_id: Option<String>,
     result: Result<Value, String>,
@@ -62,7 +62,7 @@ struct RuntimeApi {
 }
 
 impl ExecutionEnvironment {
-    /// Starts a process, for this call.
+    /// Starts a process, which will first handle the request with this id.
     pub(super) async fn start(program: &Program, request_id: &str) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -94,7 +94,7 @@ impl ExecutionEnvironment {
         Ok(Self { process, events, outcomes, timeout, seat, clock, ahead_ms, _tasks: tasks })
     }
 
-    /// Whether its process lives, by the time that the service lives in now.
+    /// Whether its process is running, with the clock offset that the service has now.
     pub(super) fn is_alive(&mut self) -> bool {
         self.ahead_ms == self.clock.ahead_ms() && matches!(self.process.try_wait(), Ok(None))
     }
@@ -103,7 +103,8 @@ impl ExecutionEnvironment {
         self.process.id()
     }
 
-    /// Hands out the event of a call of this id and waits for the answer, or for the end of the process.
+    /// Passes an event to the process, and waits for the response or the end of the process. `of` is the id of the HTTP request,
+    /// for the trace.
     pub(super) async fn invoke(&mut self, event: &Value, of: &str) -> Result<Value, String> {
         if let Some(seat) = &self.seat {
             seat.has(of);
@@ -111,7 +112,7 @@ impl ExecutionEnvironment {
         let request_id = Uuid::new_v4().to_string();
         let deadline_ms = self.clock.now_ms() + u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let invocation = Invocation { request_id: request_id.clone(), deadline_ms, event: event.to_string() };
-        // The channel holds one: this never waits.
+        // The channel holds one invocation, so this never waits.
         self.events.send(invocation).await.map_err(|_| "the Runtime API has ended".to_owned())?;
         loop {
             tokio::select! {
@@ -129,7 +130,7 @@ impl ExecutionEnvironment {
     }
 }
 
-/// The process sees nothing of this one's environment, as on Lambda.
+/// Creates the command for the process. As on Lambda, it inherits nothing from this process's environment.
 fn command(program: &Program, runtime_api: SocketAddr, ahead_ms: u64) -> Command {
     let mut command = Command::new(&program.executable);
     command

@@ -1,4 +1,4 @@
-//! Lambda: functions invoked through the Runtime API, each call in an execution environment of its own.
+//! Lambda: functions invoked through the Runtime API, with one execution environment per concurrent invocation.
 
 mod environment;
 
@@ -17,19 +17,19 @@ use environment::ExecutionEnvironment;
 
 use crate::{clock::Clock, trace::Tracer};
 
-/// How many environments a function has at most; further calls wait for one. Lambda's own limit is far higher, and a
-/// machine's far lower.
+/// The maximum number of environments of a function; further invocations wait for one. Lambda's own limit is far higher than what
+/// one machine can run.
 const MAX_ENVIRONMENTS: usize = 32;
 
-/// Gets the lines that functions write to their standard output and error: the function's name and the line.
+/// A sink for the lines that functions write to standard output and standard error. It gets the function's name and the line.
 pub type LogSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
-/// Why a call of a function has no answer of the function's.
+/// The reason why an invocation has no response from the function.
 #[derive(Debug)]
 pub enum InvokeError {
-    /// The function did not answer within its timeout.
+    /// The function did not respond within its timeout.
     TimedOut,
-    /// The process ended, could not be started, or answered with an error.
+    /// The process ended, could not be started, or responded with an error.
     Failed(String),
 }
 
@@ -42,30 +42,30 @@ impl fmt::Display for InvokeError {
     }
 }
 
-/// What is started for each environment of a function.
+/// The settings from which each environment of a function is started.
 #[derive(Clone)]
 pub struct Program {
     /// The function's name.
     pub name: String,
-    /// The operation it is.
+    /// The operation that the function implements.
     pub operation: String,
-    /// Its executable.
+    /// The function's executable.
     pub executable: PathBuf,
-    /// Its environment variables.
+    /// The function's environment variables.
     pub variables: BTreeMap<String, String>,
-    /// When a call is given up.
+    /// The time after which an invocation is given up.
     pub timeout: Duration,
-    /// Its memory, as it is told; nothing enforces it here.
+    /// The memory size that the function is given, in MB. It is not enforced locally.
     pub memory_mb: u64,
-    /// Where its output goes.
+    /// The sink of the function's output.
     pub log: LogSink,
-    /// The time that it lives in. An environment that was started in another time is replaced.
+    /// The function's clock. An environment that was started with another clock offset is replaced.
     pub clock: Clock,
-    /// What keeps its requests to DynamoDB.
+    /// The tracer of the function's requests to DynamoDB.
     pub tracer: Option<Arc<Tracer>>,
 }
 
-/// A function: as many environments as calls run at once, idle ones reused, dead ones replaced.
+/// A function with as many environments as concurrent invocations. Idle environments are reused, and dead ones are replaced.
 pub struct Function {
     program: Program,
     idle: Mutex<Vec<ExecutionEnvironment>>,
@@ -73,19 +73,19 @@ pub struct Function {
 }
 
 impl Function {
-    /// A function that has no environment yet; the first call starts one.
+    /// Creates a function without environments. The first invocation starts one.
     #[must_use]
     pub fn new(program: Program) -> Self {
         Self { program, idle: Mutex::default(), room: Semaphore::new(MAX_ENVIRONMENTS) }
     }
 
-    /// What it is started from.
+    /// The settings of the function's environments.
     #[must_use]
     pub fn program(&self) -> &Program {
         &self.program
     }
 
-    /// Invokes the function and gives its answer. An environment that crashed, hung or failed is never used again.
+    /// Invokes the function and returns its response. An environment that crashed, timed out or failed is never used again.
     pub async fn invoke(&self, event: &Value) -> Result<Value, InvokeError> {
         let request_id = event["requestContext"]["requestId"].as_str().unwrap_or_default();
         let _room = self.room.acquire().await;
@@ -110,7 +110,7 @@ impl Function {
         self.idle().iter().filter_map(ExecutionEnvironment::process_id).collect()
     }
 
-    /// The environment used last that still lives.
+    /// Takes the most recently used environment whose process is running.
     fn take_idle(&self) -> Option<ExecutionEnvironment> {
         let mut idle = self.idle();
         while let Some(mut environment) = idle.pop() {

@@ -1,4 +1,4 @@
-//! What is replayed: a line of a file each, or an item of the table of dead letters.
+//! The input of a replay: lines of a file, or items of the dead-letter table.
 
 use std::io::Read;
 
@@ -12,30 +12,30 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
 use super::unreadable;
 
-/// A line that is to be posted.
+/// A line to post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Its number, from 1; of dead letters, which item it is.
+    /// The line's number, from 1, or the number of the dead letter.
     pub number: u64,
-    /// How many bytes of the input end with it.
+    /// The number of bytes of the input up to and including this line.
     pub read_bytes: u64,
-    /// What it holds.
+    /// The line's content.
     pub(super) what: What,
 }
 
-/// What a line holds.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// A message copy, byte for byte.
     Copy(Vec<u8>),
-    /// A change of a group's members.
+    /// A change of a group's members, or its complete member list.
     Members { method: Method, group_id: String, body: Vec<u8> },
     /// Something that is not posted.
     Nothing(Vec<u8>),
 }
 
 impl Line {
-    /// The line as it came, as far as it is text.
+    /// The line as read, with invalid UTF-8 replaced.
     #[must_use]
     pub fn text(&self) -> String {
         let (What::Copy(bytes) | What::Members { body: bytes, .. } | What::Nothing(bytes)) = &self.what;
@@ -43,7 +43,7 @@ impl Line {
     }
 }
 
-/// What tells lines apart. Everything else of a copy is the service's to read.
+/// The fields that distinguish the kinds of lines. All other fields are left to the service.
 #[derive(Deserialize)]
 struct Shape<'a> {
     #[serde(rename = "eventType", borrow)]
@@ -60,7 +60,7 @@ struct Shape<'a> {
     copy: Option<String>,
 }
 
-/// What a line holds. A line of the file of rejected lines holds the line that was rejected.
+/// Classifies a line. A line of the file of rejected lines contains the line that was rejected.
 fn read(line: &[u8]) -> What {
     let shape = serde_json::from_slice::<Shape<'_>>(line);
     match shape {
@@ -71,14 +71,14 @@ fn read(line: &[u8]) -> What {
             let method = if members.is_some() { Method::PUT } else { Method::PATCH };
             What::Members { method, group_id, body: line.to_vec() }
         }
-        // What is no proper JSON may be a copy all the same: the service says so.
+        // Input that is not valid JSON may still be a message copy. The service decides.
         _ if line.starts_with(b"{") && line.ends_with(b"}") => What::Copy(line.to_vec()),
         _ => What::Nothing(line.to_vec()),
     }
 }
 
-/// The lines of an input: JSON objects, one a line, or what `aws dynamodb scan` prints of the table of dead letters. Empty lines count, and are
-/// passed over.
+/// Reads an input: JSON objects, one per line, or the output of `aws dynamodb scan` on the dead-letter table. Empty lines are
+/// counted and skipped.
 pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<Item = Result<Line>>> {
     let mut first = Vec::new();
     input.read_until(b'\n', &mut first).await.context("cannot read")?;
@@ -197,7 +197,7 @@ mod tests {
         let item = json!({"copyId": {"S": "x"}, "body": {"B": body}, "reason": {"S": "to is missing"}});
         let scan = json!({"Items": [item, item], "Count": 2, "ScannedCount": 2, "ConsumedCapacity": null});
         for text in [serde_json::to_string_pretty(&scan).unwrap(), scan.to_string()] {
-            // Compact, it must begin with the items to be known.
+            // Compact output is recognised only if it begins with the items.
             let text = text.replacen("{\"ConsumedCapacity\":null,\"Count\":2,", "{", 1);
             let lines = read_all(&text).await.unwrap();
             let numbers: Vec<_> = lines.iter().map(|line| line.number).collect();

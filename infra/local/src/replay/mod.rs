@@ -1,4 +1,5 @@
-//! Posting what was sent before: a first import, what a feed lost, dead letters. Order does not matter, and a repeat changes nothing.
+//! Posts events that were sent before: a first import, events that a feed lost, or dead letters. Their order does not matter, and a
+//! repeat changes nothing.
 
 mod input;
 mod post;
@@ -14,32 +15,32 @@ pub use post::{PostResult, Stopped};
 
 use crate::feed::Feed;
 
-/// How to replay.
+/// The options of a replay.
 pub struct Replay {
-    /// Where to post, signed with what.
+    /// The client that signs and posts the lines.
     pub feed: Feed,
-    /// How many lines are under way at once.
+    /// The number of lines to post concurrently.
     pub concurrency: usize,
-    /// How many lines are begun a second at most.
+    /// The maximum number of lines to start per second.
     pub rate: Option<u32>,
-    /// The first line that is posted.
+    /// The number of the first line to post.
     pub from: u64,
 }
 
-/// How far a replay came.
+/// The progress of a replay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Lines that were applied.
+    /// The number of lines that were applied.
     pub applied: u64,
-    /// Lines that say nothing of sessions.
+    /// The number of lines that do not concern sessions.
     pub ignored: u64,
-    /// Lines that the service keeps, since it cannot take them.
+    /// The number of lines that the service could not apply and stored as dead letters.
     pub dead_lettered: u64,
-    /// Lines that were rejected.
+    /// The number of lines that were rejected.
     pub rejected: u64,
-    /// The line to go on with, when it did not come to the end.
+    /// The line to resume with, if the replay did not reach the end.
     pub continue_from: Option<u64>,
-    /// What ended it early, if it was not asked to stop.
+    /// The reason why the replay ended early, if it was not asked to stop.
     pub stopped_by: Option<String>,
 }
 
@@ -55,8 +56,8 @@ impl Report {
 }
 
 impl Replay {
-    /// Posts the lines, and tells `on_line` what became of each. When `stop` asks for it first, no line is begun any more, and those under
-    /// way are ended; when it asks again, they are left.
+    /// Posts the lines, and reports the outcome of each to `on_line`. When `stop` completes for the first time, no further lines
+    /// are started, and those in progress are completed. When it completes again, they are abandoned.
     pub async fn run<S: Future<Output = Result<()>>>(
         &self,
         lines: impl Stream<Item = Result<Line>>,
@@ -126,19 +127,19 @@ impl Replay {
     }
 }
 
-/// The next line, in its time.
+/// Returns the next line, at the replay's rate.
 async fn next_line(
     lines: &mut (impl Stream<Item = Result<Line>> + Unpin),
     pace: &mut Option<tokio::time::Interval>,
 ) -> Option<Result<Line>> {
-    // A tick that is waited for is not lost when something else happens first.
+    // `tick` is cancel-safe: if another event comes first, the tick is not lost.
     if let Some(pace) = pace {
         pace.tick().await;
     }
     lines.next().await
 }
 
-/// Why a file cannot be replayed.
+/// The error for a line that cannot be replayed.
 fn unreadable(number: u64, reason: &str) -> anyhow::Error {
     anyhow!("line {number}: {reason}")
 }

@@ -1,4 +1,4 @@
-//! Posting one line until it is known what became of it.
+//! Posts one line, with retries, until its outcome is known.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use tokio::time::sleep;
 use super::{Line, input::What};
 use crate::feed::{Feed, is_transient};
 
-/// How often a line is posted. The pauses between come to about a minute.
+/// The maximum number of attempts per line. The pauses between them add up to about 1 minute.
 const MAX_TRIES: u32 = 10;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// What became of a line.
+/// The outcome of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostResult {
-    /// It was applied.
+    /// The line was applied.
     Applied,
-    /// It does not concern sessions.
+    /// The line does not concern sessions.
     Ignored,
-    /// The service could not apply it, or not fully, and stored it as a dead letter; why.
+    /// The service could not apply the line, or not fully, and stored it as a dead letter. Contains the reason.
     DeadLettered(String),
-    /// It was rejected; why.
+    /// The line was rejected. Contains the reason.
     Rejected(String),
 }
 
-/// Why nothing more can be posted.
+/// The reason why nothing more can be posted.
 #[derive(Debug)]
 pub struct Stopped(pub(super) String);
 
-/// Posts a line. Where the service is busy or cannot be reached, it is posted again, later and later.
+/// Posts a line. On a 429, a 5xx or a connection failure it is retried, with growing pauses.
 pub(super) async fn post(feed: &Feed, line: &Line) -> Result<PostResult, Stopped> {
     let mut pause = FIRST_PAUSE;
     let mut last = String::new();
@@ -77,7 +77,7 @@ fn retry_after(response: &Response) -> Duration {
 fn outcome(status: StatusCode, text: &str) -> Result<PostResult, Stopped> {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     if status == StatusCode::FORBIDDEN {
-        // What is wrong with one signature is wrong with all.
+        // An error in one signature is an error in all of them.
         return Err(Stopped(described(status, text)));
     }
     if status != StatusCode::OK {
@@ -94,7 +94,7 @@ fn outcome(status: StatusCode, text: &str) -> Result<PostResult, Stopped> {
     })
 }
 
-/// The status and what people are told.
+/// The status and the error message for people.
 fn described(status: StatusCode, text: &str) -> String {
     let body: Value = serde_json::from_str(text).unwrap_or_default();
     let detail = body["detail"].as_str().or_else(|| body["message"].as_str()).unwrap_or(text);

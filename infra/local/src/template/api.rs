@@ -1,4 +1,4 @@
-//! What the template declares of the HTTP API: routes, the authorizer, CORS.
+//! The template's HTTP API: routes, the authorizer, CORS.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,9 +16,9 @@ pub struct Route {
     pub method: String,
     /// The logical id of the function behind it.
     pub function: String,
-    /// Whether the JWT authorizer stands before it.
+    /// Whether the route requires the JWT authorizer.
     pub authorized: bool,
-    /// Which statuses of the function the gateway answers as others.
+    /// The function's statuses that the gateway replaces, and their replacements.
     pub overwritten: BTreeMap<String, String>,
 }
 
@@ -27,22 +27,22 @@ pub struct Route {
 pub struct Authorizer {
     /// The issuer whose tokens are accepted.
     pub issuer: String,
-    /// The audiences, one of which a token must name.
+    /// The accepted audiences. A token must name one of them.
     pub audience: Vec<String>,
 }
 
 /// The CORS settings of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
-    /// The origins, or `*`.
+    /// The allowed origins, or `*`.
     pub allow_origins: Vec<String>,
-    /// The methods that other origins may use.
+    /// The methods that web apps of other origins may use.
     pub allow_methods: Vec<String>,
-    /// Request headers that an app may send.
+    /// The request headers that web apps may send.
     pub allow_headers: Vec<String>,
-    /// Response headers that an app may read.
+    /// The response headers that web apps may read.
     pub expose_headers: Vec<String>,
-    /// How long a browser may remember that.
+    /// How long a browser may cache these settings.
     pub max_age: Duration,
 }
 
@@ -66,7 +66,7 @@ impl Authorizer {
 
 impl Cors {
     pub(super) fn new(configuration: &Value) -> Result<Self> {
-        // A parameter that is a list comes as one text with commas.
+        // A parameter that is a list arrives as one comma-separated string.
         let texts = |name: &str| -> Vec<String> {
             let texts = list(&configuration[name]).into_iter().filter_map(Value::as_str);
             texts.flat_map(|text| text.split(',')).map(|text| text.trim().to_owned()).collect()
@@ -82,7 +82,7 @@ impl Cors {
     }
 }
 
-/// The statuses that an integration overwrites.
+/// Reads the statuses that an integration overwrites.
 pub(super) fn overwritten(integration: &Value) -> BTreeMap<String, String> {
     let mut overwritten = BTreeMap::new();
     for (status, response) in integration["ResponseParameters"].as_object().into_iter().flatten() {

@@ -1,7 +1,7 @@
-//! What the template declares: routes, functions with their environment, tables, the authorizer.
+//! Reads what the template declares: routes, functions with their environment, tables, the authorizer.
 //!
-//! Reads the parts of CloudFormation that the template uses, `!Ref`, `!Sub`, `!GetAtt` and conditions, and rejects what it does not
-//! understand, so that the service here never silently differs from the deployed one.
+//! It supports the parts of CloudFormation that the template uses, which are `!Ref`, `!Sub`, `!GetAtt` and conditions. It rejects
+//! everything that it does not understand, so that the local service never silently differs from the deployed one.
 
 mod api;
 mod resolver;
@@ -31,9 +31,9 @@ pub struct Template {
     pub functions: BTreeMap<String, Function>,
     /// The tables that the stack creates.
     pub tables: Vec<Table>,
-    /// Whose tokens the JWT authorizer accepts.
+    /// The settings of the JWT authorizer.
     pub authorizer: Authorizer,
-    /// What web apps of other origins may do.
+    /// The CORS settings for web apps of other origins.
     pub cors: Cors,
 }
 
@@ -42,42 +42,42 @@ pub struct Template {
 pub struct Function {
     /// The name of its executable.
     pub binary: String,
-    /// The operation it is.
+    /// The operation that the function implements.
     pub description: String,
-    /// Its environment variables.
+    /// The function's environment variables.
     pub environment: BTreeMap<String, String>,
-    /// When Lambda gives up on a call.
+    /// The time after which Lambda gives up an invocation.
     pub timeout: Duration,
-    /// Its memory.
+    /// The function's memory, in MB.
     pub memory_mb: u64,
-    /// What its policies allow.
+    /// The permissions that the function's policies grant.
     pub allowed: BTreeSet<Allowed>,
 }
 
-/// What a function may do.
+/// A permission of a function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allowed {
     /// The action, such as `dynamodb:GetItem`.
     pub action: String,
-    /// What it may be done to.
+    /// The resource that the action is allowed on.
     pub resource: String,
-    /// The only partition that it may be done to; none is any.
+    /// The only partition that the action is allowed on; none means any partition.
     pub partition: Option<String>,
 }
 
 /// A table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// Its name, here the logical id.
+    /// The table's name, which is its logical id locally.
     pub name: String,
     /// The input of `CreateTable`.
     pub create: Value,
-    /// The attribute by which items expire.
+    /// The attribute that holds the expiry time of items.
     pub ttl_attribute: Option<String>,
 }
 
 impl Table {
-    /// The key of an item of it.
+    /// Returns the key of an item of the table.
     #[must_use]
     pub fn key_of(&self, item: &Value) -> Value {
         let names = self.create["KeySchema"].as_array().into_iter().flatten();
@@ -87,27 +87,27 @@ impl Table {
 }
 
 impl Template {
-    /// The repository's template, with something in place of each parameter that has no default.
+    /// Reads the repository's template, with a placeholder for each parameter that has no default.
     pub fn of_the_repository() -> Result<Self> {
         Self::on_one_address(&Self::something_given())
     }
 
-    /// Something in place of each parameter that has no default.
+    /// Returns a placeholder for each parameter that has no default.
     #[must_use]
     pub fn something_given() -> HashMap<&'static str, String> {
         let given = ["JwtIssuer", "JwtAudience", "MessageCopyAppKey", "MessageCopyAppSecret"];
         HashMap::from(given.map(|name| (name, "x".to_owned())))
     }
 
-    /// The repository's template with these parameters, all of it behind its HTTP API: a machine has one address, so the feed has no
-    /// other.
+    /// Reads the repository's template with these parameters, with everything behind its HTTP API. A local service has only one
+    /// address, so the feed has no separate endpoint.
     pub fn on_one_address(parameters: &HashMap<&str, String>) -> Result<Self> {
         let mut parameters = parameters.clone();
         parameters.insert("FeedEndpoint", "HttpApi".to_owned());
         Self::parse(&text_of_template()?, &parameters).context("in infra/template.yaml")
     }
 
-    /// The properties of the repository's resources of one type, by logical id, resolved with these parameters.
+    /// Returns the properties of the repository's resources of one type, by logical id, resolved with these parameters.
     pub fn resources(wanted: &str, parameters: &HashMap<&str, String>) -> Result<BTreeMap<String, Value>> {
         let template = long_form(serde_norway::from_str(&text_of_template()?)?)?;
         let created =
@@ -118,7 +118,7 @@ impl Template {
             .collect()
     }
 
-    /// The repository's parameters, with their defaults.
+    /// Returns the repository's parameters with their defaults.
     pub fn parameters() -> Result<BTreeMap<String, Option<String>>> {
         let template = long_form(serde_norway::from_str(&text_of_template()?)?)?;
         let parameters = object(&template, "Parameters")?.iter();
@@ -180,14 +180,14 @@ fn text_of_template() -> Result<String> {
     fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// The resources that a template makes with its parameters.
+/// The resources that a template creates with its parameters.
 struct CreatedResources<'a> {
     template: &'a Value,
     resolver: &'a Resolver<'a>,
 }
 
 impl<'a> CreatedResources<'a> {
-    /// Those of one type: the logical id, the resource, and its properties resolved.
+    /// Returns the created resources of one type: the logical id, the resource, and its resolved properties.
     fn of_type(&self, wanted: &str) -> impl Iterator<Item = Result<(&'a String, &'a Value, Value)>> {
         let resources = self.template["Resources"].as_object().into_iter().flatten();
         resources.filter(move |(_, resource)| resource["Type"] == wanted).filter_map(|(id, resource)| {
@@ -233,7 +233,8 @@ impl Function {
     }
 }
 
-/// What a list of policies allows; each must allow something, and on no other condition than the partition.
+/// Returns the permissions that a list of policies grants. Fails on a statement that does not allow, and on any condition other
+/// than one on the partition.
 fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
     let mut allowed = BTreeSet::new();
     for statement in list(policies).into_iter().flat_map(|policy| list(&policy["Statement"])) {
@@ -267,7 +268,7 @@ fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
     Ok(allowed)
 }
 
-/// CloudFormation takes one value where a list of one is meant.
+/// Returns the elements of a list. CloudFormation accepts a single value in place of a list of one.
 fn list(value: &Value) -> Vec<&Value> {
     match value {
         Value::Null => Vec::new(),
@@ -277,7 +278,7 @@ fn list(value: &Value) -> Vec<&Value> {
 }
 
 impl Table {
-    /// CloudFormation names the properties of a table as `CreateTable` does.
+    /// Creates a table. CloudFormation names the properties of a table as `CreateTable` does.
     fn new(id: &str, properties: &Value) -> Self {
         let mut create = json!({ "TableName": id });
         for name in ["AttributeDefinitions", "KeySchema", "LocalSecondaryIndexes", "BillingMode"] {

@@ -8,7 +8,7 @@ use serde_norway::Value as Yaml;
 
 use super::{object, scalar_text};
 
-/// What `!Ref` and the like stand for.
+/// The values of references and conditions.
 pub(super) struct Resolver<'a> {
     names: HashMap<String, String>,
     conditions: &'a Value,
@@ -23,7 +23,7 @@ impl<'a> Resolver<'a> {
             ("AWS::URLSuffix".to_owned(), "amazonaws.com".to_owned()),
             ("AWS::StackName".to_owned(), "local".to_owned()),
         ]);
-        // A resource is named by its logical id here.
+        // Locally, a resource's name is its logical id.
         names.extend(object(template, "Resources")?.keys().map(|id| (id.clone(), id.clone())));
         for (name, parameter) in object(template, "Parameters")? {
             let value = given.get(name.as_str()).cloned().or_else(|| scalar_text(&parameter["Default"]));
@@ -40,7 +40,7 @@ impl<'a> Resolver<'a> {
             .ok_or_else(|| anyhow!("{name} is neither parameter nor resource"))
     }
 
-    /// The value with everything resolved; `!Ref AWS::NoValue` and what it stands in are left out.
+    /// Resolves all intrinsic functions in a value. A property or list element that is `!Ref AWS::NoValue` is left out.
     pub(super) fn resolve(&self, value: &Value) -> Result<Value> {
         Ok(match value {
             Value::Array(values) => values
@@ -81,12 +81,12 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Whether a resource is made: it may stand under a condition.
+    /// Whether a resource is created, which may depend on a condition.
     pub(super) fn is_created(&self, resource: &Value) -> Result<bool> {
         resource.get("Condition").map_or(Ok(true), |condition| self.condition(condition))
     }
 
-    /// Whether a condition holds, given by its name or as an expression.
+    /// Whether a condition holds. It is given by its name or as an expression.
     fn condition(&self, condition: &Value) -> Result<bool> {
         if let Some(name) = condition.as_str() {
             let named = self.conditions.get(name).ok_or_else(|| anyhow!("{name} is not a condition"))?;
@@ -116,7 +116,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// What stands for the absence of a property.
+/// The name that stands for an absent property.
 const NO_VALUE: &str = "AWS::NoValue";
 
 fn is_no_value(value: &Value) -> bool {
@@ -127,7 +127,7 @@ fn is_intrinsic(name: &str) -> bool {
     name == "Ref" || name.starts_with("Fn::")
 }
 
-/// YAML with short tags (`!Ref X`) as JSON with long names (`{"Ref": "X"}`).
+/// Converts YAML with short tags (`!Ref X`) to JSON with long names (`{"Ref": "X"}`).
 pub(super) fn long_form(yaml: Yaml) -> Result<Value> {
     Ok(match yaml {
         Yaml::Null => Value::Null,

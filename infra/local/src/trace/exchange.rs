@@ -1,4 +1,4 @@
-//! One call.
+//! One request and its response.
 
 use std::{fmt::Write, io::Read, time::Duration};
 
@@ -12,55 +12,55 @@ use crate::{
     shell,
 };
 
-/// A longer body or answer is kept in part.
+/// The maximum number of bytes stored of a body or response. Longer ones are truncated.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// A call that has arrived.
+/// A request that has arrived.
 pub struct TracedRequest {
-    /// The gateway's id of it.
+    /// The gateway's id of the request.
     pub request_id: String,
     /// The HTTP method.
     pub method: String,
-    /// The path with its query, as it came.
+    /// The path with its query, as received.
     pub path: String,
     /// The headers, as the function gets them.
     pub headers: Map<String, Value>,
-    /// Whether the console made it by itself, to show what is new.
+    /// Whether the console sent it in the background, to show new data.
     pub in_background: bool,
 }
 
-/// What became of it.
+/// The response to a request, and how the request was handled.
 #[derive(Default)]
 pub struct TracedResponse {
-    /// The operation, where a route has matched.
+    /// The operation, if a route matched.
     pub operation: Option<String>,
-    /// The user whom the token names.
+    /// The user named by the token.
     pub user: Option<String>,
-    /// The event that the function got.
+    /// The event that the function received.
     pub event: Option<Value>,
-    /// The body as it came.
+    /// The body, as received.
     pub body: Vec<u8>,
-    /// The function's memory.
+    /// The function's memory, in MB.
     pub memory_mb: u64,
-    /// Whether the deployed service bills it as a call of the HTTP API.
+    /// Whether the deployed service bills it as a request of the HTTP API.
     pub through_api: bool,
     /// The HTTP status.
     pub status: u16,
-    /// The answer's headers.
+    /// The response's headers.
     pub headers: Map<String, Value>,
-    /// The answer, as it was sent.
+    /// The response's body, as sent.
     pub response: Vec<u8>,
-    /// How long it took.
+    /// The time until the response.
     pub duration: Duration,
 }
 
-/// A call and what it did.
+/// A request with its response, log line and requests to DynamoDB.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordedExchange {
     number: u64,
     request_id: String,
-    /// When it arrived, in ms.
+    /// The time it arrived, in ms.
     at: u64,
     method: String,
     path: String,
@@ -70,13 +70,13 @@ pub struct RecordedExchange {
     user: Option<String>,
     event: Option<Value>,
     body: String,
-    /// How long the body is, where it is not kept whole, or is no text.
+    /// The length of the body, if it is not stored whole or is not UTF-8 text.
     body_bytes: Option<usize>,
     status: Option<u16>,
     response_headers: Map<String, Value>,
     response: Option<String>,
     response_bytes: Option<usize>,
-    /// The answer with its headers, as it was sent.
+    /// The size of the response with its headers, as sent.
     sent_bytes: usize,
     duration_ms: Option<f64>,
     requests: Vec<DbRequest>,
@@ -85,7 +85,7 @@ pub struct RecordedExchange {
     through_api: bool,
 }
 
-/// What a list of calls shows of one.
+/// The summary of a request for lists.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -164,7 +164,7 @@ impl RecordedExchange {
         self.requests.push(request);
     }
 
-    /// Its number.
+    /// The request's number.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
@@ -186,25 +186,25 @@ impl RecordedExchange {
         self.headers.get(name).and_then(Value::as_str)
     }
 
-    /// Who called, where a token named them.
+    /// The user, if a token named one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.user.as_deref()
     }
 
-    /// The body, empty where there is none; nothing when it is not kept whole.
+    /// The body, which is empty if there is none. Returns none if the body is not stored whole or is not UTF-8 text.
     #[must_use]
     pub fn whole_body(&self) -> Option<&str> {
         self.body_bytes.is_none().then_some(&*self.body)
     }
 
-    /// Whether the messaging backend signed it.
+    /// Whether the messaging backend signed the request.
     #[must_use]
     pub fn is_signed(&self) -> bool {
         self.headers.contains_key("checksum")
     }
 
-    /// Whether it has its answer, and its line in the log if a function was called.
+    /// Whether the response has been recorded, and the log line too if a function was invoked.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.status.is_some() && (self.event.is_none() || self.log.is_some())
@@ -246,7 +246,7 @@ impl RecordedExchange {
         Some(prices.of_a_million(&exchange, Duration::from_millis(cost::BILLED_MS)).total())
     }
 
-    /// The call as a command for a shell. It asks for a token, and holds none.
+    /// The request as a shell command. The command obtains a token and does not contain one.
     #[must_use]
     pub fn curl(&self, url: &str, token_command: &str) -> String {
         let signed_or_typed = ["content-type", "appkey", "curtime", "md5", "checksum"];
@@ -257,14 +257,14 @@ impl RecordedExchange {
         let body = Some(&*self.body).filter(|body| !body.is_empty());
         let mut command = shell::curl(&self.method, &format!("{url}{}", self.path), &headers, body);
         if let Some(user) = &self.user {
-            // In the double quotes a shell asks for the token.
+            // Within double quotes, the shell runs the command for the token.
             let _ =
                 write!(command, " -H \"Authorization: Bearer $({token_command} {})\"", shell::quoted(user));
         }
         command
     }
 
-    /// The event without the token, and with its body where it is short: it is shown beside.
+    /// Returns the event without the token. A long body is replaced by its length, because it is shown separately.
     fn shown_event(&self, mut event: Value) -> Value {
         if let Some(headers) = event["headers"].as_object_mut() {
             *headers = without_token(std::mem::take(headers));
@@ -276,7 +276,7 @@ impl RecordedExchange {
     }
 }
 
-/// What calls are made with, but for what proves who makes them.
+/// Returns the headers with the token hidden.
 fn without_token(mut headers: Map<String, Value>) -> Map<String, Value> {
     if let Some(authorization) = headers.get_mut("authorization") {
         *authorization = "Bearer (not shown)".into();

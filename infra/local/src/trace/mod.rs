@@ -1,7 +1,7 @@
-//! What the last calls did: each with its event, its answer, its log line and its requests to DynamoDB.
+//! Traces of the last requests, each with its event, its response, its log line and its requests to DynamoDB.
 //!
-//! A process answers one call at a time and has an address of DynamoDB of its own, a proxy's, so every request belongs to the
-//! call that the process has at that moment. Nothing here shows a token or a key.
+//! A process handles one request at a time, and reaches DynamoDB at its own address, through a proxy. Every request to DynamoDB
+//! therefore belongs to the request that the process is handling at that moment. Traces never show a token or a key.
 
 mod exchange;
 mod proxy;
@@ -25,15 +25,15 @@ use crate::{
     cost::{self, Prices},
 };
 
-/// How many calls are kept.
+/// The number of requests kept.
 const MAX_EXCHANGES: usize = 1_000;
 
-/// Keeps what the last thousand calls did.
+/// Records the last 1,000 requests.
 pub struct Tracer {
-    /// Where the proxy answers.
+    /// The URL of the proxy.
     endpoint: String,
     prices: Prices,
-    /// The names of the functions that have a Function URL where the template is deployed.
+    /// The names of the functions that have a Function URL when the template is deployed.
     behind_urls: BTreeSet<String>,
     clock: Clock,
     exchanges: Mutex<Exchanges>,
@@ -43,13 +43,13 @@ pub struct Tracer {
 struct Exchanges {
     last: u64,
     recorded: VecDeque<RecordedExchange>,
-    /// The call that each process has, by its seat.
+    /// The id of the request that each process is handling, by its seat.
     seats: HashMap<u64, String>,
     last_seat: u64,
 }
 
 impl Tracer {
-    /// Traces what goes to the engine at this address; its proxy runs in `tasks`.
+    /// Starts tracing the requests to the engine at this URL. The proxy runs in `tasks`.
     pub async fn start(
         engine: &str,
         prices: Prices,
@@ -69,7 +69,7 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// A call has arrived; tells its number.
+    /// Records a request that has arrived, and returns its number.
     pub(crate) fn arrived(&self, exchange: TracedRequest) -> u64 {
         let mut exchanges = self.exchanges();
         exchanges.last += 1;
@@ -81,24 +81,24 @@ impl Tracer {
         number
     }
 
-    /// It is answered so.
+    /// Records the response to a request.
     pub(crate) fn responded(&self, number: u64, responded: TracedResponse) {
         self.change(|exchange| exchange.number() == number, |exchange| exchange.responded(responded));
     }
 
-    /// A function has logged this line.
+    /// Records a line that a function has logged.
     pub(crate) fn logged(&self, line: &str) {
         let Ok(line) = serde_json::from_str::<Value>(line) else { return };
         let Some(request_id) = line["requestId"].as_str().map(str::to_owned) else { return };
         self.change(|exchange| exchange.request_id() == request_id, |exchange| exchange.logged(line));
     }
 
-    /// Whether calls of this function come through the HTTP API where the template is deployed.
+    /// Whether requests to this function come through the HTTP API when the template is deployed.
     pub(crate) fn is_through_api(&self, function: &str) -> bool {
         !self.behind_urls.contains(function)
     }
 
-    /// The calls after this number, oldest first.
+    /// The requests after this number, oldest first.
     #[must_use]
     pub fn after(&self, number: u64) -> Vec<Summary> {
         self.exchanges()
@@ -109,13 +109,14 @@ impl Tracer {
             .collect()
     }
 
-    /// One call.
+    /// Returns the request with this number.
     #[must_use]
     pub fn exchange(&self, number: u64) -> Option<RecordedExchange> {
         self.exchanges().recorded.iter().find(|exchange| exchange.number() == number).cloned()
     }
 
-    /// One call with what a million such calls cost, and a million such requests, in US dollars.
+    /// Returns a request as JSON, with the costs of a million such requests and of a million of each request to DynamoDB, in US
+    /// dollars.
     #[must_use]
     pub fn shown(&self, exchange: &RecordedExchange) -> Value {
         let mut shown = serde_json::to_value(exchange).unwrap_or_default();
@@ -129,20 +130,20 @@ impl Tracer {
         shown
     }
 
-    /// A call as a few lines of text.
+    /// Formats a request as a few lines of text.
     #[must_use]
     pub fn text(&self, exchange: &RecordedExchange) -> String {
         text::text(&self.shown(exchange))
     }
 
-    /// An address of DynamoDB for one process.
+    /// Creates an address of DynamoDB for one process.
     pub(crate) fn seat(self: &Arc<Self>) -> Seat {
         let mut exchanges = self.exchanges();
         exchanges.last_seat += 1;
         Seat { number: exchanges.last_seat, tracer: Arc::clone(self) }
     }
 
-    /// A process in this seat has made a request.
+    /// Records a request to DynamoDB by the process in this seat.
     fn requested(&self, seat: u64, request: DbRequest) {
         let Some(request_id) = self.exchanges().seats.get(&seat).cloned() else { return };
         self.change(|exchange| exchange.request_id() == request_id, |exchange| exchange.requested(request));
@@ -159,7 +160,7 @@ impl Tracer {
     }
 }
 
-/// What one process reaches DynamoDB by.
+/// The address at which one process reaches DynamoDB.
 pub(crate) struct Seat {
     number: u64,
     tracer: Arc<Tracer>,
@@ -170,7 +171,7 @@ impl Seat {
         format!("{}/{}", self.tracer.endpoint, self.number)
     }
 
-    /// The process now has this call.
+    /// Sets the request that the process is now handling.
     pub(crate) fn has(&self, request_id: &str) {
         self.tracer.exchanges().seats.insert(self.number, request_id.to_owned());
     }
@@ -182,7 +183,7 @@ impl Drop for Seat {
     }
 }
 
-/// A text of at most so many bytes, and how many it has in all where it is cut.
+/// Cuts a text to at most `max_bytes` bytes. Also returns its whole length in bytes if it was cut.
 fn shortened(text: &str, max_bytes: usize) -> (String, Option<usize>) {
     if text.len() <= max_bytes {
         return (text.to_owned(), None);

@@ -1,4 +1,4 @@
-//! The proxy through which traced processes reach DynamoDB: each by a path of its own.
+//! The proxy through which traced processes reach DynamoDB, each by its own path.
 
 use std::{sync::Arc, time::Instant};
 
@@ -39,7 +39,7 @@ async fn forward(State(proxy): State<Arc<Proxy>>, uri: Uri, mut headers: HeaderM
         Ok::<_, reqwest::Error>((status, headers, response.bytes().await?))
     };
     let Ok((status, mut headers, output)) = whole.await else {
-        // As when nothing listens there: the SDK tries again.
+        // The SDK retries on this status, as it does when nothing listens there.
         return StatusCode::BAD_GATEWAY.into_response();
     };
     headers.remove(header::TRANSFER_ENCODING);

@@ -7,18 +7,18 @@ use serde_json::Value;
 
 use super::shortened;
 
-/// A longer input is kept in part.
+/// The maximum number of bytes stored of an input. Longer ones are truncated.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// A request to DynamoDB, and what came of it.
+/// A request to DynamoDB, and its outcome.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DbRequest {
     /// The action, such as `UpdateItem`.
     pub action: String,
-    /// The table, and the index if it is of one.
+    /// The table, followed by the index if the request reads one.
     pub table: String,
-    /// Which item or items.
+    /// The item or items, in readable form.
     pub key: String,
     /// `done`, `condition failed`, or the name of an error.
     pub outcome: String,
@@ -44,19 +44,19 @@ impl DbRequest {
         }
     }
 
-    /// Whether a condition did not hold.
+    /// Whether the request's condition failed.
     #[must_use]
     pub fn is_condition_failed(&self) -> bool {
         self.outcome == CONDITION_FAILED
     }
 
-    /// The read units that DynamoDB told.
+    /// The read units that DynamoDB reported.
     #[must_use]
     pub fn read_units(&self) -> f64 {
         self.read_units
     }
 
-    /// The write units that DynamoDB told. A write whose condition fails is billed, and DynamoDB does not report it.
+    /// The write units that DynamoDB reported. A write whose condition fails is billed, but DynamoDB does not report its units.
     #[must_use]
     pub fn write_units(&self) -> f64 {
         self.write_units
@@ -91,7 +91,7 @@ fn table(input: &Value) -> String {
     }
 }
 
-/// The item or items, in words: `userId=bob sessionId=p2p|alice`, the condition of a query, or how many keys.
+/// The item or items in readable form: `userId=bob sessionId=p2p|alice`, the condition of a query, or the number of keys.
 fn key(input: &Value) -> String {
     if let Some(key) = input["Key"].as_object() {
         return pairs(key.iter());
@@ -105,7 +105,7 @@ fn key(input: &Value) -> String {
     }
     let mut condition = input["KeyConditionExpression"].as_str().unwrap_or_default().to_owned();
     let mut values: Vec<_> = input["ExpressionAttributeValues"].as_object().into_iter().flatten().collect();
-    // The longest names first: one may begin another.
+    // The longest names come first, because one name may be the beginning of another.
     values.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
     for (name, value) in values {
         condition = condition.replace(name.as_str(), &plain(value));
@@ -115,12 +115,12 @@ fn key(input: &Value) -> String {
 
 fn pairs<'a>(attributes: impl Iterator<Item = (&'a String, &'a Value)>) -> String {
     let mut pairs: Vec<_> = attributes.map(|(name, value)| format!("{name}={}", plain(value))).collect();
-    // The user's partition before the session, however the SDK wrote them.
+    // The user's partition comes before the session, in whatever order the SDK wrote them.
     pairs.sort_by(|one, other| other.cmp(one));
     pairs.join(" ")
 }
 
-/// `{"S": "bob"}` as `bob`.
+/// Formats `{"S": "bob"}` as `bob`.
 fn plain(value: &Value) -> String {
     let of_kind = value.as_object().and_then(|value| value.values().next());
     of_kind.and_then(Value::as_str).map_or_else(|| value.to_string(), str::to_owned)

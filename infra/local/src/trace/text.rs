@@ -1,10 +1,10 @@
-//! A call in a few lines of text, for a terminal.
+//! A request as a few lines of text, for a terminal.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-/// The call in a few lines.
+/// Formats the request.
 pub(super) fn text(exchange: &Value) -> String {
     let word = |name: &str| match &exchange[name] {
         Value::Null => "-".to_owned(),

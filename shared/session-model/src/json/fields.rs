@@ -131,8 +131,8 @@ fn whole(number: &Number) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::json::Place;
     use super::*;
+    use crate::json::Place;
 
     fn rejection<T>(result: Result<T, InvalidField>) -> String {
         result.err().unwrap().to_string()

@@ -1,4 +1,4 @@
-/** A day's use of the service, against one that `cargo local` runs: `node build/day.js http://127.0.0.1:8080`. */
+/** Runs a day's use against a service that `cargo local` runs: `node build/day.js http://127.0.0.1:8080`. */
 import assert from "node:assert/strict";
 import { ApiError, MemoryStore, SessionList, call, parseLastMsg, sessionApi, type Api } from "./session-list.js";
 
@@ -17,7 +17,7 @@ async function signIn(): Promise<void> {
   token = (await json(`/local-issuer/token?user=${me}`, { method: "POST" })).access_token;
 }
 
-/** What the messaging backend posts; the service signs it, as the backend would. */
+/** Posts a message copy as the messaging backend does. The service signs it in place of the backend. */
 let sent = 0;
 async function backend(copy: Record<string, string>): Promise<void> {
   const { now } = await json("/local-clock", {});
@@ -40,7 +40,7 @@ const ODD = "p2p|a b%20中文😀?#&+|c";
 const session = (sessionId: string) => ({ params: { path: { sessionId } } });
 
 async function day(api: Api): Promise<void> {
-  // The first pull, through pages; a phone and a tablet.
+  // The first full fetch, page by page, on a phone and a tablet.
   for (let friend = 0; friend < 5; friend++) await backend({ fromAccount: `friend-${friend}-${run}`, body: `hello ${friend}` });
   const [phone, tablet] = [new MemoryStore(), new MemoryStore()];
   const [onPhone, onTablet] = [new SessionList(api, phone), new SessionList(api, tablet)];
@@ -63,14 +63,14 @@ async function day(api: Api): Promise<void> {
   assert.ok(shown.kind === "message");
   assert.deepEqual([shown.message.from, shown.message.body], [`friend-4-${run}`, "hello 4"]);
 
-  // A text of one's own, on a session whose id an app must encode.
+  // Custom data, on a session whose id an app must encode.
   const set = await call(() => api.PATCH("/v1/sessions/{sessionId}", { ...session(ODD), body: { ext: "pinned 📌" } }));
   assert.deepEqual([set.sessionId, set.ext, set.lastMsg], [ODD, "pinned 📌", undefined]);
   const got = await call(() => api.GET("/v1/sessions/{sessionId}", session(ODD)));
   assert.deepEqual(got, set);
   assert.deepEqual(parseLastMsg(got), { kind: "nothing" });
 
-  // What one device does, the other one learns by the changes.
+  // One device learns from the changes what the other one did.
   const first = `p2p|friend-0-${run}`;
   const deleted = await call(() => api.DELETE("/v1/sessions/{sessionId}", session(first)));
   assert.deepEqual(deleted.deleted, [first]);
@@ -88,13 +88,13 @@ async function day(api: Api): Promise<void> {
   assert.deepEqual(phone.list(), tablet.list(), "two devices agree");
   assert.equal(phone.list().length, 3);
 
-  // What is rejected says why.
+  // A rejection names what is wrong.
   const bad = await rejected(400, "invalid-parameter", () => call(() => api.GET("/v1/sessions", { params: { query: { limit: 101 } } })));
   assert.equal(bad.parameter, "limit");
   const stranger = sessionApi(url, () => "no token");
   await rejected(401, "", () => call(() => stranger.GET("/v1/sessions", {})));
 
-  // A busy service is asked again when it says.
+  // A throttled request is repeated after the time that the service requests.
   let answers = 0;
   const busy: typeof fetch = async (input, init) =>
     ++answers === 1 ? new Response("{}", { status: 503, headers: { "Retry-After": "7", "Content-Type": "application/json" } }) : fetch(input, init);
@@ -103,7 +103,7 @@ async function day(api: Api): Promise<void> {
   await patient.sync();
   assert.deepEqual([answers, waited], [2, [7]]);
 
-  // A month later: the token has ended, and the list is fetched again.
+  // A month later, the sync token has expired, and the list is fetched again.
   await json("/local-clock", { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"advance": "31d"}' });
   await signIn();
   await backend({ fromAccount: `friend-9-${run}`, body: "a month later" });

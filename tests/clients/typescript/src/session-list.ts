@@ -1,7 +1,7 @@
 /**
- * The list of conversations that an app keeps on a device: pulled once, then kept right by asking what has changed.
+ * The list of conversations that an app keeps on a device. It is fetched once and then kept up to date by syncing changes.
  *
- * `generated/contract.ts` is made of the service's contract by `npm run generate`; nothing here is written twice.
+ * `npm run generate` creates `generated/contract.ts` from the service's OpenAPI document, so no type is written twice.
  */
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./generated/contract.js";
@@ -12,7 +12,7 @@ export type RecallNotice = components["schemas"]["RecallNotice"];
 type Problem = components["schemas"]["Error"];
 export type Api = Client<paths>;
 
-/** The API at an address. The token is asked for at every call: it may have been renewed. */
+/** Creates a client of the API at a URL. The token is obtained for every request, because it may have been renewed. */
 export function sessionApi(baseUrl: string, token: () => string, fetch?: typeof globalThis.fetch): Api {
   const api = createClient<paths>({ baseUrl, ...(fetch && { fetch }) });
   api.use({
@@ -24,10 +24,10 @@ export function sessionApi(baseUrl: string, token: () => string, fetch?: typeof 
   return api;
 }
 
-/** An answer other than the one that was asked for. */
+/** The error for a response that is not a success. */
 export class ApiError extends Error {
   readonly status: number;
-  /** The case that a program may act on, such as `no-such-session`; empty for the gateway's own answers. */
+  /** The case that a program may act on, such as `no-such-session`. It is empty for the gateway's own responses. */
   readonly type: string;
   readonly parameter: string | undefined;
 
@@ -43,12 +43,12 @@ const MAX_TRIES = 5;
 export type Pause = (seconds: number) => Promise<void>;
 const sleep: Pause = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/** What a call answers, however that was written in the contract. */
+/** The result of a request, in whatever form the OpenAPI document describes it. */
 type Answer<T> = { data?: T; error?: Problem; response: Response };
 
 /**
- * Makes a call. One that was answered 429 or 503, or not at all, is made again: after the seconds that `Retry-After` says, or after 1, 2,
- * 4, … seconds and a part of one more, so that devices do not come back all at once.
+ * Sends a request. On a 429, a 503 or no response, it is retried after the seconds in `Retry-After`. Without that header the
+ * delay is 1, 2, 4, … seconds plus a random part of another second, so that devices do not all return at the same time.
  */
 export async function call<T>(make: () => Promise<Answer<T>>, pause: Pause = sleep): Promise<T> {
   for (let tried = 1; ; tried++) {
@@ -61,14 +61,14 @@ export async function call<T>(make: () => Promise<Answer<T>>, pause: Pause = sle
   }
 }
 
-/** What a device stores. Each method is one transaction: a device that dies in between has the state of before. */
+/** The storage of a device. Each method is one transaction: if the device dies during it, the previous state remains. */
 export interface Store {
   syncToken(): Promise<string | undefined>;
   replaceAll(sessions: RecentSession[], syncToken: string): Promise<void>;
   apply(updated: RecentSession[], deleted: string[], syncToken: string): Promise<void>;
 }
 
-/** A store in memory. An app has a table of sessions by `sessionId`, and one row for the token. */
+/** A store in memory. An app would use a table of sessions by `sessionId`, and one row for the token. */
 export class MemoryStore implements Store {
   private sessions = new Map<string, RecentSession>();
   private token: string | undefined;
@@ -84,18 +84,18 @@ export class MemoryStore implements Store {
 
   async apply(updated: RecentSession[], deleted: string[], syncToken: string): Promise<void> {
     for (const session of updated) this.sessions.set(session.sessionId, session);
-    // Also what this device never had.
+    // The device may never have had some of these.
     for (const id of deleted) this.sessions.delete(id);
     this.token = syncToken;
   }
 
-  /** Newest first, as the service lists them. */
+  /** Returns the sessions, newest first, as the service lists them. */
   list(): RecentSession[] {
     return [...this.sessions.values()].sort((a, b) => b.updateTime - a.updateTime);
   }
 }
 
-/** Keeps a store equal to the list that the service has. */
+/** Keeps a store equal to the service's list. */
 export class SessionList {
   constructor(
     private readonly api: Api,
@@ -103,7 +103,7 @@ export class SessionList {
     private readonly pause: Pause = sleep,
   ) {}
 
-  /** To be called at the start, at foreground and after a reconnect, and by one caller at a time. */
+  /** Syncs the store. Call it at start-up, on return to the foreground and after a reconnect, from one caller at a time. */
   async sync(): Promise<void> {
     const token = await this.store.syncToken();
     if (token === undefined) return this.pullAll();
@@ -114,14 +114,14 @@ export class SessionList {
         await this.store.apply(page.updated, page.deleted, page.syncToken);
         [since, more] = [page.syncToken, page.hasMore];
       } catch (error) {
-        // The token is too old, or the operator has restored a table: start again.
+        // The token is too old, or the operator has restored a table: fetch the list again.
         if (error instanceof ApiError && error.status === 410) return this.pullAll();
         throw error;
       }
     }
   }
 
-  /** The whole list, page by page, with the token of its first page: what changes meanwhile is told by the next pass. */
+  /** Fetches the whole list, page by page. With the first page's token, the next sync pass reports what changes meanwhile. */
   private async pullAll(): Promise<void> {
     const sessions: RecentSession[] = [];
     let syncToken: string | undefined;
@@ -138,13 +138,13 @@ export class SessionList {
   }
 }
 
-/** What a session shows last: a message, the notice of a recall, or nothing yet. */
+/** The last content of a session: a message, the notice of a recall, or nothing yet. */
 export type Shown =
   | { kind: "message"; message: LastMessage }
   | { kind: "recall"; notice: RecallNotice }
   | { kind: "nothing" };
 
-/** Reads `lastMsg`, which is JSON text. A kind that this app does not know yet is shown as nothing. */
+/** Parses `lastMsg`, a JSON string. A kind that this app does not know yet is shown as nothing. */
 export function parseLastMsg(session: RecentSession): Shown {
   if (session.lastMsg === undefined) return { kind: "nothing" };
   if (session.lastMsgType === 0) return { kind: "message", message: JSON.parse(session.lastMsg) as LastMessage };

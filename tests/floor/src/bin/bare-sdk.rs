@@ -1,5 +1,5 @@
-//! The requests of the operations by the SDK alone, in a loop, their answers dropped: `list 200 USER SESSION` on standard
-//! input makes 200 queries, and a line with the microseconds of each comes back.
+//! Sends the operations' requests with the SDK alone, in a loop, and drops the responses. `list 200 USER SESSION` on standard input
+//! sends 200 queries and prints one line with the microseconds of each.
 
 #![expect(clippy::disallowed_methods, reason = "a program of a few lines, configured by its environment")]
 

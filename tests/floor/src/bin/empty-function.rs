@@ -1,4 +1,4 @@
-//! A function that does nothing: the least that any function takes.
+//! A function that does nothing, which is the lower bound for any function.
 
 use lambda_http::{Error, Request, service_fn};
 

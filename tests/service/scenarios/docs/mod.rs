@@ -1,4 +1,4 @@
-//! The pages: what they show is run, and what they say is compared.
+//! The pages: their examples are run, and their statements are compared with the service.
 
 mod programs;
 mod samples;
@@ -16,7 +16,7 @@ use test_support::{
     test::{Scenario, Test},
 };
 
-/// All of them.
+/// Returns all scenarios of the pages.
 pub(super) fn scenarios() -> Vec<Scenario> {
     [SCENARIOS, samples::SCENARIOS, programs::SCENARIOS].concat()
 }
@@ -27,14 +27,14 @@ scenarios![
     documented_costs_are_what_the_command_prints,
 ];
 
-/// The commands that restore tables.
+/// Returns the commands that restore tables.
 pub(super) fn runbook() -> String {
     let blocks = of_kind("docs/operations.md", "sh cloud");
     assert_eq!(blocks.len(), 1);
     blocks.concat()
 }
 
-/// A command and what it prints, in which `…` stands for anything.
+/// A command and its printed output, in which `…` stands for any text.
 struct Example {
     command: String,
     printed: String,
@@ -71,7 +71,7 @@ async fn the_examples_respond_as_printed(t: Test) {
     for path in ["README.md", "docs/apps.md"] {
         let examples = examples(path);
         assert!(examples.len() > 4, "{path} shows what the service does");
-        // A service of its own, so that alice and bob are the page's.
+        // A separate service, on which alice and bob have only the page's sessions.
         let own = Test::at(t.app.on_a_new_engine().await);
         if path == "docs/apps.md" {
             let (bob, now) = (own.known_user("bob"), clock::now_ms());
@@ -105,7 +105,7 @@ async fn respond_as_printed(t: &Test, url: &str, examples: &[Example]) {
     }
 }
 
-/// Commands and their flags.
+/// The commands that the pages name exist, with their flags.
 async fn documented_commands_exist(t: Test) {
     let mut commands = BTreeSet::new();
     for path in PAGES {
@@ -153,7 +153,7 @@ async fn documented_costs_are_what_the_command_prints(t: Test) {
         .trim()
         .trim_matches('*');
     let costs: Vec<_> = table(&all, "| a million requests of |");
-    // Some of them have the same name.
+    // Some rows have the same name.
     let is_price = |name: &str, price: &str| {
         costs.iter().any(|row| row[0] == name && row.last().unwrap().trim_matches('*') == price)
     };

@@ -1,4 +1,4 @@
-//! The programs that sign, each run as the page says.
+//! The programs that sign, each run as the page describes.
 
 use std::{path::Path, process::Stdio};
 
@@ -25,7 +25,7 @@ async fn java_signs_and_posts(t: Test) {
     signs_and_posts(&t, "java sign", "Post.java", &["java"]).await;
 }
 
-/// A message, its recall, a message to a team, and a change of its members.
+/// Posts a message, its recall and a message to a team, and changes the team's members.
 async fn signs_and_posts(t: &Test, kind: &str, name: &str, command: &[&str]) {
     let is_there = Command::new(command[0]).arg("--version").stdin(Stdio::null()).output().await;
     if is_there.is_err() {

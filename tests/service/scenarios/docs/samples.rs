@@ -1,4 +1,4 @@
-//! The samples of bodies and answers.
+//! The samples of request bodies and responses.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -28,7 +28,7 @@ async fn copies_are_applied_ignored_or_dead_lettered_as_documented(t: Test) {
             assert!(own.post_bytes(copy.clone()).await.ok()["result"] == result, "{copy}");
         }
     }
-    // What the page says of them is seen.
+    // The sessions show what the page describes.
     let bob = own.known_user("bob");
     assert_eq!(bob.last_msg_of("p2p|alice").await["postscript"], "sent by mistake");
     assert_eq!(bob.last_msg_of("team|7").await["body"], "hello team");

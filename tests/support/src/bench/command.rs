@@ -1,11 +1,11 @@
-//! A benchmark as a command: it ends by itself or by Ctrl-C.
+//! A benchmark as a command, which ends by itself or on Ctrl-C.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use tokio::{signal, task::LocalSet};
 
-/// Runs it to its end. On Ctrl-C it is dropped, which ends every process that it has started.
+/// Runs a command to its end. On Ctrl-C it is dropped, which ends all processes that it has started.
 pub async fn run(command: impl Future<Output = Result<()>>) -> ExitCode {
     let tasks = LocalSet::new();
     let done = tokio::select! {

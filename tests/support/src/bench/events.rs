@@ -1,4 +1,4 @@
-//! The events, the data behind them, and what the right answers are.
+//! The events of the benchmarks, the data behind them, and the correct responses.
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -11,35 +11,35 @@ use session_model::{
     reading::{SyncPass, SyncToken},
 };
 
-/// What a third of all sessions have as their ext.
+/// The ext of a third of all sessions.
 pub const EXT: &str = r#"{"pinned":true,"muted":false}"#;
 
-/// A user with so many p2p sessions.
+/// The user with this number of p2p sessions.
 pub fn user(sessions: u64) -> String {
     format!("user-{sessions}")
 }
 
-/// A user with a hundred p2p sessions and so many groups.
+/// The user with 100 p2p sessions and this number of groups.
 pub fn member(groups: u64) -> String {
     format!("member-{groups}")
 }
 
-/// A group.
+/// The id of a group.
 pub fn group(number: u64) -> String {
     format!("team|{number}")
 }
 
-/// The other side of a user's session by its number, the oldest first; ids do not sort as times do.
+/// The peer of a user's session, by the session's number, from the oldest. Ids do not sort in the order of the times.
 pub fn peer(number: u64, count: u64) -> String {
     format!("peer{:07}", number * 7_919 % count)
 }
 
-/// When the session with this number was last written to.
+/// The time of the last write to the session with this number.
 pub fn time(number: u64) -> u64 {
     1_700_000_000_000 + number * 60_000
 }
 
-/// Its last message: with the rest of the item, about 700 bytes.
+/// The last message of the session with this number. The whole item has about 700 bytes.
 pub fn message(from: &str, number: u64) -> String {
     let message = json!({
         "from": from, "time": time(number), "type": 0, "fromClientType": "IOS",
@@ -51,7 +51,7 @@ pub fn message(from: &str, number: u64) -> String {
     message.to_string()
 }
 
-/// One of the operations that are measured.
+/// A measured operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operation {
     List,
@@ -89,7 +89,7 @@ impl Operation {
         }
     }
 
-    /// The function whose operation it is.
+    /// The function that implements the operation.
     pub fn function(self) -> &'static str {
         match self {
             Self::List | Self::ListOfOne | Self::ListOfGroups => "query-my-session-list",
@@ -100,7 +100,7 @@ impl Operation {
         }
     }
 
-    /// An event of it: one that is new each time for what is recorded.
+    /// Creates an event for the operation. Recorded messages are new each time.
     pub fn event(self) -> String {
         let now = clock::now_ms();
         match self {
@@ -115,7 +115,7 @@ impl Operation {
         }
     }
 
-    /// Says what is wrong with an answer.
+    /// Fails if a response is wrong.
     pub fn check(self, response: &[u8]) -> Result<()> {
         let body = body(response)?;
         match self {
@@ -147,20 +147,20 @@ impl Operation {
     }
 }
 
-/// The user of the usual events has so many sessions.
+/// The number of sessions of the user in the usual events.
 pub const USUAL: u64 = 10_000;
-/// The user of many groups has so many.
+/// The number of groups of the user with many groups.
 pub const GROUPS: u64 = 100;
-/// The session of the usual events.
+/// The number of the session in the usual events.
 const SESSION: u64 = 4_998;
 const TEXT: &str = "Shall we meet at the usual place at half past seven? I can bring the tickets.";
 
-/// The session that the get and the set ext are of.
+/// The session of the get and set ext events.
 pub fn session_id() -> String {
     format!("p2p|{}", peer(SESSION, USUAL))
 }
 
-/// A page of 100 of a user's list, from a time on (0: the newest).
+/// An event for a page of 100 of a user's list, from a time on (0: the newest).
 pub fn list(user: &str, max_timestamp: u64) -> String {
     let query = format!("limit=100&minTimestamp=0&maxTimestamp={max_timestamp}&needLastMsg=1");
     let mut event = event("GET", "/v1/sessions", "/v1/sessions", Some(user), json!({}));
@@ -169,7 +169,7 @@ pub fn list(user: &str, max_timestamp: u64) -> String {
     event.to_string()
 }
 
-/// A pull of a user's changes of the last minutes.
+/// An event for a user's changes of the last minutes.
 fn changes(user: &str) -> String {
     let sync_pass = SyncPass::after(Timestamp::from_millis(clock::now_ms()));
     let token = user.parse().map(|account| SyncToken::new(&account, 0, sync_pass).to_string());
@@ -180,7 +180,7 @@ fn changes(user: &str) -> String {
     event.to_string()
 }
 
-/// Says what is wrong with a page of the user with `count` sessions that begins below `newest`.
+/// Fails if a page is wrong. The user has `count` sessions, and the page begins below number `newest`.
 pub fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
     let sessions = body["sessionList"].as_array().context("no sessionList")?;
     ensure!(sessions.len() as u64 == count.min(100), "{} sessions", sessions.len());
@@ -197,7 +197,7 @@ pub fn check_list(body: &Value, count: u64, newest: u64) -> Result<()> {
     Ok(())
 }
 
-/// The body of an answer of status 200.
+/// Returns the body of a response with status 200.
 pub fn body(response: &[u8]) -> Result<Value> {
     let response: Value = serde_json::from_slice(response).context("the response is not JSON")?;
     if response["statusCode"] != 200 {
@@ -234,7 +234,7 @@ fn recorded(copy: &Value) -> String {
     event.to_string()
 }
 
-/// As API Gateway makes it: payload format 2.0.
+/// Creates an event as API Gateway does, in payload format 2.0.
 fn event(method: &str, route: &str, path: &str, user: Option<&str>, more: Value) -> Value {
     let mut headers = json!({
         "accept": "*/*", "host": "abcdefghij.execute-api.us-east-1.amazonaws.com", "user-agent": "benchmark",

@@ -1,4 +1,4 @@
-//! `cargo local --release` as a process of its own.
+//! `cargo local --release` as a separate process.
 
 use std::{
     collections::HashMap,
@@ -18,10 +18,10 @@ use tokio::{
     time::timeout,
 };
 
-/// How long a start may take: it looks whether the functions are built.
+/// How long a start may take. It checks whether the functions are built.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The service, which ends with this.
+/// The service, which ends when this is dropped.
 pub struct Local {
     child: Child,
     pub url: String,
@@ -31,7 +31,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Starts it with these arguments, and waits until it is ready.
+    /// Starts the service with these arguments, and waits until it is ready.
     pub async fn start(executable: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(executable);
         command.args(["--release", "--no-trace", "--json"]).args(arguments);
@@ -51,7 +51,7 @@ impl Local {
         self.child.id().unwrap_or_default()
     }
 
-    /// Ends it at once, whatever it does.
+    /// Kills the service immediately.
     pub async fn kill(&mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }
@@ -60,7 +60,7 @@ impl Local {
         Feed::new(&self.url, LOCAL_APP_KEY, LOCAL_APP_SECRET)
     }
 
-    /// A user's token, made once.
+    /// Returns a user's token, which is requested once.
     pub async fn token(&self, user: &str) -> Result<String> {
         let known = || self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
         if let Some(token) = known() {
@@ -74,7 +74,7 @@ impl Local {
     }
 }
 
-/// The executable of `cargo local`, among what was built.
+/// Returns the executable of `cargo local` among those that were built.
 pub fn executable(executables: &HashMap<String, PathBuf>) -> Result<PathBuf> {
     executables.get("local").cloned().context("no executable local")
 }

@@ -1,4 +1,4 @@
-//! What the benchmarks share.
+//! The parts that benchmarks share.
 
 pub mod command;
 pub mod events;

@@ -1,11 +1,11 @@
-//! What the kernel tells of processes.
+//! Figures of processes, as the kernel reports them.
 
 use std::{fs, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-/// The processes that a process has started.
+/// Returns the processes that a process has started.
 pub fn children(process: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let of_each = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
@@ -14,7 +14,7 @@ pub fn children(process: u32) -> Vec<u32> {
         .collect()
 }
 
-/// The time that all threads of a process had on a CPU so far.
+/// Returns the CPU time that all threads of a process have used so far.
 pub fn cpu_of(process: u32) -> Result<Duration> {
     let mut nanos = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -24,7 +24,7 @@ pub fn cpu_of(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
-/// A figure of a process's memory, in MiB: `VmRSS` is resident now, `VmHWM` was at most.
+/// Returns a memory figure of a process, in MiB: `VmRSS` is the current resident size, `VmHWM` its peak.
 pub fn mib(process: u32, figure: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
@@ -32,12 +32,12 @@ pub fn mib(process: u32, figure: &str) -> Result<f64> {
     Ok(kib / 1_024.0)
 }
 
-/// How many files a process has open.
+/// Returns the number of files that a process has open.
 pub fn open_files(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
 
-/// Sends a process a signal. It may just have ended by itself.
+/// Sends a signal to a process, which may just have ended by itself.
 pub async fn signal(process: u32, name: &str) -> Result<()> {
     let mut command = Command::new("kill");
     command.args([format!("-{name}"), process.to_string()]).stderr(Stdio::null()).status().await?;

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API of one process, which notes when it was asked and answered.
+//! The Lambda Runtime API of one process, which records the times of its polls and responses.
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,13 +16,13 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What a process does.
+/// An event in a process's life.
 pub enum ProcessEvent {
-    /// It asks for an event.
+    /// The process polled for an event.
     Polled(Instant),
-    /// It answers.
+    /// The process responded.
     Responded(Instant, Bytes),
-    /// It failed.
+    /// The process reported an error.
     Failed(String),
 }
 

@@ -1,4 +1,4 @@
-//! The store: the embedded engine behind a TLS-terminating proxy, since cryptography is a large part of a start.
+//! The store: the embedded engine behind a proxy that terminates TLS, because cryptography is a large part of a cold start.
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
@@ -27,9 +27,9 @@ use super::events;
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The store, filled and served until it is dropped.
+/// A filled store, which is served until it is dropped.
 pub struct Store {
-    /// Where it answers over TLS.
+    /// The URL of the store, with TLS.
     endpoint: String,
     /// The root certificate, as a PEM file.
     ca_bundle: PathBuf,
@@ -37,7 +37,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store with users by the number of their sessions, and by the number of their groups.
+    /// Creates a store. Its users are given by the numbers of their sessions, and by the numbers of their groups.
     pub async fn start(users: &[u64], groups: &[u64]) -> Result<Self> {
         let mut tasks = JoinSet::new();
         let database = Database::memory()?;
@@ -57,7 +57,7 @@ impl Store {
         Ok(Self { endpoint, ca_bundle, _tasks: tasks })
     }
 
-    /// The environment of a function on it, as Lambda gives it.
+    /// Returns the environment variables that Lambda would give to a function on this store.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let ca_bundle = self.ca_bundle.display().to_string();
         vec![
@@ -162,7 +162,7 @@ fn group_item(number: u64) -> Item {
     group_item
 }
 
-/// A root of our own and a certificate for localhost: RSA of 2,048 bits, as DynamoDB's.
+/// Creates a root certificate and a certificate for localhost, with RSA keys of 2,048 bits like DynamoDB's.
 fn certificates() -> Result<(TlsAcceptor, String)> {
     let key = || -> Result<KeyPair> {
         let key = RsaPrivateKey::new(&mut OsRng, 2_048)?.to_pkcs8_der()?;
@@ -187,7 +187,7 @@ async fn proxy(listener: TcpListener, acceptor: TlsAcceptor, plain: String) {
     let mut connections = JoinSet::new();
     while let Ok((tcp, _)) = listener.accept().await {
         let (acceptor, plain) = (acceptor.clone(), plain.clone());
-        // A connection that breaks is its client's affair.
+        // The client handles a broken connection.
         connections.spawn(async move {
             tcp.set_nodelay(true)?;
             let mut tls = acceptor.accept(tcp).await?;

@@ -10,7 +10,7 @@ import okhttp3.RequestBody.Companion.toRequestBody
 import okhttp3.Response
 import okhttp3.ResponseBody.Companion.toResponseBody
 
-/** A day's use of the service, against one that `cargo local` runs; the argument is its address. */
+/** Runs a day's use against a service that `cargo local` runs. The argument is its URL. */
 fun main(arguments: Array<String>) {
     Day(arguments.firstOrNull() ?: "http://127.0.0.1:8080").use()
     println("Kotlin: a day's use went well")
@@ -58,7 +58,7 @@ class Day(private val url: String) {
         same(ids.toList(), phone.list().map { it.sessionId }, "each session once, newest first")
         val shown = phone.list().first().parseLastMsg() as Shown.Message
         same(shown.message.from to shown.message.body, "friend-4-$run" to "hello 4")
-        // Bounds in the order of Yunxin's SDK.
+        // The bounds are in the order of Yunxin's SDK.
         val oldest = phone.list().last().updateTime
         same(service.queryMySessionList(0, oldest, 0, 10, 0).sessionList.map { it.lastMsg }, listOf<String?>(null))
     }
@@ -96,7 +96,7 @@ class Day(private val url: String) {
         rejected(401, "") { SessionService(url) { "no token" }.queryMySessionList() }
     }
 
-    /** A busy service is asked again when it says. */
+    /** A throttled request is repeated after the time that the service requests. */
     private fun busyService(phone: MemoryStore) {
         var answers = 0
         val busy = Interceptor { chain ->
@@ -110,7 +110,7 @@ class Day(private val url: String) {
         same(answers to waited.toList(), 2 to listOf(7_000L))
     }
 
-    /** The token has ended, and the list is fetched again. */
+    /** The sync token has expired, and the list is fetched again. */
     private fun aMonthLater(service: SessionService, onTablet: SessionList, tablet: MemoryStore) {
         post("/local-clock", """{"advance": "31d"}""")
         signIn()
@@ -131,7 +131,7 @@ class Day(private val url: String) {
         token = post("/local-issuer/token?user=$me", "")["access_token"] as String
     }
 
-    /** What the messaging backend posts; the service signs it, as the backend would. */
+    /** Posts a message copy as the messaging backend does. The service signs it in place of the backend. */
     private fun backend(from: String, text: String) {
         val now = (get("/local-clock")["now"] as Double).toLong()
         val copy = mapOf(

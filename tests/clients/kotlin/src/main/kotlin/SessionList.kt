@@ -2,14 +2,14 @@ package session
 
 import session.api.models.RecentSession
 
-/** What a device stores. Each function is one transaction: a device that dies in between has the state of before. */
+/** The storage of a device. Each function is one transaction: if the device dies during it, the previous state remains. */
 interface Store {
     val syncToken: String?
     fun replaceAll(sessions: List<RecentSession>, syncToken: String)
     fun apply(updated: List<RecentSession>, deleted: List<String>, syncToken: String)
 }
 
-/** A store in memory. An app has a table of sessions by `sessionId`, and one row for the token. */
+/** A store in memory. An app would use a table of sessions by `sessionId`, and one row for the token. */
 class MemoryStore : Store {
     private var sessions = mapOf<String, RecentSession>()
     override var syncToken: String? = null
@@ -21,26 +21,26 @@ class MemoryStore : Store {
     }
 
     override fun apply(updated: List<RecentSession>, deleted: List<String>, syncToken: String) {
-        // Also what this device never had is removed.
+        // The device may never have had some of the deleted sessions.
         sessions = sessions + updated.associateBy { it.sessionId } - deleted.toSet()
         this.syncToken = syncToken
     }
 
-    /** Newest first, as the service lists them. */
+    /** Returns the sessions, newest first, as the service lists them. */
     fun list(): List<RecentSession> = sessions.values.sortedByDescending { it.updateTime }
 }
 
-/** Keeps a store equal to the list that the service has. */
+/** Keeps a store equal to the service's list. */
 class SessionList(private val service: SessionService, private val store: Store) {
 
-    /** To be called at the start, at foreground and after a reconnect, and by one thread at a time. */
+    /** Syncs the store. Call it at start-up, on return to the foreground and after a reconnect, from one thread at a time. */
     fun sync() {
         var since = store.syncToken ?: return pullAll()
         do {
             val page = try {
                 service.queryMySessionChanges(since)
             } catch (error: ApiError) {
-                // The token is too old, or the operator has restored a table: start again.
+                // The token is too old, or the operator has restored a table: fetch the list again.
                 if (error.status == 410) return pullAll() else throw error
             }
             store.apply(page.updated, page.deleted, page.syncToken)
@@ -48,7 +48,7 @@ class SessionList(private val service: SessionService, private val store: Store)
         } while (page.hasMore)
     }
 
-    /** The whole list, page by page, with the token of its first page: what changes meanwhile is told by the next pass. */
+    /** Fetches the whole list, page by page. With the first page's token, the next sync pass reports what changes meanwhile. */
     private fun pullAll() {
         var page = service.queryMySessionList()
         val syncToken = checkNotNull(page.syncToken) { "the first page has no syncToken" }

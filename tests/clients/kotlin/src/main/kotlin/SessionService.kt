@@ -19,8 +19,8 @@ import session.api.models.SessionDeletes
 import session.api.models.SessionUpdate
 
 /**
- * The four calls of Yunxin's Android SDK, by name and by the order of their parameters, over the generated client. They block; call them
- * where the app does its I/O. The token is asked for at every call: it may have been renewed.
+ * The four operations of Yunxin's Android SDK, with its names and its order of parameters, on top of the generated client. They
+ * block, so call them where the app does its I/O. The token is obtained for every request, because it may have been renewed.
  */
 class SessionService(
     baseUrl: String,
@@ -30,7 +30,7 @@ class SessionService(
 ) {
     private val api = AppsApi(baseUrl, client).apply { accessTokenProvider = token }
 
-    /** One page, newest first. A time of 0 or null is no bound. */
+    /** Returns one page, newest first. A time of 0 or null sets no bound. */
     fun queryMySessionList(
         minTimestamp: Long = 0,
         maxTimestamp: Long? = null,
@@ -43,20 +43,20 @@ class SessionService(
 
     fun queryMySession(sessionId: String): RecentSession = call { api.queryMySessionWithHttpInfo(sessionId) }
 
-    /** An empty text removes it. A session that is absent or deleted is made. */
+    /** Sets the custom data; an empty string removes it. If the session does not exist or is deleted, it is created. */
     fun updateMySession(sessionId: String, ext: String): RecentSession =
         call { api.updateMySessionWithHttpInfo(sessionId, SessionUpdate(ext)) }
 
     fun deleteMySession(sessionIds: Array<String>): DeleteOutcome =
         call { api.batchDeleteMySessionWithHttpInfo(SessionDeletes(sessionIds.toSet())) }
 
-    // What Yunxin's SDK does not have.
+    // Requests that Yunxin's SDK does not have.
 
-    /** The page after the one that had this `nextCursor`: each session exactly once. */
+    /** Returns the page after the one with this `nextCursor`. Each session is returned exactly once. */
     fun nextPage(nextCursor: String, limit: Int? = null): RecentSessionList =
         call { api.queryMySessionListWithHttpInfo(null, null, null, limit, null, nextCursor) }
 
-    /** What has changed since a `syncToken`. */
+    /** Returns the changes since a `syncToken`. */
     fun queryMySessionChanges(since: String): RecentSessionChanges =
         call { api.queryMySessionChangesWithHttpInfo(since, null, null) }
 
@@ -65,8 +65,8 @@ class SessionService(
         call { api.deleteMySessionWithHttpInfo(sessionId, upTo) }
 
     /**
-     * Makes a call. One that was answered 429 or 503, or not at all, is made again: after the seconds that `Retry-After` says, or after 1,
-     * 2, 4, … seconds and a part of one more, so that devices do not come back all at once.
+     * Sends a request. On a 429, a 503 or no response, it is retried after the seconds in `Retry-After`. Without that header the
+     * delay is 1, 2, 4, … seconds plus a random part of another second, so that devices do not all return at the same time.
      */
     private fun <T : Any> call(make: () -> ApiResponse<T?>): T {
         for (tried in 1..MAX_TRIES) {
@@ -93,7 +93,7 @@ class SessionService(
     }
 }
 
-/** An answer other than the one that was asked for. `type` is the case that a program may act on, such as `no-such-session`. */
+/** The error for a response that is not a success. `type` is the case that a program may act on, such as `no-such-session`. */
 class ApiError(val status: Int, val type: String, val parameter: String?, message: String) : Exception(message) {
     companion object {
         fun of(status: Int, answer: ApiResponse<*>?): ApiError {
@@ -107,15 +107,15 @@ class ApiError(val status: Int, val type: String, val parameter: String?, messag
     }
 }
 
-/** What a session shows last. */
+/** The last content of a session. */
 sealed interface Shown {
     data class Message(val message: LastMessage) : Shown
     data class Recall(val notice: RecallNotice) : Shown
-    /** No message yet, or one of a kind that this app does not know. */
+    /** There is no message yet, or one of a kind that this app does not know. */
     data object Nothing : Shown
 }
 
-/** Reads `lastMsg`, which is JSON text. */
+/** Parses `lastMsg`, a JSON string. */
 fun RecentSession.parseLastMsg(): Shown {
     val text = lastMsg ?: return Shown.Nothing
     return when (lastMsgType) {
