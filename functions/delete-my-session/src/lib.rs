@@ -1,6 +1,8 @@
 //! deleteMySession: `DELETE /v1/sessions/{sessionId}`, and `POST /v1/sessions/batch-delete` with `{"sessionIds": […]}`.
-//! Hides sessions from the caller's list until a newer message comes. Idempotent; ids that never existed count as
-//! deleted. With `upTo`, in the query or in the body, a session that shows something newer stays: the caller has not seen it.
+//!
+//! Hides sessions from the caller's list until a newer message arrives. The operation is idempotent, and ids that never existed
+//! count as deleted. With `upTo`, in the query or in the body, a session whose `updateTime` is after `upTo` is not deleted, because
+//! the caller has not seen what it shows.
 
 use std::time::Duration;
 
@@ -15,11 +17,13 @@ use session_store::{Deleted, StoreError};
 use tokio::time::{Instant, timeout_at};
 
 const MAX_IDS: usize = 100;
-/// The `updateTime` that the caller shows.
+/// The query parameter or body field with the `updateTime` that the caller sees.
 const UP_TO: &str = "upTo";
-/// How many deletes run at once: enough to end 100 of them in a fraction of the deadline, few enough connections.
+/// The number of concurrent deletes. It is large enough to finish 100 of them in a fraction of the deadline, and small enough to
+/// need few connections.
 const AT_ONCE: usize = 10;
-/// What is not deleted by then is reported as failed, before the deadline takes the whole answer.
+/// The time limit for all deletes. Sessions that are not deleted by then are reported as failed, before the function's deadline
+/// fails the whole request.
 const TIME_FOR_ALL: Duration = Duration::from_millis(3_700);
 
 /// The operation deleteMySession.
@@ -53,7 +57,7 @@ impl Operation for DeleteMySession {
     }
 }
 
-/// The sessions of a batch, and up to when they are to be deleted.
+/// Reads the session ids of a batch, and the time up to which they are to be deleted.
 fn batch(fields: &Fields, case: AccountCase) -> Result<(Vec<SessionId>, Option<Timestamp>), InvalidField> {
     const NAME: &str = "sessionIds";
     fields.reject_unknown_fields(&[NAME, UP_TO])?;
@@ -65,7 +69,8 @@ fn batch(fields: &Fields, case: AccountCase) -> Result<(Vec<SessionId>, Option<T
     Ok((ids, fields.optional_time(UP_TO)?))
 }
 
-/// What was deleted, what stays since it is newer than the caller knows, and what the store could not delete now.
+/// The deleted sessions, the sessions that are kept because they are newer than `upTo`, and those that the store could not delete
+/// now.
 #[derive(Debug, Serialize)]
 struct DeleteMySessionResponse {
     deleted: Vec<SessionId>,
@@ -81,7 +86,7 @@ struct Failure {
     detail: String,
 }
 
-/// When all of them failed, that is a problem of the whole call.
+/// Builds the response. If all deletes failed, the whole request fails with one of their problems.
 fn outcome(
     results: Vec<(SessionId, Result<Deleted, StoreError>)>,
 ) -> Result<DeleteMySessionResponse, Problem> {
@@ -94,7 +99,7 @@ fn outcome(
             Err(problem) => {
                 let (code, detail) = (problem.code(), problem.detail().to_owned());
                 outcome.failed.push(Failure { session_id, code, detail });
-                // Of several, the one that tells that repeating helps.
+                // A 503 takes precedence over other problems, because it means that repeating the request helps.
                 if worst.as_ref().is_none_or(|worst| worst.status() != 503) {
                     worst = Some(problem);
                 }

@@ -1,8 +1,11 @@
-//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, about a thousand session items a call, and
-//! answers `{"erased", "remaining"}`. The backend repeats the call until `remaining` is false.
+//! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, about 1,000 session items per
+//! request, and returns `{"erased", "remaining"}`. The backend repeats the request until `remaining` is false.
 //!
-//! It keeps no state and is harmless to repeat. What it does not reach: the group items of the user's groups, which belong to the groups,
-//! what they wrote to others, which lies in their session items, and dead letters, which go by themselves.
+//! The operation is stateless and safe to repeat. It does not delete:
+//!
+//! - the group items of the user's groups, which belong to the groups;
+//! - what the user wrote to others, which is stored in the session items of those users;
+//! - dead letters, which expire by themselves.
 
 use std::time::Duration;
 
@@ -14,9 +17,11 @@ use session_model::{
 };
 use session_store::Erased;
 
-/// How long ago a call may have been signed, or how far ahead: whoever has an old one must not erase what came since.
+/// The maximum difference between `CurTime` and the current time, in either direction. An old signed request must not erase what
+/// was stored since.
 const MAX_AGE: Duration = Duration::from_mins(15);
-/// After so many session items, or so long, the rest is the next call's: a function answers within four seconds.
+/// The number of session items after which the rest is left to the next request, as it is after the time `WITHIN`. A function must
+/// respond within 4 seconds.
 const MAX_ITEMS: usize = 1_000;
 const WITHIN: Duration = Duration::from_secs(3);
 

@@ -1,4 +1,5 @@
-//! queryMySessionChanges: `GET /v1/sessions/changes`. What has changed in the caller's list since a `syncToken`, deletes included: one page.
+//! queryMySessionChanges: `GET /v1/sessions/changes`. Returns one page of what has changed in the caller's list since a
+//! `syncToken`, deletes included.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{
@@ -42,7 +43,7 @@ impl Operation for QueryMySessionChanges {
 }
 
 impl QueryMySessionChanges {
-    /// The pass that a token goes on with.
+    /// Returns the sync pass that a token continues.
     fn sync_pass(
         &self,
         since: Option<UnverifiedToken>,

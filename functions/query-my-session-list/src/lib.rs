@@ -1,4 +1,4 @@
-//! queryMySessionList: `GET /v1/sessions`. One page of the caller's list, newest first.
+//! queryMySessionList: `GET /v1/sessions`. Returns one page of the caller's list, newest first.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{
@@ -44,7 +44,7 @@ fn query(request: &RequestContext<'_>) -> Result<ListQuery, InvalidField> {
     let (min, max) = (request.query("minTimestamp")?, request.query("maxTimestamp")?);
     let need_last_msg = request.query("needLastMsg")?.unwrap_or(Flag::YES).is_set();
     let limit = request.query("limit")?.unwrap_or(Limit::MAX);
-    // Without effect, as in Yunxin; a value that is no flag is rejected all the same.
+    // The parameter has no effect, as in Yunxin, but a value that is not a flag is still rejected.
     request.query::<Flag>("hasMore")?;
     ListQuery::new(min, max, request.query("cursor")?, limit, need_last_msg)
 }

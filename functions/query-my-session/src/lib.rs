@@ -1,4 +1,4 @@
-//! queryMySession: `GET /v1/sessions/{sessionId}`. One session of the caller; 404 when it is absent or deleted.
+//! queryMySession: `GET /v1/sessions/{sessionId}`. Returns one session of the caller, or 404 if it does not exist or is deleted.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 

@@ -1,18 +1,18 @@
-//! recordMessage: `POST` to the feed's own address, or `POST /v1/messages`. One message copy of the messaging backend, a message, a recall
-//! or an edit, merged into the sessions it belongs to.
+//! recordMessage: `POST` to the feed endpoint, or `POST /v1/messages`. Accepts one message copy from the messaging backend, which
+//! is a message, a recall or an edit, and merges it into the sessions it belongs to.
 //!
-//! What becomes of a copy with a good signature:
+//! The outcomes for a message copy with a valid signature:
 //!
 //! - it is applied: 200 and `{"result": "applied"}`, once every write is durable;
 //! - it does not concern sessions: 200 and `{"result": "ignored", "reason": "…"}`;
-//! - it cannot be applied, or not fully: 200 and `{"result": "dead-lettered", "reason": "…"}`. It is stored in `DeadLetters`, and an alarm
-//!   fires;
-//! - its time is more than 5 minutes ahead: 503, and it is stored in `DeadLetters`, too. The feed may send it again, and a feed that gives
-//!   up loses nothing;
+//! - it cannot be applied, or only in part: 200 and `{"result": "dead-lettered", "reason": "…"}`. It is stored in `DeadLetters`,
+//!   and an alarm fires;
+//! - its time is more than 5 minutes ahead: 503, and it is also stored in `DeadLetters`. The feed may send it again, and a feed
+//!   that gives up loses nothing;
 //! - the database throttles or does not respond: 503.
 //!
-//! The feed counts 200 and 500 as delivered and repeats the copy after any other status. So a copy with a 200 is never lost, and a fault
-//! of a copy is never a 5xx: only a fault of the service is, until it is fixed.
+//! The feed counts 200 and 500 as delivered, and repeats the copy after any other status. Therefore a copy that got a 200 is never
+//! lost. A fault in a copy never leads to a 5xx. Only a fault of the service does, until it is fixed.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ use session_model::{
 };
 use session_store::{DeadLetterError, StoreError};
 
-/// The longest copy, in bytes: 1 MB.
+/// The maximum length of a message copy, in bytes: 1 MB.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The operation recordMessage.
@@ -47,7 +47,7 @@ impl Operation for RecordMessage {
     }
 
     async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
-        // The feed's own address has no gateway before it, which would tell methods apart.
+        // The feed endpoint has no gateway in front of it that would distinguish methods.
         if request.method() != Method::POST {
             return Err(Problem::only_post());
         }
@@ -56,7 +56,7 @@ impl Operation for RecordMessage {
             return Ok(Reply::default());
         }
         self.signature.verify(request, body)?;
-        // A byte that is no UTF-8 matters only where it is read.
+        // A byte that is not UTF-8 matters only in a field that is read.
         let text = String::from_utf8_lossy(body);
         let copy = MessageCopy::parse(&text);
         let msg_id = copy.as_ref().ok().and_then(MessageCopy::server_id).map(Cow::into_owned);
@@ -93,7 +93,7 @@ impl Operation for RecordMessage {
     }
 }
 
-/// Why a copy that cannot be applied is not stored as a dead letter either.
+/// The problem when a copy that cannot be applied cannot be stored as a dead letter either.
 fn not_stored(request: &RequestContext<'_>, note: Note, error: DeadLetterError) -> Problem {
     match error {
         DeadLetterError::TooLong => {
@@ -110,13 +110,13 @@ fn not_stored(request: &RequestContext<'_>, note: Note, error: DeadLetterError) 
 
 const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to retry";
 
-/// Applies what can be applied. An item that will never be written, because its partition is full or it is damaged, does not
-/// hold up the others.
+/// Applies as much of the effect as possible. An item that can never be written, because its partition is full or the item is
+/// damaged, does not hold up the others.
 async fn apply(
     request: &RequestContext<'_>,
     effect: &Effect,
 ) -> Result<(Outcome, Option<String>), StoreError> {
-    // Of session items all also when one fails: what is written need not be written by the repeat.
+    // All session items are written even if one fails, so that the repeat only has to write those that failed.
     let results: Vec<Result<(), StoreError>> = match effect {
         Effect::P2p { session_items, entry } => {
             let record = async |(user, id): &(Account, SessionId)| {
@@ -152,7 +152,8 @@ async fn apply(
     }
 }
 
-/// Yunxin's console tries an address with an empty body or `{}`, signed or not, and expects 200.
+/// Whether the body is the test request of Yunxin's console. The console tries an address with an empty body or `{}`, signed or
+/// not, and expects 200.
 fn is_console_check(body: &[u8]) -> bool {
     let significant = body.iter().filter(|byte| !byte.is_ascii_whitespace());
     let first: Vec<u8> = significant.take(3).copied().collect();

@@ -1,6 +1,8 @@
-//! updateGroupMembers: `PATCH /v1/groups/{groupId}/members` with `{"groupId", "time", "add": […], "remove": […]}`, and `PUT`
-//! with `{"groupId", "time", "members": […]}`. The messaging backend tells who joined and left at a time, or who all the
-//! members are. Late and repeated calls are harmless: `time` orders them among all membership events.
+//! updateGroupMembers: `PATCH /v1/groups/{groupId}/members` with `{"groupId", "time", "add": […], "remove": […]}`, and `PUT` with
+//! `{"groupId", "time", "members": […]}`.
+//!
+//! The messaging backend reports which accounts joined and left at a time (`PATCH`), or the whole member list (`PUT`). Late and
+//! repeated requests are harmless, because `time` orders them among all membership events.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +15,9 @@ use session_model::{
 };
 use session_store::LeftOut;
 
-/// How many accounts one `PATCH` names at most.
+/// The maximum number of accounts in one `PATCH`.
 const MAX_CHANGES: usize = 1_000;
-/// How many members one `PUT` names at most: as many as a message copy would.
+/// The maximum number of members in one `PUT`: as many as a message copy would contain.
 const MAX_MEMBERS: usize = 200;
 
 /// The operation updateGroupMembers.
@@ -46,7 +48,7 @@ impl Operation for UpdateGroupMembers {
     }
 }
 
-/// What could not be written, while all else was: a user's partition is full, or an item is damaged.
+/// The items that could not be written because a user's partition is full or an item is damaged. Everything else was written.
 #[derive(Debug, Serialize)]
 struct UpdateGroupMembersResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +57,7 @@ struct UpdateGroupMembersResponse {
 
 #[derive(Debug, Serialize)]
 struct Failure {
-    /// Whose session item; none is the group's own item.
+    /// The user whose session item could not be written; absent for the group item.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
     code: u16,
@@ -77,7 +79,7 @@ impl UpdateGroupMembersResponse {
     }
 }
 
-/// A body being read, for the group that the path names.
+/// A request body that is being read, and the group that the path names.
 struct Body {
     group: GroupId,
     fields: Fields,
@@ -117,7 +119,8 @@ impl Body {
         }
     }
 
-    /// The time. The signature covers the body alone, so it must say which group it is for.
+    /// Returns the event's time, after checking `groupId`. The signature covers only the body, so the body must name the group that
+    /// it is for.
     fn time(&self) -> Result<Timestamp, InvalidField> {
         if self.fields.read("groupId", |text| self.case.group_id(text))? != self.group {
             return Err(InvalidValue::new("must be the group that the path names").in_body("groupId"));

@@ -1,5 +1,5 @@
-//! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's custom data of a session, or
-//! removes it with `""`; a session that is absent or deleted is made, without a last message. Answers the session.
+//! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's custom data of a session, or removes it
+//! if `ext` is `""`. A session that does not exist or is deleted is created, without a last message. Returns the session.
 
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{

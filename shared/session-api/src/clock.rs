@@ -1,4 +1,4 @@
-//! The clock: the one place that asks for the time of day.
+//! The clock: the only place that reads the time of day.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,15 +7,16 @@ use std::{
 
 use session_model::Timestamp;
 
-/// By how many milliseconds the time is ahead of the machine's: where somebody tries what will be in a month.
+/// The number of milliseconds by which the service's time is ahead of the machine's, for trying what happens in a month, for
+/// example.
 static AHEAD_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Moves the clock ahead of the machine's, at start-up.
+/// Moves the clock ahead of the machine's time, at start-up.
 pub(crate) fn move_ahead(ms: u64) {
     AHEAD_MS.store(ms, Ordering::Relaxed);
 }
 
-/// The time now.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "this is the edge at which the time enters")]
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Configuration: environment variables, all read at start-up, all problems reported at once.
+//! Configuration from environment variables. All of them are read at start-up, and all problems are reported together.
 
 use std::{
     env::{self, VarError},
@@ -8,7 +8,7 @@ use std::{
 
 use lambda_http::http::Uri;
 
-/// Reads the environment variables of a function and keeps what is wrong with them.
+/// Reads the environment variables of a function, and collects the problems with them.
 #[derive(Debug)]
 pub struct Environment {
     read: fn(&str) -> Result<String, VarError>,
@@ -21,7 +21,7 @@ impl Environment {
         Self { read: |name| env::var(name), problems: Vec::new() }
     }
 
-    /// The variable's value. When it is missing or empty, that is noted, and nothing will start.
+    /// Returns the variable's value. If it is missing or empty, that is recorded as a problem, and start-up fails.
     pub fn required(&mut self, name: &'static str) -> String {
         self.optional(name).unwrap_or_else(|| {
             self.problem(format!("{name} is not set"));
@@ -29,7 +29,7 @@ impl Environment {
         })
     }
 
-    /// The variable's value, unless it is missing or empty.
+    /// Returns the variable's value, unless it is missing or empty.
     pub fn optional(&mut self, name: &'static str) -> Option<String> {
         match (self.read)(name) {
             Ok(value) => Some(value).filter(|value| !value.is_empty()),
@@ -41,7 +41,7 @@ impl Environment {
         }
     }
 
-    /// The variable's URL, if it has a value.
+    /// Returns the variable's URL, if it has a value.
     pub(crate) fn url(&mut self, name: &'static str) -> Option<String> {
         let value = self.optional(name)?;
         let is_url = value
@@ -53,7 +53,7 @@ impl Environment {
         Some(value)
     }
 
-    /// The variable's value, read; none without one.
+    /// Returns the variable's parsed value, or `None` if it has no valid value. An invalid value is recorded as a problem.
     pub fn parsed<T: FromStr>(&mut self, name: &'static str) -> Option<T>
     where
         T::Err: fmt::Display,
@@ -67,15 +67,15 @@ impl Environment {
         }
     }
 
-    /// Notes what is wrong.
+    /// Records a problem.
     pub(crate) fn problem(&mut self, problem: String) {
-        // A required variable that is not UTF-8 is not also "not set".
+        // A required variable that is not UTF-8 is not also reported as "not set".
         if !self.problems.iter().any(|noted| noted.split(' ').next() == problem.split(' ').next()) {
             self.problems.push(problem);
         }
     }
 
-    /// All problems in one text, if there are any.
+    /// Returns all problems in one string, if there are any.
     pub(crate) fn finish(self) -> Result<(), String> {
         if self.problems.is_empty() { Ok(()) } else { Err(self.problems.join("; ")) }
     }

@@ -1,13 +1,13 @@
-//! The event of one call, as API Gateway hands it to a function (payload format 2.0).
+//! The event of one invocation, as API Gateway passes it to a function (payload format 2.0).
 //!
-//! Only what is used is read, and read out of the event where it lies: nothing that an event holds beside that can fail it.
+//! Only the fields in use are parsed, and they borrow from the event. Nothing else in an event can make parsing fail.
 
 use std::borrow::Cow;
 
 use lambda_http::http::Method;
 use session_model::json::{JsonObject, JsonValue};
 
-/// An event, as far as it is used.
+/// The parts of an event that are used.
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayEvent<'a> {
     method: Method,
@@ -20,7 +20,7 @@ pub(crate) struct GatewayEvent<'a> {
 }
 
 impl<'a> GatewayEvent<'a> {
-    /// Reads an event; none when it is not that of an HTTP call.
+    /// Parses an event. Returns `None` if it is not the event of an HTTP request.
     pub(crate) fn parse(json: &'a str) -> Option<Self> {
         let event = JsonValue::parse(json)?.object()?;
         let context = event.object("requestContext")?;
@@ -42,38 +42,38 @@ impl<'a> GatewayEvent<'a> {
         &self.method
     }
 
-    /// A header's text.
+    /// The value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.headers.get_ignoring_case(name)?.string()
     }
 
-    /// A part of the path.
+    /// A path parameter.
     pub(crate) fn path_parameter(&self, name: &str) -> Option<Cow<'a, str>> {
         self.path_parameters.get(name)?.string()
     }
 
-    /// The values of a query parameter, decoded.
+    /// The decoded values of a query parameter.
     pub(crate) fn query(&self, name: &str) -> impl Iterator<Item = Cow<'_, str>> {
         let pairs = form_urlencoded::parse(self.query.as_bytes());
         pairs.filter(move |(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// The names of the query parameters, decoded.
+    /// The decoded names of the query parameters.
     pub(crate) fn query_names(&self) -> impl Iterator<Item = Cow<'_, str>> {
         form_urlencoded::parse(self.query.as_bytes()).map(|(name, _)| name)
     }
 
-    /// A claim of the token that the authorizer has verified, if it is a text.
+    /// A claim of the token that the authorizer has verified, if the claim is a string.
     pub(crate) fn claim(&self, name: &str) -> Option<Cow<'a, str>> {
         self.claims.get(name)?.string()
     }
 
-    /// The gateway's id of the call.
+    /// The gateway's id of the request.
     pub(crate) fn request_id(&self) -> Option<Cow<'a, str>> {
         self.request_id.clone()
     }
 
-    /// The body as it came.
+    /// The body as received.
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }

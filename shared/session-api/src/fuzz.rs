@@ -1,4 +1,4 @@
-//! Events as a fuzzer finds them: what a client may send is never answered by a 5xx, and nothing panics.
+//! A fuzz target for events: no input from a client leads to a 5xx, and nothing panics.
 
 use std::sync::OnceLock;
 
@@ -17,13 +17,13 @@ use crate::{
     serve::{Ready, Server},
 };
 
-/// What reads something, and its name.
+/// A fuzz target: its name, and the function that reads the input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of this crate.
+/// All fuzz targets of this crate.
 pub const TARGETS: &[Target] = &[("event", event)];
 
-/// An operation that reads whatever operations read of a call.
+/// An operation that reads everything that operations read of a request.
 struct Reads;
 
 impl Operation for Reads {
@@ -72,7 +72,7 @@ fn event(input: &[u8]) {
     let response = runtime.block_on(server.handle(text, "invocation"));
     let status =
         serde_json::to_value(response).ok().and_then(|response: Value| response["statusCode"].as_u64());
-    // What is no call of the gateway comes from no client.
+    // Input that is not an event of the gateway cannot come from a client.
     assert!(GatewayEvent::parse(text).is_none() || status < Some(500), "{status:?}");
 }
 

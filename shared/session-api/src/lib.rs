@@ -1,5 +1,5 @@
-//! What every function shares, so that a function itself is: parse the input, call the store once, shape the reply.
-//! The only crate that names `lambda_http`.
+//! The code that all functions share, so that a function itself only parses the input, calls the store once and builds the reply.
+//! This is the only crate that uses `lambda_http`.
 
 mod clock;
 mod environment;

@@ -1,4 +1,4 @@
-//! The log: one JSON line per invocation. Never an account, an ext, a message, a token or a body.
+//! The log: one JSON line per invocation. It never contains an account, an ext, a message, a token or a body.
 
 use std::{
     io::{self, Write},
@@ -14,34 +14,34 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::clock;
 
-/// What the log tells of a call beside its status.
+/// What the log contains about a request besides its status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
-    /// What became of a message copy that was not applied.
+    /// The outcome of a message copy that was not applied.
     pub outcome: Option<Outcome>,
-    /// Why: which field, never what is in it.
+    /// The reason, which names a field but never contains its value.
     pub reason: Option<String>,
     /// The server id of the message.
     pub msg_id: Option<String>,
-    /// Whether a notification was of a kind that is not known.
+    /// Whether the copy was a notification of an unknown kind.
     pub unknown_notice: bool,
 }
 
-/// What became of a message copy. Alarms count these.
+/// The outcome of a message copy. Alarms count these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was applied. The log does not say so.
+    /// It was applied. The log does not contain this outcome.
     Applied,
     /// It does not concern sessions.
     Ignored,
-    /// It could not be applied, or not fully, and is stored in `DeadLetters`.
+    /// It could not be applied, or only in part, and is stored in `DeadLetters`.
     DeadLettered,
     /// It was rejected for its signature or its length.
     Rejected,
 }
 
-/// What came of one invocation.
+/// The result of one invocation.
 #[derive(Debug)]
 pub(crate) struct Invocation<'a> {
     pub(crate) operation: &'static str,
@@ -51,15 +51,15 @@ pub(crate) struct Invocation<'a> {
     pub(crate) duration: Duration,
     pub(crate) units: Units,
     pub(crate) request_id: &'a str,
-    /// Whether it is the first of its process.
+    /// Whether this is the first invocation of its process.
     pub(crate) cold_start: bool,
-    /// Items that were left out.
+    /// The items that were left out.
     pub(crate) unreadable: Option<Unreadable>,
     pub(crate) note: Option<&'a Note>,
 }
 
-/// The line. `level` and `timestamp` are what Lambda's own log filter goes by: it files a line without either as INFO, and drops it
-/// where only warnings and errors are wanted.
+/// Writes the log line. Lambda's own log filter depends on `level` and `timestamp`: it files a line that lacks one of them as INFO,
+/// and drops it if only warnings and errors are wanted.
 impl Serialize for Invocation<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let nothing = Note::default();
@@ -105,7 +105,7 @@ impl Serialize for Invocation<'_> {
 
 fn rfc3339(time: Timestamp) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(time.as_millis()) * 1_000_000);
-    // A clock that is beyond the year 9999 has no such text.
+    // A time after the year 9999 has no such form.
     time.ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn start_failed(operation: &'static str, problem: &str) {
     error(operation, &format!("cannot start: {problem}"), None);
 }
 
-/// Logs that our clock is ahead of DynamoDB's, or behind.
+/// Logs that the local clock is ahead of DynamoDB's, or behind it.
 pub(crate) fn clock_skew(ahead_ms: i64) {
     print(&skew_line(ahead_ms));
 }
@@ -130,7 +130,7 @@ fn skew_line(ahead_ms: i64) -> Value {
     json!({"timestamp": rfc3339(clock::now()), "level": "ERROR", "message": message, "clockSkewMs": ahead_ms})
 }
 
-/// Lets a panic log where it happened, without its message, which may hold anything.
+/// Makes a panic log where it happened, without its message, which may contain anything.
 pub(crate) fn log_panics(operation: &'static str) {
     panic::set_hook(Box::new(move |panic| {
         let location = panic.location().map(ToString::to_string);
@@ -150,7 +150,7 @@ fn error_line(operation: &'static str, message: &str, location: Option<&str>) ->
 fn print(line: &impl Serialize) {
     let mut text = serde_json::to_vec(line).unwrap_or_default();
     text.push(b'\n');
-    // Nobody is left to tell when the log itself is gone.
+    // If the log itself cannot be written, the error cannot be reported anywhere.
     let _ = io::stdout().lock().write_all(&text);
 }
 
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(fields, [json!("WARN"), json!(2), json!("lastMsgType")]);
     }
 
-    /// What Lambda's log filter needs to know a line's level: without both, it takes the line for INFO.
+    /// Lambda's log filter needs both to find a line's level. It treats a line that lacks one of them as INFO.
     #[test]
     fn every_line_has_a_level_and_a_time() {
         for line in [json!(invocation(200)), skew_line(25_000), error_line("op", "panicked", None)] {

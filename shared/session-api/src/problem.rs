@@ -1,10 +1,10 @@
-//! Problem documents (RFC 9457), and the one table of statuses and codes.
+//! Problem documents (RFC 9457), and the only table of statuses and codes.
 
 use serde_json::{Value, json};
 use session_model::json::{InvalidField, Place};
 use session_store::StoreError;
 
-/// Why a call was not done. What the caller reads is `detail`; what only the log gets is the cause.
+/// The reason why a request failed. The caller gets `detail`; only the log gets the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     kind: Kind,
@@ -13,7 +13,7 @@ pub struct Problem {
     cause: Option<String>,
 }
 
-/// What a program may tell apart.
+/// The kinds of problems that a program may tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     InvalidParameter,
@@ -31,7 +31,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Type, status, Yunxin's code, title.
+    /// The type, the status, Yunxin's code and the title.
     fn row(self) -> (&'static str, u16, u16, &'static str) {
         match self {
             Self::InvalidParameter => ("invalid-parameter", 400, 414, "Bad Request"),
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// What the status wants said in a header.
+    /// The header that the status requires, if any.
     fn header(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthenticated => Some(("www-authenticate", "Bearer")),
@@ -69,12 +69,12 @@ impl Problem {
         Self { cause: Some(cause.into()), ..self }
     }
 
-    /// 401: the call says nobody's name.
+    /// 401: the request has no authenticated user.
     pub(crate) fn no_identity() -> Self {
         Self::new(Kind::Unauthenticated, "the request carries no verified account")
     }
 
-    /// 403: the call is not signed as it must be. The detail names what does not fit.
+    /// 403: the request is not signed correctly. The detail names what does not match.
     pub(crate) fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(Kind::BadSignature, detail)
     }
@@ -85,13 +85,13 @@ impl Problem {
         Self::new(Kind::NoSuchSession, "sessionId names no session of the caller")
     }
 
-    /// 405: the address takes `POST` alone.
+    /// 405: the address accepts only `POST`.
     #[must_use]
     pub fn only_post() -> Self {
         Self::new(Kind::MethodNotAllowed, "the method must be POST")
     }
 
-    /// 410: the sync token does not go on.
+    /// 410: the sync token cannot be continued.
     #[must_use]
     pub fn sync_token_expired() -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Problem {
         }
     }
 
-    /// 415: the body does not say that it is of one of these types.
+    /// 415: the body's content type is not one of these.
     pub(crate) fn unsupported_media_type(supported: &[&str]) -> Self {
         let detail = format!("Content-Type must be {}", supported.join(" or "));
         Self::new(Kind::UnsupportedMediaType, detail)
@@ -120,13 +120,13 @@ impl Problem {
         Self::new(Kind::TooLarge, "body cannot be applied, and is too long for a dead letter")
     }
 
-    /// 503: not possible now; the same call may be repeated.
+    /// 503: not possible now. The same request may be repeated.
     #[must_use]
     pub fn unavailable(detail: &'static str) -> Self {
         Self::new(Kind::Unavailable, detail)
     }
 
-    /// 503: the deadline came first.
+    /// 503: the deadline passed first.
     pub(crate) fn out_of_time() -> Self {
         Self::unavailable("no response in time; safe to retry").because("deadline")
     }
@@ -136,24 +136,25 @@ impl Problem {
         Self::unavailable("the request was interrupted; safe to retry").because("panic")
     }
 
-    /// 503: the function was started with a configuration that it cannot work with.
+    /// 503: the function was started with an unusable configuration.
     pub(crate) fn misconfigured(reason: &str) -> Self {
         Self::unavailable("the service is not configured; safe to retry").because(reason)
     }
 
-    /// 503: the event is none that a gateway makes of a call.
+    /// 503: the event is not one that a gateway creates for a request.
     pub(crate) fn unreadable_event() -> Self {
         Self::unavailable("the request could not be read; safe to retry")
             .because("event: not an HTTP request")
     }
 
-    /// For a caller that takes a 500 for delivered, as the feed does: what failed is not done, so it must repeat it.
+    /// Turns a 500 into a 503, for callers that count a 500 as delivered, as the feed does. What failed was not done, so the caller
+    /// must repeat the request.
     #[must_use]
     pub(crate) fn repeatable(self) -> Self {
         if self.kind == Kind::Internal { Self { kind: Kind::Unavailable, ..self } } else { self }
     }
 
-    /// What is said in a header beside the document.
+    /// The header that goes with the document, if any.
     pub(crate) fn header(&self) -> Option<(&'static str, &'static str)> {
         self.kind.header()
     }
@@ -170,13 +171,13 @@ impl Problem {
         self.kind.row().2
     }
 
-    /// What went wrong, for the caller.
+    /// The description of what went wrong, for the caller.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Why, for the log: what the caller is not told, or what they are, which names fields and never holds what was in them.
+    /// The cause, for the log: what the caller does not get, or else the detail. It names fields and never contains their values.
     pub(crate) fn cause(&self) -> &str {
         self.cause.as_deref().unwrap_or(&self.detail)
     }

@@ -1,4 +1,4 @@
-//! Replies, and how they go out.
+//! Replies, and how they are encoded as responses.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -11,14 +11,14 @@ use serde_json::{
 
 use crate::Problem;
 
-/// From this length on a page is worth compressing.
+/// The length in bytes from which a page is worth compressing.
 const MIN_GZIP_BYTES: usize = 1_000;
-/// A longer text goes to the Runtime API as base64, which the gateway undoes. In its JSON every quote of the text would be
-/// escaped: of a page of a hundred sessions that was a third of all instructions, and it may double a text, where base64
-/// takes a third more whatever is in it (an answer is limited to 6 MB).
+/// The length in bytes above which a body is sent to the Runtime API as base64, which the gateway decodes. As JSON text, every
+/// quote in the body would be escaped. For a page of 100 sessions, that took a third of all instructions. Escaping may also double
+/// the length, whereas base64 always adds a third (a response is limited to 6 MB).
 const MAX_ESCAPED_BYTES: usize = 8_000;
 
-/// What a call that was done answers: 200 and a JSON text.
+/// The reply to a request that succeeded: 200 and a JSON text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     json: String,
@@ -26,14 +26,15 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The value as JSON.
+    /// Creates a reply with the value as JSON.
     #[must_use]
     pub fn json(value: &impl Serialize) -> Self {
-        // Serialisation fails for maps with keys that are no text and for failing `Serialize`s; replies have neither.
+        // Serialisation fails only for maps with keys that are not strings and for failing `Serialize` implementations. Replies
+        // have neither.
         Self { json: serde_json::to_string(value).unwrap_or_default(), compressible: false }
     }
 
-    /// A JSON response, compressed with gzip when the client accepts it (HTTP APIs of API Gateway do not compress).
+    /// Allows compression with gzip if the client accepts it (HTTP APIs of API Gateway do not compress).
     #[must_use]
     pub fn compressible(self) -> Self {
         Self { compressible: true, ..self }
@@ -45,7 +46,7 @@ impl Reply {
         &self.json
     }
 
-    /// The answer to a client that accepts these encodings (`Accept-Encoding`).
+    /// The response to a client that accepts these encodings (`Accept-Encoding`).
     pub(crate) fn into_response(self, accept_encoding: &str) -> Response {
         let mut head = ResponseHead::new(200, "application/json");
         if self.compressible {
@@ -72,20 +73,20 @@ impl Problem {
     }
 }
 
-/// An answer as the gateway takes it (payload format 2.0), as JSON. `lambda_http` would choose between text and base64 by the
-/// content type, look through a long base64 for what to escape, and copy it once more.
+/// A response in the form that the gateway accepts (payload format 2.0), as JSON. `lambda_http` would choose between text and
+/// base64 by the content type, search a long base64 text for characters to escape, and copy it once more.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Response(Box<RawValue>);
 
-/// An answer, but for a body that is pushed behind it.
+/// A response without its body, if the body is appended later.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ResponseHead<'a> {
     status_code: u16,
     headers: BTreeMap<&'static str, &'static str>,
     is_base64_encoded: bool,
-    /// None; but `cargo lambda`'s gateway rejects an answer without the field.
+    /// Always empty, but `cargo lambda`'s gateway rejects a response without this field.
     cookies: [&'static str; 0],
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
@@ -95,7 +96,7 @@ impl<'a> ResponseHead<'a> {
     fn new(status_code: u16, content_type: &'static str) -> Self {
         let headers = BTreeMap::from([
             ("content-type", content_type),
-            // What a user's list says is nobody else's, and may be outdated a moment later.
+            // A user's list is private, and may be outdated a moment later.
             ("cache-control", "no-store"),
         ]);
         Self { status_code, headers, is_base64_encoded: false, cookies: [], body: None }
@@ -106,16 +107,16 @@ impl<'a> ResponseHead<'a> {
         self
     }
 
-    /// Written in one go, and not looked through again.
+    /// Writes the response in one step, and does not search it again.
     fn with_text(self, text: &'a str) -> Response {
-        // What it holds has a JSON form.
+        // Every field has a JSON form.
         Response(to_raw_value(&Self { body: Some(text), ..self }).unwrap_or_default())
     }
 
     fn with_bytes(mut self, bytes: &[u8]) -> Response {
         const BODY: &str = ",\"body\":\"";
         self.is_base64_encoded = true;
-        // An object, which the body then closes. Base64 in quotes is JSON.
+        // This is an object, which is closed after the body. Base64 in quotes is valid JSON.
         let head = serde_json::to_string(&self).unwrap_or_default();
         let mut json = String::with_capacity(head.len() + BODY.len() + bytes.len().div_ceil(3) * 4 + 2);
         json.push_str(head.strip_suffix('}').unwrap_or_default());
@@ -126,8 +127,8 @@ impl<'a> ResponseHead<'a> {
     }
 }
 
-/// Whether `Accept-Encoding` lists gzip or `*` with a weight above zero, and not a greater one for the text as it is (RFC 9110,
-/// 12.5.3). The gateway joins repeated headers into one.
+/// Whether `Accept-Encoding` lists gzip or `*` with a weight above 0 and not below that of the unencoded form (RFC 9110, 12.5.3).
+/// The gateway joins repeated headers into one.
 fn accepts_gzip(codings: &str) -> bool {
     let weight = |wanted: &str| -> Option<f32> {
         codings.split(',').find_map(|coding| {
@@ -144,12 +145,12 @@ fn accepts_gzip(codings: &str) -> bool {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
-    // Writing into memory does not fail.
+    // Writing to memory does not fail.
     let _ = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }
 
-/// The empty JSON object, for operations with nothing to tell.
+/// The empty JSON object, for operations that have nothing to return.
 impl Default for Reply {
     fn default() -> Self {
         Self::json(&Value::Object(serde_json::Map::new()))

@@ -1,4 +1,4 @@
-//! One call: who calls, with what.
+//! One request: its caller and its input.
 
 use std::{borrow::Cow, str::FromStr, sync::OnceLock};
 
@@ -12,16 +12,16 @@ use session_store::Store;
 
 use crate::{Note, Problem, event::GatewayEvent};
 
-/// What a function knows of its callers before they call.
+/// The settings for callers, which are known before any request.
 #[derive(Clone, Debug)]
 pub(crate) struct CallerSettings {
     /// The claim of the token that names the user.
     pub(crate) user_claim: String,
-    /// How accounts are written.
+    /// Whether accounts are converted to lower case.
     pub(crate) account_case: AccountCase,
 }
 
-/// One call of an operation.
+/// One request to an operation.
 #[derive(Debug)]
 pub struct RequestContext<'a> {
     event: GatewayEvent<'a>,
@@ -32,7 +32,7 @@ pub struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// The longest body of most operations, in bytes: 256 KB.
+    /// The maximum length of the body for most operations, in bytes: 256 KB.
     pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
     pub(crate) fn new(
@@ -44,32 +44,32 @@ impl<'a> RequestContext<'a> {
         Self { event, store, now, caller_settings, note: OnceLock::new() }
     }
 
-    /// The store, counting the units of this call.
+    /// The store, which counts the units of this request.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// When the call arrived.
+    /// When the request arrived.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// How accounts are written.
+    /// Whether accounts are converted to lower case.
     #[must_use]
     pub fn account_case(&self) -> AccountCase {
         self.caller_settings.account_case
     }
 
-    /// The user whom the verified token's claim names. Fails closed: 401 when no authorizer has been there.
+    /// The user that the claim of the verified token names. Fails closed: 401 if no authorizer has verified a token.
     pub fn caller(&self) -> Result<Account, Problem> {
         let claim = self.event.claim(&self.caller_settings.user_claim);
         let account = claim.and_then(|user| self.account_case().account(&user).ok());
         account.ok_or_else(Problem::no_identity)
     }
 
-    /// The method, for an operation with routes of several.
+    /// The HTTP method, for an operation whose routes have several methods.
     #[must_use]
     pub fn method(&self) -> &Method {
         self.event.method()
@@ -93,7 +93,7 @@ impl<'a> RequestContext<'a> {
         read(&self.event.path_parameter(name).unwrap_or_default()).map_err(|reason| reason.of(name))
     }
 
-    /// Rejects query parameters other than these: one that is misspelt would be as if it were not there.
+    /// Rejects query parameters other than these. Otherwise a misspelt parameter would be treated as absent.
     pub fn reject_unknown_query(&self, parameters: &[&'static str]) -> Result<(), Problem> {
         let mut unknown = self.event.query_names().filter(|name| !parameters.contains(&&**name));
         let Some(first) = unknown.next() else { return Ok(()) };
@@ -102,11 +102,11 @@ impl<'a> RequestContext<'a> {
             if others.is_empty() { String::new() } else { format!(", nor is {}", others.join(", ")) };
         let known = if parameters.is_empty() { "none".to_owned() } else { parameters.join(", ") };
         let reason = InvalidValue::new(format!("is not known{others}; known here: {known}"));
-        // Whatever the caller wrote is not for the log.
+        // What the caller wrote must not be logged.
         Err(Problem::from(reason.of(first.into_owned())).because("a query parameter that is not known"))
     }
 
-    /// A query parameter, if it is given.
+    /// A query parameter, if it is present.
     pub fn query<T: FromStr<Err = InvalidValue>>(
         &self,
         name: &'static str,
@@ -120,24 +120,24 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// A header's text; none when it is absent.
+    /// The value of a header, or `None` if it is absent.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
         self.event.header(name)
     }
 
-    /// The body as it came.
+    /// The body as received. A body of more than `max_bytes` is rejected.
     pub fn body(&self, max_bytes: usize) -> Result<&[u8], Problem> {
         let body = self.event.body();
         if body.len() > max_bytes { Err(Problem::too_large(max_bytes)) } else { Ok(body) }
     }
 
-    /// The fields of the body, which must be a JSON object and say so.
+    /// The fields of the body, which must be a JSON object and have its content type.
     pub fn fields(&self) -> Result<Fields, Problem> {
         self.fields_of(&["application/json"])
     }
 
-    /// The fields of a body that says what is to change, of this type or `application/merge-patch+json` (RFC 7396).
+    /// The fields of a body that describes a change, of type `application/json` or `application/merge-patch+json` (RFC 7396).
     pub fn patch(&self) -> Result<Fields, Problem> {
         self.fields_of(&["application/json", "application/merge-patch+json"])
     }
@@ -152,7 +152,7 @@ impl<'a> RequestContext<'a> {
         Ok(Fields::parse(body)?)
     }
 
-    /// Has the log tell more of this call than its status; the first note counts.
+    /// Adds a note to the log line of this request. Only the first note counts.
     pub fn note(&self, note: Note) {
         let _ = self.note.set(note);
     }
@@ -162,8 +162,9 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// API Gateway decodes a path parameter, once. `cargo lambda watch` leaves it encoded; of the operations that work there, those of the
-/// backend, one has a parameter: a group's id, which always holds a literal `|`, so it has been decoded already iff there is one.
+/// Decodes a path parameter that is not decoded yet. API Gateway decodes a path parameter once, but `cargo lambda watch` leaves it
+/// encoded. Only the operations of the backend work there, and one of them has a parameter: a group's id. A group's id always
+/// contains a literal `|`, so the parameter has been decoded already if and only if it contains one.
 fn decoded(text: &str) -> Result<Cow<'_, str>, InvalidValue> {
     if text.contains('|') {
         return Ok(text.into());
@@ -179,7 +180,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What a call as API Gateway makes it, with these parts of the event set, comes to.
+    /// Calls `read` with a request as API Gateway sends it, with these parts of the event set, and returns the result.
     pub(crate) fn with_request<T>(parts: &Value, read: impl FnOnce(&RequestContext<'_>) -> T) -> T {
         with_request_in(AccountCase::Keep, parts, read)
     }

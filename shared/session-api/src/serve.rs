@@ -1,4 +1,4 @@
-//! Start-up of a function, and what surrounds every call: deadline, panics, log line.
+//! Start-up of a function, and what surrounds every invocation: deadline, panics, log line.
 
 use std::{
     convert::Infallible,
@@ -22,28 +22,28 @@ use crate::{
     reply::Response, request::CallerSettings,
 };
 
-/// When a function answers 503 by itself. The feed waits 5 s, and a gateway's own time-out would be a 500 or 504, which
-/// callers may not repeat.
+/// The time after which a function responds 503 by itself. The feed waits 5 s. A timeout in the gateway would lead to a 500 or 504,
+/// which callers might not repeat.
 const DEADLINE: Duration = Duration::from_secs(4);
 
-/// One operation of the service: the whole of a function but for what all functions share.
+/// One operation of the service: everything in a function that functions do not share.
 pub trait Operation: Send + Sync + Sized + 'static {
     /// The operation's name in the API.
     const NAME: &'static str;
-    /// Whether the feed calls it, which takes a 500 for delivered and would not repeat it.
+    /// Whether the messaging backend calls it. The backend's feed counts a 500 as delivered and would not repeat the request.
     const FOR_BACKEND: bool = false;
-    /// How many requests one call makes at once: so many connections are opened at start-up.
+    /// The number of requests to DynamoDB that one invocation sends concurrently. This many connections are opened at start-up.
     const CONNECTIONS: usize = 1;
 
-    /// Reads what the operation needs beyond the store.
+    /// Reads the configuration that the operation needs besides that of the store.
     fn configure(environment: &mut Environment) -> Self;
 
-    /// Does one call.
+    /// Handles one request.
     fn handle(&self, request: &RequestContext<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
 }
 
-/// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start still has a whole
-/// CPU, then answers calls from the Lambda Runtime API, one at a time.
+/// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start-up still has a whole CPU, then
+/// handles invocations from the Lambda Runtime API, one at a time.
 #[must_use]
 pub fn main<O: Operation>() -> ExitCode {
     log::log_panics(O::NAME);
@@ -62,18 +62,18 @@ fn start<O: Operation>() -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| error.to_string())?;
-    // As a task: whenever another task wakes the runtime's main future, that costs two system calls.
+    // Run as a task, because it costs 2 system calls whenever another task wakes the runtime's main future.
     let ended = runtime.block_on(runtime.spawn(run::<O>()));
     ended.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))
 }
 
 async fn run<O: Operation>() -> Result<(), String> {
     let mut environment = Environment::of_process();
-    // Without it there is nobody to answer.
+    // Without this variable, there is no Runtime API to respond to.
     let is_on_lambda = !environment.required("AWS_LAMBDA_RUNTIME_API").is_empty();
     let server = Arc::new(Server::new(prepare::<O>(environment).await));
     if let Err(problem) = &server.ready {
-        // The gateway makes a 500 of a function that does not start, and the feed takes that for delivered.
+        // If a function does not start, the gateway responds 500, which the feed counts as delivered.
         if !(O::FOR_BACKEND && is_on_lambda) {
             return Err(problem.clone());
         }
@@ -81,7 +81,7 @@ async fn run<O: Operation>() -> Result<(), String> {
     }
     let handle = |event: LambdaEvent<Box<RawValue>>| {
         let server = Arc::clone(&server);
-        // In a box: the runtime's layers would each move a future of many kilobytes.
+        // Boxed, because each of the runtime's layers would otherwise move a future of many kilobytes.
         Box::pin(async move {
             Ok::<_, Infallible>(server.handle(event.payload.get(), &event.context.request_id).await)
         })
@@ -89,7 +89,7 @@ async fn run<O: Operation>() -> Result<(), String> {
     lambda_runtime::run(service_fn(handle)).await.map_err(|error| error.to_string())
 }
 
-/// What a function needs to answer calls, or why it cannot.
+/// Returns what a function needs to handle requests, or the reason why it cannot handle them.
 async fn prepare<O: Operation>(mut environment: Environment) -> Result<Ready<O>, String> {
     let (operation, settings, caller_settings) = configure::<O>(&mut environment);
     environment.finish()?;
@@ -99,9 +99,9 @@ async fn prepare<O: Operation>(mut environment: Environment) -> Result<Ready<O>,
 }
 
 fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, CallerSettings) {
-    // Nobody's but a developer's, who does not wait for a month.
+    // Only developers set this, so that they need not wait for a month.
     clock::move_ahead(environment.parsed("CLOCK_OFFSET_MS").unwrap_or_default());
-    // Read by the SDK.
+    // These are read by the SDK.
     environment.required("AWS_ACCESS_KEY_ID");
     environment.required("AWS_SECRET_ACCESS_KEY");
     let ca_bundle = environment.optional("AWS_CA_BUNDLE").and_then(|path| {
@@ -118,7 +118,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
         environment.url("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| environment.url("AWS_ENDPOINT_URL"));
     let settings = Settings {
         region,
-        // Another engine than DynamoDB is on a developer's machine, and its clock is nobody's.
+        // An engine other than DynamoDB runs on a developer's machine, and its clock does not matter.
         clock_check: endpoint.is_none().then(|| ClockCheck::new(clock::now, log::clock_skew)),
         endpoint,
         fips: environment.parsed("AWS_USE_FIPS_ENDPOINT").unwrap_or_default(),
@@ -147,11 +147,11 @@ impl<O: Operation> Server<O> {
         Self { ready, has_been_called: AtomicBool::new(false) }
     }
 
-    /// Answers the call that an event is, and logs what came of it. `invocation` is Lambda's id of it.
+    /// Handles the request in an event, and logs the result. `invocation` is Lambda's request id.
     pub(crate) async fn handle(&self, event: &str, invocation: &str) -> Response {
         let started = Instant::now();
         let event = catch_unwind(|| GatewayEvent::parse(event)).ok().flatten();
-        // A client has the gateway's id as `apigw-requestid`.
+        // The client gets the gateway's id as `apigw-requestid`.
         let request_id = event.as_ref().and_then(GatewayEvent::request_id).unwrap_or(invocation.into());
         let request = self.request(event);
         let result = match &request {
@@ -207,7 +207,8 @@ impl<O: Operation> Ready<O> {
             return result;
         }
         result.map_err(|problem| {
-            // Whoever finds the address may call it; only a call that is signed somehow tells that the feed has a problem.
+            // Anyone who finds the address may send requests. Only a request that is signed in some way shows that the feed has a
+            // problem.
             if [403, 413].contains(&problem.status()) && request.header("CheckSum").is_some() {
                 request.note(Note { outcome: Some(Outcome::Rejected), ..Note::default() });
             }

@@ -1,4 +1,4 @@
-//! The signature of the messaging backend, as Yunxin makes it.
+//! The signature of the messaging backend, in Yunxin's format.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -12,17 +12,17 @@ use crate::{Environment, Problem, RequestContext};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// The key pair the backend signs with, and during a rotation the secret it signed with before.
+/// The key pair that the backend signs with, and during a rotation also the previous secret.
 pub struct Signature {
     app_key: String,
     secrets: Vec<String>,
-    /// How many days ago a call may have been signed; 0 is any number.
+    /// The maximum age of a signature, in days; 0 means no maximum.
     max_age_days: u64,
 }
 
 impl Signature {
-    /// Reads `MESSAGE_COPY_APP_KEY`, `MESSAGE_COPY_APP_SECRET`, during a rotation `MESSAGE_COPY_PREVIOUS_APP_SECRET`, and
-    /// `MAX_CUR_TIME_AGE_DAYS` (7).
+    /// Reads `MESSAGE_COPY_APP_KEY`, `MESSAGE_COPY_APP_SECRET`, `MESSAGE_COPY_PREVIOUS_APP_SECRET` (set during a rotation) and
+    /// `MAX_CUR_TIME_AGE_DAYS` (default 7).
     pub fn configure(environment: &mut Environment) -> Self {
         let app_key = environment.required("MESSAGE_COPY_APP_KEY");
         let mut secrets = vec![environment.required("MESSAGE_COPY_APP_SECRET")];
@@ -31,17 +31,17 @@ impl Signature {
         Self { app_key, secrets, max_age_days }
     }
 
-    /// Verifies that the backend signed the body: `MD5` is that of the raw body, and `CheckSum` the SHA-1 of the secret,
-    /// that MD5 and `CurTime`. Compared in constant time, without telling which secret fitted. The secret proves the sender;
-    /// `AppKey` is compared where it is there.
+    /// Verifies that the backend signed the body. `MD5` must be the MD5 of the raw body, and `CheckSum` the SHA-1 of the secret,
+    /// that MD5 and `CurTime`. The comparison takes constant time and does not reveal which secret matched. The secret proves the
+    /// sender; `AppKey` is compared if it is present.
     ///
-    /// What was signed long ago is rejected: a copy from an archive must not bring back what was removed since.
+    /// Old signatures are rejected: a copy from an archive must not restore what was removed since.
     pub fn verify(&self, request: &RequestContext<'_>, body: &[u8]) -> Result<(), Problem> {
         let cur_time = self.verify_sums(request, body)?;
         self.check_age(&cur_time, request.now()).map_err(Problem::forbidden)
     }
 
-    /// Verifies a request that must have been signed within `max_age`, whatever is configured.
+    /// Verifies a request that must have been signed at most `max_age` before or after now, whatever is configured.
     pub fn verify_recent(
         &self,
         request: &RequestContext<'_>,
@@ -57,7 +57,7 @@ impl Signature {
         Ok(())
     }
 
-    /// What the backend signed the body at.
+    /// Verifies `AppKey`, `MD5` and `CheckSum`, and returns the `CurTime` at which the backend signed the body.
     fn verify_sums<'a>(&self, request: &RequestContext<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
         let header =
             |name: &str| request.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
@@ -94,7 +94,7 @@ impl Signature {
     }
 }
 
-/// A `CurTime` in ms. Yunxin's own samples show it in seconds, too.
+/// Parses a `CurTime` into ms. Yunxin's own samples also show it in seconds.
 fn signed_at(cur_time: &str) -> Result<u64, &'static str> {
     let signed: Timestamp = cur_time.parse().map_err(|_| "CurTime must be a time in milliseconds")?;
     let unit = if cur_time.len() <= 10 { 1_000 } else { 1 };
@@ -127,7 +127,7 @@ mod tests {
         Signature { app_key: "key".into(), secrets: vec!["new".into(), "old".into()], max_age_days }
     }
 
-    /// What comes of a call that is well signed but for these headers; one without a value is left out.
+    /// Verifies a request that is signed correctly except for these headers. A header without a value is left out.
     fn verified(changes: &[(&str, Option<&str>)]) -> Result<(), String> {
         let mut headers =
             json!({"appkey": "key", "curtime": "1", "md5": md5(BODY), "checksum": check_sum("new", "1")});

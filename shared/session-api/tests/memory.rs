@@ -1,4 +1,4 @@
-//! What an allocator keeps it keeps for the whole process, so this is tested in one of its own.
+//! An allocator keeps memory for the whole process, so this test has a process of its own.
 
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -7,14 +7,14 @@ use std::hint::black_box;
 
 use session_api::memory;
 
-/// How many pages the process has been given.
+/// The number of page faults of the process.
 fn faults() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let after_name = stat.rsplit(')').next().unwrap();
     after_name.split_whitespace().nth(7).unwrap().parse().unwrap()
 }
 
-/// What calls with six buffers of 100 KB cost: 150 pages each.
+/// The page faults of 100 rounds that each allocate and free 6 buffers of 100 KB: 150 pages a round.
 fn faults_of_invocations() -> u64 {
     let before = faults();
     for _ in 0..100 {

@@ -1,5 +1,5 @@
-//! Whatever is read, as a fuzzer finds it: nothing panics, and what is read is sound. `cargo test` runs a small corpus; tests/fuzz
-//! looks for more.
+//! Fuzz targets for everything that this crate parses: nothing panics, and what is parsed is valid. `cargo test` runs a small
+//! corpus; tests/fuzz searches for more inputs.
 
 use std::str::from_utf8;
 
@@ -14,10 +14,10 @@ use crate::{
     register::{LastMsg, edits::Edits},
 };
 
-/// What reads something, and its name.
+/// A fuzz target: its name, and the function that reads the input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of this crate.
+/// All fuzz targets of this crate.
 pub const TARGETS: &[Target] = &[
     ("copy", copy),
     ("notice", notice),
@@ -29,10 +29,10 @@ pub const TARGETS: &[Target] = &[
     ("ids", ids),
 ];
 
-/// When copies arrive: some time of 2026.
+/// When copies arrive: a time in 2026.
 const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 
-/// What is read of a copy is fit to be kept.
+/// Checks that what is read of a message copy is fit to be stored.
 fn read_copy(copy: &str) {
     let Ok(copy) = MessageCopy::parse(copy) else { return };
     let _ = copy.server_id();
@@ -90,7 +90,7 @@ fn edits(input: &[u8]) {
 }
 
 fn cursor(input: &[u8]) {
-    // As it comes, and as what its base64 would hold.
+    // Tries the input as it is, and as what a base64 text decodes to.
     let plain = base64_simd::URL_SAFE_NO_PAD.encode_to_string(input);
     for text in from_utf8(input).into_iter().chain([&*plain]) {
         let Ok(cursor) = text.parse::<Cursor>() else { continue };

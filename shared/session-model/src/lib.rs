@@ -1,7 +1,7 @@
-//! What the service is about, without AWS, HTTP, clock or environment: sessions and their ids, pages of a list,
-//! the message copy of the feed, and the merge rule that decides what a session shows.
+//! The domain of the service, without AWS, HTTP, clock or environment: sessions and their ids, pages of a list, the message copy of
+//! the feed, and the merge rule that decides what a session shows.
 //!
-//! Every type here is made by parsing and is valid once it exists. Nothing does I/O; times are arguments.
+//! Every type here is created by parsing and is valid once it exists. Nothing does I/O, and times are arguments.
 
 pub mod feed;
 #[cfg(any(test, fuzzing))]

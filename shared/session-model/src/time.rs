@@ -12,12 +12,12 @@ use crate::json::{InvalidValue, object::is_digits};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest time there is, 2^53 - 1.
+    /// The latest possible time, 2^53 - 1.
     pub const MAX: Self = Self((1 << 53) - 1);
-    /// 2000-01-01T00:00Z. The feed has nothing older.
+    /// 2000-01-01T00:00Z. The feed contains nothing older.
     const FEED_MIN: Self = Self(946_684_800_000);
 
-    /// The time this many milliseconds after 1970-01-01T00:00Z; the latest there is when that is later still.
+    /// The time this many milliseconds after 1970-01-01T00:00Z, or the latest possible time if that is earlier.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(if millis < Self::MAX.0 { millis } else { Self::MAX.0 })
@@ -29,26 +29,26 @@ impl Timestamp {
         self.0
     }
 
-    /// This long before, but not before 1970.
+    /// The time this long before, but not before 1970.
     #[must_use]
     pub fn earlier_by(self, millis: u64) -> Self {
         Self(self.0.saturating_sub(millis))
     }
 
-    /// This long after.
+    /// The time this long after.
     #[must_use]
     pub fn later_by(self, millis: u64) -> Self {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
-    /// Whether this is later than `now` by more than clocks that are kept differ.
+    /// Whether this is later than `now` by more than 5 minutes, which is the most that synchronised clocks differ.
     #[must_use]
     pub fn is_ahead(self, now: Self) -> bool {
         self.is_later(now, Ahead::FiveMinutes)
     }
 
-    /// Rejects what no clock of a feed says at `now`: before 2000, or too far ahead. Such a time would stay the newest for
-    /// ever, or sort below everything.
+    /// Rejects times that no clock of a feed shows at `now`: before 2000, or too far ahead. Such a time would stay the newest
+    /// forever, or sort below everything.
     pub fn check_plausible(self, now: Self, ahead: Ahead) -> Result<Self, InvalidValue> {
         if self < Self::FEED_MIN {
             Err(InvalidValue::new("must be a time in milliseconds, not before the year 2000"))
@@ -68,14 +68,14 @@ impl Timestamp {
 /// How far ahead of the clock a time may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ahead {
-    /// As far as clocks that are kept differ at most.
+    /// The most that synchronised clocks differ.
     FiveMinutes,
-    /// As far as it may come true.
+    /// As far ahead as a time can still be expected to be reached.
     OneDay,
 }
 
 impl Ahead {
-    /// In milliseconds, and in words.
+    /// The length in milliseconds, and in words.
     fn length(self) -> (u64, &'static str) {
         match self {
             Self::FiveMinutes => (5 * 60 * 1000, "5 minutes"),
@@ -94,7 +94,7 @@ impl FromStr for Timestamp {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        // Digits alone: `u64::from_str` would also take a sign.
+        // Only digits are accepted, because `u64::from_str` would also accept a sign.
         let digits = is_digits(text);
         match text.parse::<u64>() {
             Ok(millis) if digits && millis <= Self::MAX.0 => Ok(Self(millis)),

@@ -1,4 +1,4 @@
-//! One page of what has changed in a user's list.
+//! One page of the changes in a user's list.
 
 use std::collections::HashMap;
 
@@ -22,8 +22,8 @@ use crate::{
 };
 
 impl Sessions<'_> {
-    /// One page of a pass over what has changed, read at `now`: see `session_model::changes`. What a pass begins with is read over two
-    /// connections at once.
+    /// Reads one page of a sync pass at `now`; see `session_model::changes`. The first reads of a pass are done concurrently over 2
+    /// connections.
     pub async fn changes(
         &self,
         sync_pass: &SyncPass,
@@ -33,7 +33,7 @@ impl Sessions<'_> {
         read_changes(self, self.user, sync_pass, of, now).await
     }
 
-    /// The place of a session item in an index by time, as a key to go on from.
+    /// The position of a session item in an index by time, as a key to continue from.
     fn place(&self, attribute: &str, key: &ChangeKey) -> Item {
         let mut place = self.key(&key.session_id);
         place.insert(attribute.to_owned(), n(key.time));
@@ -50,7 +50,8 @@ impl ChangeReads for Sessions<'_> {
         least_update_time: Timestamp,
         limit: usize,
     ) -> Result<Start, StoreError> {
-        // Two at once, as the list: a third connection would cost a start more than the short queries take one after the other.
+        // Only 2 reads are concurrent, as in the list: a third connection would cost a cold start more than the short queries take
+        // one after the other.
         let short =
             async { Ok((self.keys(change_times, None, limit).await?, Sessions::memberships(self).await?)) };
         let (updated, (keys, memberships)) =
@@ -74,7 +75,7 @@ impl ChangeReads for Sessions<'_> {
                 .query(BY_CHANGE_TIME)
                 .key_condition_expression("userId = :user AND changeTime BETWEEN :from AND :to")
                 .expression_attribute_values(":from", n(from))
-                // Not to start from a key that lies on the bound itself, which DynamoDB may reject.
+                // The upper bound is 1 higher, because DynamoDB may reject a start key that is on the bound itself.
                 .expression_attribute_values(":to", n(to.later_by(1)))
                 .limit(i32::try_from(limit).unwrap_or(i32::MAX));
             let output = request.set_exclusive_start_key(start).send().await?;
@@ -84,7 +85,7 @@ impl ChangeReads for Sessions<'_> {
             let keys = items.filter_map(|item| self.store.readable(key(item)).transpose());
             let mut keys = keys.collect::<Result<Vec<_>, StoreError>>()?;
             if keys.is_empty() && start.is_some() {
-                // A pass goes on behind what it was given, so it is given something, or the end.
+                // A pass continues after the last key that it was given, so it needs at least one key, or the end.
                 continue;
             }
             let found = keys.len();
@@ -102,7 +103,7 @@ impl ChangeReads for Sessions<'_> {
         let mut session_items = HashMap::with_capacity(ids.len());
         let read = |mut item: RawItem<'_>| (item::session_id(&item), item::session_item(&mut item));
         for (id, session_item) in self.store.batch(&self.store.sessions_table, wanted, read).await? {
-            // An id that was asked for.
+            // The id was requested, so it is valid.
             session_items.insert(id?, self.store.readable(session_item)?);
         }
         Ok(session_items)

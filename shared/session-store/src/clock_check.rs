@@ -1,7 +1,7 @@
-//! Whether our clock and DynamoDB's agree.
+//! The check that the local clock and DynamoDB's agree.
 //!
-//! Changes of lists are told by clocks, which may differ a little. The SDK would hide a wrong one: it signs requests by the server's
-//! `Date`. So that date is compared with the own clock when a connection is opened, and now and then.
+//! Changes of lists are found by clocks, which may differ a little. The SDK would hide a wrong clock, because it signs requests by
+//! the server's `Date`. Therefore that date is compared with the local clock when a connection is opened, and from time to time.
 
 use std::sync::{
     Arc,
@@ -16,12 +16,12 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 use session_model::Timestamp;
 
-/// How much clocks may differ: 20 seconds. `session_model::reading::WINDOW_MS` allows for it.
+/// The maximum difference of clocks: 20 seconds. `session_model::reading::WINDOW_MS` allows for it.
 const MAX_SKEW_MS: i64 = 20_000;
-/// How often the clock is checked.
+/// The interval between checks.
 const EVERY_MS: u64 = 60_000;
 
-/// Compares our clock with DynamoDB's.
+/// Compares the local clock with DynamoDB's.
 #[derive(Clone, Debug)]
 pub struct ClockCheck {
     now: fn() -> Timestamp,
@@ -30,16 +30,17 @@ pub struct ClockCheck {
 }
 
 impl ClockCheck {
-    /// A check of the clock `now`, that tells by how many milliseconds it is ahead when that is too much.
+    /// Creates a check of the clock `now`. If the clock is too far off, `report` gets the number of milliseconds by which it is
+    /// ahead.
     #[must_use]
     pub fn new(now: fn() -> Timestamp, report: fn(i64)) -> Self {
         Self { now, report, last_ms: Arc::default() }
     }
 
-    /// Whether it is time to check, at `now`.
+    /// Whether a check is due at `now`.
     fn is_due(&self, now: Timestamp) -> bool {
         let now = now.as_millis();
-        // It is the clock in question that tells the time, and it may step back.
+        // `now` is from the clock that is being checked, and that clock may step back.
         let is_due = now.abs_diff(self.last_ms.load(Ordering::Relaxed)) >= EVERY_MS;
         if is_due {
             self.last_ms.store(now, Ordering::Relaxed);
@@ -48,7 +49,7 @@ impl ClockCheck {
     }
 }
 
-/// By how many milliseconds our clock is ahead of a `Date`, which tells whole seconds.
+/// The number of milliseconds by which the local clock is ahead of a `Date`, which contains whole seconds.
 fn ahead_ms(now: Timestamp, date: &str) -> Option<i64> {
     let date = DateTime::from_str(date, Format::HttpDate).ok()?.to_millis().ok()?;
     Some(i64::try_from(now.as_millis()).ok()? - date)
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(due, [true, false, false, true, false, true, true], "also when it has stepped back");
     }
 
-    /// Answers every request so, at a time of its own.
+    /// A server that responds to every request with the time `DATE`.
     async fn dynamodb() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

@@ -15,19 +15,19 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 
 use crate::{ClockCheck, Store, dns::CachingResolver, user_agent::UserAgent};
 
-/// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's
-/// endpoints. Reading these five takes a tenth of the instructions that a system's 145 roots do.
+/// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's endpoints.
+/// Parsing these 5 takes a tenth of the instructions that a system's 145 roots take.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../amazon-roots.pem");
 
-/// How long a connection is kept for the next request. DynamoDB closes one that has been idle for about a minute: a request that is
-/// just then on its way would be lost, and sent again.
+/// How long an idle connection is kept for the next request. DynamoDB closes a connection that has been idle for about a minute. A
+/// request that is on its way at that moment would be lost, and sent again.
 const MAX_IDLE: Duration = Duration::from_secs(50);
 
-/// PEM certificates to trust, checked: the TLS client would panic on others.
+/// The PEM certificates to trust. They are checked, because the TLS client would panic on invalid ones.
 #[derive(Clone, Debug)]
 pub struct TrustedRoots(Vec<u8>);
 
-/// A text that holds no certificate, or one that cannot be a root of trust.
+/// The error for a text that contains no certificate, or one that cannot be a root of trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("holds no valid PEM certificates")]
 pub struct InvalidRoots;
@@ -38,7 +38,7 @@ impl TrustedRoots {
         Self(AMAZON_ROOTS.to_vec())
     }
 
-    /// The certificates of a PEM text, at least one.
+    /// Parses the certificates of a PEM text, of which there must be at least one.
     pub fn parse(pem: Vec<u8>) -> Result<Self, InvalidRoots> {
         let mut count = 0;
         for certificate in CertificateDer::pem_slice_iter(&pem) {
@@ -50,12 +50,12 @@ impl TrustedRoots {
     }
 }
 
-/// What a store needs to know.
+/// The settings of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// The AWS region.
     pub region: String,
-    /// The URL of another DynamoDB than the region's.
+    /// The URL of a DynamoDB other than the region's.
     pub endpoint: Option<String>,
     /// Whether to use the region's FIPS endpoint.
     pub fips: bool,
@@ -65,22 +65,22 @@ pub struct Settings {
     pub sessions_table: String,
     /// The name of the `Groups` table.
     pub groups_table: String,
-    /// What to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
+    /// The certificates to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<TrustedRoots>,
-    /// Whether our clock is compared with DynamoDB's, and how that is told.
+    /// The check of the local clock against DynamoDB's, if it is to be done.
     pub clock_check: Option<ClockCheck>,
-    /// The operation that requests are made for, as their `user-agent` says.
+    /// The operation that the requests are for, which their `user-agent` names.
     pub operation: &'static str,
 }
 
-/// Why no client could be made.
+/// The error if no client could be created.
 #[derive(Debug, thiserror::Error)]
 #[error("the TLS client could not be set up")]
 pub struct ConnectError;
 
 impl Store {
-    /// A client with the environment's credentials, which is where Lambda puts them: the SDK's chain of other providers
-    /// would be an eighth of the executable. Makes no request.
+    /// Creates a client with the credentials of the environment, where Lambda puts them. The SDK's chain of other providers would
+    /// be an eighth of the executable. This sends no request.
     pub fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let roots = settings.ca_bundle.unwrap_or_else(TrustedRoots::amazon);
         let trust = TrustStore::empty().with_pem_certificate(roots.0);
@@ -90,9 +90,9 @@ impl Store {
             .tls_context(tls)
             .pool_idle_timeout(MAX_IDLE)
             .build_with_resolver(CachingResolver::default());
-        // DynamoDB answers in milliseconds: an attempt that takes most of a second is lost, and the next one mostly is
-        // not. Three of them and their pauses end before a function's own deadline at 4 s, so nothing else needs a timer:
-        // each costs a system call.
+        // DynamoDB responds in milliseconds. An attempt that takes most of a second is lost, and the next one mostly is not. All 3
+        // attempts and their pauses end before a function's own deadline at 4 s, so nothing else needs a timer. Each timer costs a
+        // system call.
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))
             .operation_attempt_timeout(Duration::from_millis(900))

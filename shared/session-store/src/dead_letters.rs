@@ -1,4 +1,4 @@
-//! Signed copies that could not be applied, stored until somebody has looked at them.
+//! Dead letters: signed copies that could not be applied, stored until somebody has looked at them.
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use crate::{
     schema::{BODY, COPY_ID, DEAD_LETTER_DAYS, EXPIRES_AT, REASON, RECEIVED_AT, expires_at},
 };
 
-/// The longest body that is stored, in bytes once it is gzipped: an item holds 400 KB.
+/// The maximum length of a stored body, in bytes after gzip. An item can hold 400 KB.
 const MAX_BYTES: usize = 390_000;
 
 /// The table of dead letters.
@@ -23,10 +23,10 @@ pub struct DeadLetters<'a> {
     pub(crate) table: &'a str,
 }
 
-/// Why a copy is not stored.
+/// The reason why a copy is not stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeadLetterError {
-    /// It is too long for an item, also gzipped.
+    /// It is too long for an item, even after gzip.
     #[error("too long for a dead letter")]
     TooLong,
     /// The store failed.
@@ -35,7 +35,7 @@ pub enum DeadLetterError {
 }
 
 impl DeadLetters<'_> {
-    /// Stores the body of a copy for 30 days from `now` on. Storing it again overwrites it.
+    /// Stores the body of a copy for 30 days from `now`. Storing it again overwrites it.
     pub async fn put(&self, body: &[u8], reason: &str, now: Timestamp) -> Result<(), DeadLetterError> {
         let gzipped = gzip(body);
         if gzipped.len() > MAX_BYTES {
@@ -60,7 +60,7 @@ impl DeadLetters<'_> {
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing into memory does not fail.
+    // Writing to memory does not fail.
     let _ = encoder.write_all(bytes);
     encoder.finish().unwrap_or_default()
 }

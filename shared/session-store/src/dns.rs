@@ -1,14 +1,15 @@
-//! Looking up the name of DynamoDB's endpoint.
+//! DNS lookups of DynamoDB's endpoint.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use tokio::{net, sync::Mutex, time::Instant};
 
-/// How long an answer is taken for true. DynamoDB's names are good for seconds.
+/// How long a result is reused. DynamoDB's names are valid for seconds.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// One look-up for all connections that are opened at once: each takes a thread of its own, which a start would make for it alone.
+/// Shares one lookup among all connections that are opened concurrently. Each lookup takes a thread of its own, which a cold start
+/// would create only for it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CachingResolver(Arc<Mutex<Option<Found>>>);
 
@@ -22,7 +23,7 @@ struct Found {
 impl ResolveDns for CachingResolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            // Whoever asks meanwhile waits for the same answer.
+            // Concurrent lookups wait for the same result.
             let mut last = self.0.lock().await;
             if let Some(found) =
                 last.as_ref().filter(|found| found.name == name && found.at.elapsed() < FRESH)

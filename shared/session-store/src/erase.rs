@@ -1,4 +1,4 @@
-//! Erasing a user: every session item of their partition, whatever it holds.
+//! Erasing a user: deleting every session item of their partition, whatever it contains.
 
 use std::time::Duration;
 
@@ -12,25 +12,25 @@ use crate::{
     schema::{SESSION_ID, USER_ID},
 };
 
-/// How many session items one query gives at most.
+/// The maximum number of session items that one query returns.
 const PAGE: i32 = 500;
-/// How many session items one request deletes: what `BatchWriteItem` takes.
+/// The number of session items that one request deletes, which is the limit of `BatchWriteItem`.
 const BATCH: usize = 25;
-/// How many such requests are under way at once. A partition takes some thousand units a second, and a session item costs three or four.
+/// The number of concurrent delete requests. A partition can process about 1,000 units a second, and a session item costs 3 or 4.
 const AT_ONCE: usize = 4;
 
-/// What came of erasing.
+/// The result of erasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erased {
-    /// How many session items were deleted.
+    /// The number of session items that were deleted.
     pub session_items: usize,
     /// Whether there may be more.
     pub remaining: bool,
 }
 
 impl Sessions<'_> {
-    /// Deletes the user's session items until none is left, so many are deleted, or so long has passed. Read strongly, so a repeat does not meet
-    /// what is deleted already.
+    /// Deletes the user's session items until none are left, `max_items` are deleted, or `within` has passed. Reads are strongly
+    /// consistent, so a repeat does not find what is already deleted.
     pub async fn erase(&self, max_items: usize, within: Duration) -> Result<Erased, StoreError> {
         let until = Instant::now() + within;
         let (mut session_items, mut start) = (0, None);
@@ -48,7 +48,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// The keys of some session items, and where to go on.
+    /// The keys of some session items, and the key to continue from.
     async fn keys_after(&self, start: Option<Item>) -> Result<(Vec<Item>, Option<Item>), StoreError> {
         let request = self
             .store
@@ -67,7 +67,7 @@ impl Sessions<'_> {
         Ok((output.items.unwrap_or_default(), output.last_evaluated_key))
     }
 
-    /// Deletes these session items, and tells how many it did not come to.
+    /// Deletes these session items. Returns how many it did not get to.
     async fn delete_all(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {
         let batches: Vec<_> = keys.chunks(BATCH).map(|keys| self.delete_batch(keys, until)).collect();
         stream::iter(batches).buffer_unordered(AT_ONCE).try_fold(0, async |sum, left| Ok(sum + left)).await
@@ -81,7 +81,7 @@ impl Sessions<'_> {
         };
         let mut writes = keys.iter().map(delete).collect::<Result<Vec<_>, StoreError>>()?;
         let mut pause = Duration::from_millis(50);
-        // What DynamoDB leaves unprocessed, for load, is sent again while there is time.
+        // What DynamoDB leaves unprocessed because of load is sent again while there is time.
         while !writes.is_empty() && Instant::now() < until {
             let table = self.store.sessions_table.to_string();
             let request = self.store.client.batch_write_item().request_items(&table, writes);

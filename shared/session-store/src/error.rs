@@ -1,27 +1,27 @@
-//! What can go wrong, classified once.
+//! The errors of the store, classified in one place.
 
 use aws_sdk_dynamodb::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
 
-/// Why an operation of the store failed. Its text names the class and DynamoDB's error code, never an item's content
-/// nor the SDK's own text, so it may be logged.
+/// The reason why an operation of the store failed. Its text names the class and DynamoDB's error code, never an item's content or
+/// the SDK's own text, so it may be logged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB rejected for load, also after the SDK's retries. Safe to repeat.
+    /// DynamoDB throttled the request, even after the SDK's retries. Safe to repeat.
     #[error("throttled: {0}")]
     Throttled(String),
-    /// No answer, or an internal failure of DynamoDB, also after the SDK's retries. Safe to repeat.
+    /// DynamoDB did not respond or failed internally, even after the SDK's retries. Safe to repeat.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// An item that this service never writes.
     #[error("malformed item: attribute {0}")]
     MalformedItem(&'static str),
-    /// DynamoDB does not write this one item, however often it is asked: its partition is full, or it would be too large.
+    /// DynamoDB does not write this one item, however often the write is repeated: its partition is full, or it would be too large.
     #[error("rejected: {0}")]
     Rejected(String),
-    /// A request that DynamoDB rejects however often it is repeated: a missing table or permission, an invalid request.
+    /// DynamoDB rejects the request, however often it is repeated: a table or permission is missing, or the request is invalid.
     #[error("failed: {0}")]
     Failed(String),
 }
@@ -36,7 +36,7 @@ const THROTTLED: [&str; 4] = [
 ];
 
 impl StoreError {
-    /// Whether this is about one item alone, and will not pass: other items can be read and written all the same.
+    /// Whether this concerns a single item and is permanent. Other items can still be read and written.
     #[must_use]
     pub fn is_of_one_item(&self) -> bool {
         matches!(self, Self::MalformedItem(_) | Self::Rejected(_))
@@ -52,7 +52,7 @@ impl<E: ProvideErrorMetadata> From<SdkError<E, HttpResponse>> for StoreError {
             SdkError::ServiceError(failure) => {
                 let status = failure.raw().status().as_u16();
                 if failure.raw().status().is_success() {
-                    // Something else than DynamoDB has answered, or half of it.
+                    // Something other than DynamoDB has responded, or the response is incomplete.
                     return Self::Unavailable("unreadable response".into());
                 }
                 let code = failure.err().code().map_or_else(|| format!("status {status}"), str::to_owned);

@@ -1,4 +1,4 @@
-//! Answers of DynamoDB as a fuzzer finds them: nothing panics, and an item that cannot be read is told as one.
+//! Fuzz targets for DynamoDB's responses: nothing panics, and an item that cannot be read is reported as malformed.
 
 use session_model::{GroupItem, SessionItem};
 
@@ -8,13 +8,13 @@ use crate::{
     raw_item::RawItem,
 };
 
-/// What reads something, and its name.
+/// A fuzz target: its name, and the function that reads the input.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// All of this crate.
-pub const TARGETS: &[Target] = &[("item", item), ("raw-answer", raw_response)];
+/// All fuzz targets of this crate.
+pub const TARGETS: &[Target] = &[("item", item), ("raw-response", raw_response)];
 
-/// A stored session item or group item.
+/// Reads a stored session item or group item.
 fn item(input: &[u8]) {
     let Ok(mut item) = raw::parse::<RawItem<'_>>(input) else { return };
     let _ = (item::session_id(&item), item::group_id(&item));

@@ -20,16 +20,18 @@ use crate::{
     update::{OLDER, ReturnValues, Update, Updated},
 };
 
-/// How many session items are written at once: a thousand removals end in a second, on few enough connections.
+/// The maximum number of session items that are written concurrently: 1,000 removals finish in a second, on few enough connections.
 const AT_ONCE: usize = 32;
-/// How many at first. Each further connection costs a handshake, at a small part of a CPU: they are opened while others work.
+/// The number of concurrent writes at first. Each further connection costs a handshake, at a small share of a CPU, so connections
+/// are opened while others are in use.
 const AT_ONCE_AT_FIRST: usize = 2;
 
-/// True of a session item that knows no membership event after (`:at`, `:rank`).
+/// The condition that a session item records no membership event after (`:at`, `:rank`).
 const NOT_GREATER: &str =
     "attribute_not_exists(memberAt) OR memberAt < :at OR (memberAt = :at AND memberRank <= :rank)";
 
-/// One group. The order of its writes is the membership protocol of `session_model`; here is what each says to DynamoDB.
+/// One group. The membership protocol of `session_model` determines the order of its writes. This module translates each of them to
+/// DynamoDB.
 #[derive(Clone, Copy, Debug)]
 pub struct Group<'a> {
     pub(crate) store: &'a Store,
@@ -37,27 +39,27 @@ pub struct Group<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// An item that an event is about and that cannot be written.
+/// An item that an event concerns and that cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Whose session item of the group it is; none is the group item.
+    /// The user whose session item of the group it is; `None` for the group item.
     pub account: Option<Account>,
-    /// Why its item could not be written.
+    /// The reason why the item could not be written.
     pub error: StoreError,
 }
 
 impl Group<'_> {
-    /// Applies what happens in the group. A message that says nothing new of the members is one write.
+    /// Applies an event of the group. A message that reports nothing new about the members is one write.
     ///
-    /// An item that cannot be written, now or later (see [`StoreError::is_of_one_item`]), does not hold up the others: it is left
-    /// out and told.
+    /// An item that can never be written (see [`StoreError::is_of_one_item`]) does not hold up the others: it is left out and
+    /// returned.
     pub async fn apply(&self, event: &MembershipEvent) -> Result<Vec<LeftOut>, StoreError> {
         let items = Items { group: self, left_out: Mutex::default() };
         apply(&items, self.id, event).await?;
         Ok(items.left_out.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Merges an edit of a message. All of it happens on the group item; members' session items know no edits.
+    /// Merges an edit of a message. Only the group item is written, because members' session items have no edits.
     pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
         let item = GroupItemRef { group: self, write: None };
         Ok(session_model::register::edits::edit(&item, |held| held.value.edit(edit, self.now)).await?)
@@ -95,7 +97,7 @@ struct Items<'a> {
 }
 
 impl Items<'_> {
-    /// What came of a write. An item that will never be written counts as done, and is told in the end.
+    /// Returns the result of a write. An item that can never be written counts as done, and is reported at the end.
     fn or_left_out<T>(
         &self,
         account: Option<&Account>,
@@ -125,7 +127,7 @@ impl Items<'_> {
         let item = GroupItemRef { group: self.group, write: Some(write) };
         let written = item.update(group_update(write, self.group.now)).await?;
         let written = match write {
-            // What they show may depend on edits.
+            // What these show may depend on edits.
             GroupWrite::Record(_) | GroupWrite::RecordListed { .. } => {
                 record(&item, written, |held| write.apply(&mut held.value, self.group.now)).await?
             }
@@ -149,14 +151,14 @@ impl GroupStore for Items<'_> {
         &self,
         writes: Vec<(Account, SessionWrite)>,
     ) -> Result<Vec<(Account, Written<SessionItem>)>, StoreError> {
-        // All of them also when one fails: one user does not hold up the others.
+        // All of them are written even if one fails, so that one user does not hold up the others.
         let written =
             more_and_more(writes.into_iter().map(|(user, write)| self.write_session(user, write))).await;
         written.into_iter().collect()
     }
 }
 
-/// Does all of these, at first few at once, and two more for each that is done, up to [`AT_ONCE`].
+/// Runs all of these: a few concurrently at first, and then 2 more for each that is done, up to [`AT_ONCE`].
 async fn more_and_more<F: Future>(mut waiting: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut running: FuturesUnordered<F> = waiting.by_ref().take(AT_ONCE_AT_FIRST).collect();
     let mut done = Vec::with_capacity(waiting.size_hint().0);
@@ -168,7 +170,7 @@ async fn more_and_more<F: Future>(mut waiting: impl Iterator<Item = F>) -> Vec<F
     done
 }
 
-/// The group item of a group, and the write that it is merged for.
+/// A group's group item, and the write that is merged into it.
 struct GroupItemRef<'a> {
     group: &'a Group<'a>,
     write: Option<&'a GroupWrite>,
@@ -222,7 +224,7 @@ impl From<Interrupted<Self>> for StoreError {
     }
 }
 
-/// Raises the time of the list that the head holds, if it holds just this list, and none newer.
+/// Raises the time of the group item's list, if the group item has exactly this list and none newer.
 fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Update {
     update
         .set("listedAt = :listed")
@@ -231,7 +233,7 @@ fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Updat
         .with(":digest", b(digest))
 }
 
-/// Every write of a group item is stamped.
+/// Every write of a group item sets the change time.
 fn group_update(write: &GroupWrite, now: Timestamp) -> Update {
     match write {
         GroupWrite::Record(entry) => Update::record(entry, Some(now)),

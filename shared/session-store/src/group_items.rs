@@ -1,4 +1,4 @@
-//! Reading the group items of groups.
+//! Reading group items.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use crate::{
     schema::GROUP_ID,
 };
 
-/// How many group items one request reads at most (DynamoDB: 100 keys).
+/// The maximum number of group items that one request reads (DynamoDB allows 100 keys).
 pub(crate) const PER_REQUEST: usize = 100;
-/// What of a group item is read to be shown: not its edits, which may be long.
+/// The attributes of a group item that are read to show it. The edits, which may be long, are not among them.
 const SHOWN: &str =
     "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt, changeTime";
-/// How many requests for group items run at once. Bounds the memory of a call.
+/// The maximum number of concurrent requests for group items. It bounds the memory of an invocation.
 pub(crate) const CONCURRENT_REQUESTS: usize = 4;
 
 /// The key of a group item.
@@ -26,8 +26,8 @@ pub(crate) fn key(group: &GroupId) -> Item {
 }
 
 impl Store {
-    /// The group item of a group; none before its first message or change of members. Read eventually, or strongly where a write
-    /// depends on it.
+    /// Reads a group's group item, or `None` before its first message or change of members. The read is eventually consistent, or
+    /// strongly consistent if a write depends on it.
     pub(crate) async fn group_item(
         &self,
         group: &GroupId,
@@ -37,8 +37,8 @@ impl Store {
         item.map(|mut item| item::group_item(&mut item)).transpose()
     }
 
-    /// The group items with up to [`PER_REQUEST`] keys, those that exist and can be read: without its group item, a group shows its members
-    /// their own session items. Read eventually: half a unit each.
+    /// Reads the group items with up to [`PER_REQUEST`] keys, and returns those that exist and can be read. Without its group item,
+    /// a group shows its members their own session items. The read is eventually consistent and costs half a unit for each item.
     pub(crate) async fn group_items(
         &self,
         keys: Vec<Item>,

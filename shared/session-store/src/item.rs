@@ -22,20 +22,20 @@ use crate::{
     },
 };
 
-/// An item as the SDK gives it.
+/// An item as the SDK represents it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// What an item's attributes hold. One that has another type is malformed, and named.
+/// The values of an item's attributes. An attribute of another type is malformed, and the error names it.
 pub(crate) trait Attributes {
-    /// A text as JSON writes it; may be taken out of the item.
+    /// A string in JSON form; may be taken out of the item.
     fn text(&mut self, name: &'static str) -> Result<Option<JsonText>, StoreError>;
-    /// A text.
+    /// A string.
     fn string(&self, name: &'static str) -> Result<Option<Cow<'_, str>>, StoreError>;
     /// A number that is not negative.
     fn number(&self, name: &'static str) -> Result<Option<u64>, StoreError>;
     /// Bytes.
     fn bytes(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError>;
-    /// A set of member hashes; there are no empty ones.
+    /// A set of member hashes. Empty sets do not exist.
     fn hashes(&self, name: &'static str) -> Result<Option<BTreeSet<MemberHash>>, StoreError>;
 }
 
@@ -67,7 +67,7 @@ impl Attributes for Item {
     }
 }
 
-/// What an attribute holds, if there is one and this can be read of it.
+/// Reads the value of an attribute, if the attribute exists. It is malformed if `value` returns `None`.
 fn read<'a, T>(
     item: &'a Item,
     name: &'static str,
@@ -92,18 +92,18 @@ pub(crate) fn b(bytes: &[u8]) -> AttributeValue {
     AttributeValue::B(Blob::new(bytes))
 }
 
-/// A set of member hashes; there are no empty sets.
+/// A set of member hashes. Empty sets do not exist.
 pub(crate) fn hashes<'a>(hashes: impl IntoIterator<Item = &'a MemberHash>) -> AttributeValue {
     AttributeValue::Bs(hashes.into_iter().map(Blob::new).collect())
 }
 
-/// The session an item belongs to.
+/// The session that an item belongs to.
 pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError> {
     let text = item.string(SESSION_ID)?;
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
 }
 
-/// The session item that a stored item holds, but for its edits: where it is read to be shown, `lastMsg` holds them.
+/// Reads a session item without its edits. When it is read to be shown, `lastMsg` contains them.
 pub(crate) fn session_item(item: &mut impl Attributes) -> Result<SessionItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
@@ -135,13 +135,13 @@ fn membership(item: &impl Attributes) -> Result<Option<Membership>, StoreError> 
     }
 }
 
-/// The group an item of `Groups` belongs to.
+/// The group that an item of `Groups` belongs to.
 pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
     let text = item.string(GROUP_ID)?;
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
 }
 
-/// The group item that a stored item holds, but for its edits.
+/// Reads a group item without its edits.
 pub(crate) fn group_item(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {

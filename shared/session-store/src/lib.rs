@@ -1,8 +1,8 @@
-//! Sessions in DynamoDB. The only crate that names `aws_sdk_dynamodb`: keys and attributes, the mapping of items, reads,
-//! conditional writes, the classes of errors, and the connection.
+//! Sessions in DynamoDB. This is the only crate that uses `aws_sdk_dynamodb`. It contains keys and attributes, the mapping of
+//! items, reads, conditional writes, the classes of errors, and the connection.
 //!
-//! Every write of a message, recall, delete or ext is one conditional `UpdateItem` of one item, and says exactly what
-//! [`session_model::SessionItem`] says. All methods are safe to retry.
+//! Every write of a message, recall, delete or ext is one `UpdateItem` of one item, and does exactly what
+//! [`session_model::SessionItem`] does. All methods are safe to retry.
 
 mod changes;
 mod clock_check;
@@ -44,7 +44,7 @@ pub use units::{Units, Unreadable};
 
 use units::Meter;
 
-/// The tables of the service and a connection to them. Cheap to clone.
+/// The tables of the service, and a connection to them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     client: Client,
@@ -54,7 +54,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store that shares this one's connections, with a meter of its own at zero, for what one request consumes.
+    /// Returns a store that shares this one's connections. It has its own meter, which starts at 0, for what one request consumes.
     #[must_use]
     pub fn metered(&self) -> Self {
         Self { meter: Arc::default(), ..self.clone() }
@@ -66,13 +66,14 @@ impl Store {
         self.meter.read()
     }
 
-    /// The items that were left out so far.
+    /// The items that have been left out so far.
     #[must_use]
     pub fn unreadable(&self) -> Option<Unreadable> {
         self.meter.unreadable()
     }
 
-    /// What was read of an item among others. One bad item must not cost all of them: it is left out, and counted.
+    /// Returns what was read of one item among several. A malformed item must not make all of them fail: it is left out, and
+    /// counted.
     pub(crate) fn readable<T>(&self, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
         match read {
             Err(StoreError::MalformedItem(attribute)) => {
@@ -83,19 +84,19 @@ impl Store {
         }
     }
 
-    /// The sessions of one user; nothing reached through them leaves their partition.
+    /// The sessions of one user. What they read and write in `Sessions` is always in the user's partition.
     #[must_use]
     pub fn sessions_of<'a>(&'a self, user: &'a Account) -> Sessions<'a> {
         Sessions { store: self, user }
     }
 
-    /// A group, at `now`.
+    /// The group, for requests at `now`.
     #[must_use]
     pub fn group<'a>(&'a self, id: &'a GroupId, now: Timestamp) -> Group<'a> {
         Group { store: self, id, now }
     }
 
-    /// The table of copies that could not be taken.
+    /// The table of signed copies that could not be applied.
     #[must_use]
     pub fn dead_letters<'a>(&'a self, table: &'a str) -> DeadLetters<'a> {
         DeadLetters { store: self, table }

@@ -17,25 +17,25 @@ use crate::{
     schema::{BY_MEMBERSHIP, BY_UPDATE_TIME, SESSION_ID, UPDATE_TIME},
 };
 
-/// One answer of a query, without the session items that cannot be read, and the key it goes on from.
+/// One response to a query, without the session items that cannot be read, and the key from which the query continues.
 pub(crate) struct QueryPage {
     pub(crate) session_items: Vec<(SessionId, SessionItem)>,
     pub(crate) next: Option<Item>,
 }
 
-/// What `byUpdateTime` holds of a page.
+/// What has been read from `byUpdateTime` for a page.
 #[derive(Default)]
 struct OwnItems {
-    /// Sessions whose session items stand for themselves, one more than the page takes or all there are; with what each session item knows
-    /// of a membership that has ended.
+    /// The sessions whose session items are listed by themselves: one more than the page takes, or all there are. Each comes with
+    /// the newest event of a membership that has ended, if its session item records one.
     sessions: Vec<(RecentSession, Option<MemberAt>)>,
-    /// Session items of groups the user is a member of, passed on the way.
+    /// Session items of groups that the user is a member of, found on the way.
     members: Vec<(SessionId, SessionItem)>,
-    /// Where to read on.
+    /// Where to continue reading.
     next: Next,
 }
 
-/// Where a query that is read bit by bit goes on.
+/// Where a query that is read in several requests continues.
 #[derive(Debug, Default)]
 enum Next {
     Start,
@@ -45,8 +45,8 @@ enum Next {
 }
 
 impl OwnItems {
-    /// Whether no more need to be read: none is left, or they fill the page and one is left over to tell that there are
-    /// more. Measures texts only where nothing else decides.
+    /// Whether no more need to be read: none are left, or they fill the page and one more shows that there are more. Texts are
+    /// measured only if nothing else decides.
     fn are_enough(&self, query: &ListQuery) -> bool {
         let text_bytes = || self.sessions.iter().map(|(session, _)| session.text_len()).sum::<usize>();
         matches!(self.next, Next::End)
@@ -56,8 +56,8 @@ impl OwnItems {
 }
 
 impl Sessions<'_> {
-    /// One page, newest first, as it stands at `now`. The user's own session items and their memberships are read in parallel, both
-    /// strongly, then the group items of their groups; all are merged by time. `hasMore` is exact.
+    /// Reads one page, newest first, as of `now`. The user's own session items and their memberships are read in parallel, both
+    /// strongly consistent, and then the group items of their groups. All are merged by time. `hasMore` is exact.
     pub async fn list(&self, query: &ListQuery, now: Timestamp) -> Result<RecentSessionList, StoreError> {
         let mut own = OwnItems { next: Next::Start, ..OwnItems::default() };
         let ((), mut memberships) = tokio::try_join!(self.read_own(query, &mut own), self.memberships())?;
@@ -69,7 +69,7 @@ impl Sessions<'_> {
         let mut groups = self.groups(query, memberships).await?.into_iter().peekable();
         let mut page = Page::new(query);
         for (own, _) in own.sessions {
-            // At one time a user's own session items come before their groups.
+            // At equal times, a user's own session items come before their groups.
             while let Some(group) = groups.next_if(|group| group.update_time > own.update_time) {
                 if page.push_group(group).is_break() {
                     return Ok(page.finish(query.watermark(now)));
@@ -83,8 +83,8 @@ impl Sessions<'_> {
         Ok(page.finish(query.watermark(now)))
     }
 
-    /// Reads `byUpdateTime` on until own session items fill the page or none is left. Session items of the user's groups are passed over, so
-    /// further queries ask for more than is missing.
+    /// Continues reading `byUpdateTime` until own session items fill the page or none are left. Session items of the user's groups
+    /// are skipped, so further queries request more than is missing.
     async fn read_own(&self, query: &ListQuery, own: &mut OwnItems) -> Result<(), StoreError> {
         const FURTHER: i32 = 100;
         let range = query.range();
@@ -122,7 +122,8 @@ impl Sessions<'_> {
         }
     }
 
-    /// A page that ended on an own session item goes on behind it, by a key made by hand: DynamoDB needs no session item to be there.
+    /// The key after which a page continues if the previous page ended on an own session item. It is constructed, because DynamoDB
+    /// does not need the session item to exist.
     fn start_key(&self, query: &ListQuery) -> Option<Item> {
         let cursor = query.cursor()?;
         let mut key = self.key(cursor.own()?);
@@ -130,7 +131,7 @@ impl Sessions<'_> {
         Some(key)
     }
 
-    /// All groups the user is a member of.
+    /// Reads all groups that the user is a member of.
     pub(crate) async fn memberships(&self) -> Result<Memberships, StoreError> {
         let mut memberships = Memberships::new();
         let mut start = None;
@@ -149,8 +150,8 @@ impl Sessions<'_> {
         }
     }
 
-    /// The sessions of the user's groups that belong on this page: the newest, one more than it takes; newest first, at
-    /// one time by id.
+    /// The sessions of the user's groups that belong on this page: the newest ones, one more than the page takes. They are sorted
+    /// newest first, and at equal times by id.
     async fn groups(
         &self,
         query: &ListQuery,
@@ -227,8 +228,8 @@ impl Sessions<'_> {
     }
 }
 
-/// The two queries see a session item at two instants. A session that both saw counts once, by the session item that knows the greater
-/// membership event; a membership that only `byUpdateTime` saw is one all the same.
+/// Reconciles the two queries, which see a session item at two moments. A session that both saw counts once, by the session item
+/// with the greater membership event. A membership that only `byUpdateTime` saw is valid, too.
 fn reconcile(own: &mut OwnItems, memberships: &mut Memberships) {
     let known_at = |session_item: &SessionItem| session_item.membership.map(|held| held.at);
     for (id, session_item) in own.members.drain(..) {
@@ -281,7 +282,7 @@ mod tests {
         (session_item.into_session("team|1".parse().unwrap()).unwrap(), Some(at(time)))
     }
 
-    /// What is left of a session item that one query saw as a member's and the other as one of somebody who left.
+    /// What is left of a session item that one query saw as a member's, and the other as that of a user who left.
     fn reconciled(own: OwnItems, membership: Option<u64>) -> (usize, Option<MemberAt>) {
         let group: GroupId = "team|1".parse().unwrap();
         let mut own = own;

@@ -1,4 +1,4 @@
-//! Merged writes: what was read, with edits, and is written back if nothing has changed in between.
+//! Merged writes: an item is read with its edits, and written back if nothing has changed in between.
 
 use session_model::{
     GroupItem, SessionItem, Timestamp,
@@ -13,14 +13,14 @@ use crate::{
     update::Update,
 };
 
-/// What an item holds with its edits, and the text in which they were read.
+/// The content of an item with its edits, and the stored form in which the edits were read.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot<T> {
     pub(crate) value: T,
     edits: Option<String>,
 }
 
-/// What has a register and edits.
+/// Something that has a register and edits.
 pub(crate) trait Amendable {
     fn register(&self) -> Option<&Register>;
     fn edits(&self) -> &Edits;
@@ -74,13 +74,13 @@ impl Amendable for GroupItem {
     }
 }
 
-/// A session item with its edits.
+/// Reads a session item with its edits.
 pub(crate) fn session_item(mut item: Item) -> Result<Snapshot<SessionItem>, StoreError> {
     let (edits, text) = edits(&item)?;
     Ok(Snapshot { value: SessionItem { edits, ..item::session_item(&mut item)? }, edits: text })
 }
 
-/// A group item with its edits.
+/// Reads a group item with its edits.
 pub(crate) fn group_item(mut item: Item) -> Result<Snapshot<GroupItem>, StoreError> {
     let (edits, text) = edits(&item)?;
     Ok(Snapshot { value: GroupItem { edits, ..item::group_item(&mut item)? }, edits: text })
@@ -92,8 +92,8 @@ fn edits(item: &Item) -> Result<(Edits, Option<String>), StoreError> {
     Ok((edits, Some(text.into_owned())))
 }
 
-/// Writes what `after` differs in, if the item is still as read in whatever a register or its edits depend on. What shows nothing and
-/// is not to stay expires at `expires_at`, if it does not already.
+/// Writes the differences between `before` and `after`, if everything that a register or its edits depend on is still as read. An
+/// item that shows nothing and need not be kept expires at `expires_at`, unless it already expires.
 pub(crate) fn replacement<T: Amendable>(before: &Snapshot<T>, after: &T, expires_at: u64) -> Update {
     let mut update = Update::default();
     if after.register() != before.value.register()
@@ -136,7 +136,8 @@ fn shown_text(register: &Register) -> Option<(LastMsgType, std::borrow::Cow<'_, 
     }
 }
 
-/// Only if the item still is as it was read. Every one of these attributes is needed: `session-model/tests/edit_steps`.
+/// Adds the condition that the item is still as it was read. Each of these attributes is needed: see
+/// `session-model/tests/edit_steps`.
 fn as_read<T: Amendable>(update: Update, before: &Snapshot<T>) -> Update {
     let register = before.value.register();
     let position = register.map(|register| &register.position);

@@ -1,4 +1,4 @@
-//! Opening connections before the first call.
+//! Opening connections before the first invocation.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,8 +21,9 @@ use crate::{
 };
 
 impl Store {
-    /// Opens so many connections, each by reading a key that never exists: no account holds a `/`. That key alone every function may
-    /// read. Whatever comes back, the connection is open; if DynamoDB cannot be reached soon, the first call will tell.
+    /// Opens `count` connections, each by reading a key that never exists, because accounts do not contain `/`. It is the only key
+    /// that every function may read. Whatever the response is, the connection is open. If DynamoDB cannot be reached soon, the
+    /// first invocation will show it.
     pub async fn prewarm(&self, count: usize) {
         const PATIENCE: Duration = Duration::from_millis(500);
         let Some(http) = self.client.config().http_client() else { return };
@@ -42,9 +43,9 @@ impl Store {
     }
 }
 
-/// A client for so many requests at once, each of which gets a connection of its own: none is sent to its end before
-/// all are under way. Otherwise the first answer would free a connection for the next request, which takes it rather than
-/// wait for its own and leaves that half open, for the first call to finish.
+/// A client for `count` concurrent requests, each of which gets a connection of its own. No request is sent completely before all
+/// of them are under way. Otherwise the first response would free a connection for the next request. That request would use it
+/// rather than wait for its own connection, which would stay half open for the first invocation to finish.
 fn one_connection_each(http: SharedHttpClient, count: usize) -> SharedHttpClient {
     let all = Arc::new(Barrier::new(count));
     http_client_fn(move |settings, components| {
@@ -62,7 +63,7 @@ struct SendsTogether {
 impl HttpConnector for SendsTogether {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.connector.call(request.map(|body| {
-            // A body is asked for when its request has a connection.
+            // A body is requested when its request has a connection.
             let all = Arc::clone(&self.all);
             let late = async move {
                 all.wait().await;
@@ -93,7 +94,8 @@ mod tests {
     use super::*;
     use crate::{Settings, TrustedRoots};
 
-    /// Answers each request at once, and tells on which connection it came. A connection opens later than those before it.
+    /// Responds to each request immediately, and reports on which connection it arrived. Each connection opens later than those
+    /// before it.
     async fn response(listener: TcpListener, tls: TlsAcceptor, seen: mpsc::Sender<u32>) {
         let mut connections = JoinSet::new();
         for connection in 0.. {

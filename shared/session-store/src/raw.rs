@@ -1,7 +1,7 @@
-//! Answers of many items, read where they lie: pages of a query, and batches of items.
+//! Responses with many items, which are parsed in place: pages of a query, and batches of items.
 //!
-//! The SDK would make a map of owned values of every item. A page of a hundred is most of a list's work, so its answer is
-//! taken as bytes instead, and items borrow from them; the long texts go into the page as DynamoDB wrote them.
+//! The SDK would create a map of owned values for every item. A page of 100 is most of a list's work. Its response is therefore
+//! kept as bytes from which items borrow, and the long strings go into the page as DynamoDB wrote them.
 
 use std::{
     borrow::Cow,
@@ -36,15 +36,15 @@ use crate::{
     raw_item::{RawItem, RawKey},
 };
 
-/// Keeps the bytes of one request's answer, of which the SDK then sees nothing. Its rejections stay the operation's own errors
-/// with their codes, which the SDK's retries go by.
+/// Captures the bytes of one request's response, of which the SDK then sees nothing. Rejections stay the operation's own errors
+/// with their codes, because the SDK's retries depend on them.
 #[derive(Clone, Debug)]
 pub(crate) struct CaptureResponse {
     of: Of,
     captured: Arc<Mutex<Option<SdkBody>>>,
 }
 
-/// The operation whose answer is kept.
+/// The operation whose response is captured.
 #[derive(Clone, Copy, Debug)]
 enum Of {
     Query,
@@ -60,14 +60,14 @@ impl CaptureResponse {
         Self { of: Of::BatchGetItem, captured: Arc::default() }
     }
 
-    /// The answer, once the request is done.
+    /// The response, once the request is done.
     pub(crate) fn take(&self) -> Option<SdkBody> {
         self.captured.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl Of {
-    /// What the SDK is given instead of the answer.
+    /// What the SDK gets instead of the response.
     fn nothing(self) -> context::Output {
         match self {
             Self::Query => context::Output::erase(QueryOutput::builder().build()),
@@ -106,7 +106,7 @@ impl DeserializeResponse for CaptureResponse {
         _: &ConfigBag,
     ) -> Result<context::Output, OrchestratorError<context::Error>> {
         if response.status().is_success() {
-            // A clone of what is in memory shares it.
+            // The bytes are in memory, so a clone shares them.
             *self.captured.lock().unwrap_or_else(PoisonError::into_inner) = response.body().try_clone();
             return Ok(self.of.nothing());
         }
@@ -115,7 +115,7 @@ impl DeserializeResponse for CaptureResponse {
     }
 }
 
-/// The code of a rejection: `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", …}`.
+/// The error code of a rejection: `{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", …}`.
 pub(crate) fn metadata(body: &[u8]) -> ErrorMetadata {
     #[derive(Deserialize)]
     struct Rejection {
@@ -127,11 +127,11 @@ pub(crate) fn metadata(body: &[u8]) -> ErrorMetadata {
     code.map_or_else(ErrorMetadata::builder, |code| ErrorMetadata::builder().code(code)).build()
 }
 
-/// The answer of a query.
+/// The response to a query.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct QueryResponse<'a> {
-    /// What the items hold.
+    /// The session items.
     #[serde(default)]
     items: Vec<ReadItem>,
     /// Where the next page starts.
@@ -147,19 +147,19 @@ struct Consumed {
     capacity_units: f64,
 }
 
-/// Reads an answer; one that is cut off or no JSON may be asked for again.
+/// Parses a response. If it is cut off or is not JSON, the request may be repeated.
 pub(crate) fn read<'a, T: Deserialize<'a>>(response: Option<&'a SdkBody>) -> Result<T, StoreError> {
     parse(response.and_then(SdkBody::bytes).unwrap_or_default())
 }
 
 pub(crate) fn parse<'a, T: Deserialize<'a>>(response: &'a [u8]) -> Result<T, StoreError> {
-    // Checked once to be UTF-8, and not at each text.
+    // The text is checked once to be UTF-8, and not for each string.
     let response =
         std::str::from_utf8(response).ok().and_then(|response| serde_json::from_str(response).ok());
     response.ok_or_else(|| StoreError::Unavailable("unreadable response".into()))
 }
 
-/// The answer of a batch of items of one table.
+/// The response to a batch of items of one table.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct BatchResponse<'a> {
@@ -188,7 +188,7 @@ impl<'a> BatchResponse<'a> {
         self.consumed_capacity.iter().map(|consumed| consumed.capacity_units).sum()
     }
 
-    /// The keys that are to be asked for again. One that cannot be read is an error, never passed over.
+    /// The keys that must be requested again. A key that cannot be read is an error, and is never skipped.
     pub(crate) fn unprocessed(&self) -> Result<Vec<Item>, StoreError> {
         let keys = self.unprocessed_keys.values().flat_map(|of_table| &of_table.keys);
         keys.map(|key| key.owned().ok_or(StoreError::MalformedItem("UnprocessedKeys"))).collect()
@@ -196,7 +196,7 @@ impl<'a> BatchResponse<'a> {
 }
 
 impl QueryResponse<'_> {
-    /// The session items of the items, in their order, as far as each can be read.
+    /// The session items in their order, as far as each can be read.
     pub(crate) fn into_session_items(
         self,
     ) -> impl Iterator<Item = Result<(SessionId, SessionItem), StoreError>> {
@@ -214,7 +214,7 @@ impl QueryResponse<'_> {
     }
 }
 
-/// The session item of an item, read as soon as the item is.
+/// The session item of an item, which is read as soon as the item is.
 struct ReadItem(Result<(SessionId, SessionItem), StoreError>);
 
 impl<'de> Deserialize<'de> for ReadItem {

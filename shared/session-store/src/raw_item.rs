@@ -1,4 +1,4 @@
-//! Items that borrow from the text of an answer.
+//! Items that borrow from the text of a response.
 
 use std::{
     borrow::Cow,
@@ -21,10 +21,10 @@ use crate::{
     schema::USER_ID,
 };
 
-/// An item that borrows from the answer: its attributes in the answer's order, without the partition key.
+/// An item that borrows from the response: its attributes in the response's order, without the partition key.
 pub(crate) struct RawItem<'a>(Vec<(Cow<'a, str>, RawAttribute<'a>)>);
 
-/// An attribute's value; of other types there are none that are read.
+/// An attribute's value. Values of other types are not read.
 enum RawAttribute<'a> {
     S(&'a RawValue),
     N(Cow<'a, str>),
@@ -41,7 +41,7 @@ impl<'a> RawAttribute<'a> {
     fn string(&self) -> Option<Cow<'a, str>> {
         let Self::S(text) = *self else { return None };
         let plain = text.get().strip_prefix('"')?.strip_suffix('"')?;
-        // Mostly there is nothing to unescape.
+        // Usually there is nothing to unescape.
         if plain.contains('\\') {
             serde_json::from_str(text.get()).ok().map(Cow::Owned)
         } else {
@@ -64,7 +64,7 @@ impl<'a> RawAttribute<'a> {
             const BASE64_LENGTH: usize = size_of::<MemberHash>() / 3 * 4;
             let mut bytes = MemberHash::default();
             let text = Some(hash.0.as_bytes()).filter(|text| text.len() == BASE64_LENGTH)?;
-            // Padding would leave some of it.
+            // With padding, some of the bytes would not be written.
             let written = STANDARD.decode(text, bytes[..].as_out()).ok()?.len();
             (written == bytes.len()).then_some(bytes)
         };
@@ -133,7 +133,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawItem<'a> {
     }
 }
 
-/// A text that borrows where it has no escapes.
+/// A string that borrows if it has no escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -172,7 +172,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawAttribute<'a> {
 pub(crate) struct RawKey<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, RawAttribute<'a>>);
 
 impl RawKey<'_> {
-    /// The key as the SDK takes it.
+    /// The key as the SDK represents it.
     pub(crate) fn owned(&self) -> Option<Item> {
         let value = |value: &RawAttribute<'_>| match value {
             RawAttribute::N(number) => Some(AttributeValue::N(number.clone().into_owned())),

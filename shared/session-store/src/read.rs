@@ -14,11 +14,11 @@ use crate::{
     raw_item::RawItem,
 };
 
-/// How often keys that DynamoDB leaves unprocessed are asked for again.
+/// The maximum number of attempts to read keys that DynamoDB leaves unprocessed.
 const MAX_TRIES: u32 = 6;
 
 impl Store {
-    /// An item, or those attributes of it; none when it is absent.
+    /// Reads an item, or only these attributes of it. Returns `None` if it does not exist.
     pub(crate) async fn read(
         &self,
         table: &str,
@@ -40,7 +40,7 @@ impl Store {
         Ok(output.item)
     }
 
-    /// Up to 100 items of a table, those that are there, each read so.
+    /// Reads up to 100 items of a table, and returns those that exist, each parsed by `read`.
     pub(crate) async fn batch<T>(
         &self,
         table: &str,

@@ -1,7 +1,7 @@
-//! The tables: keys, indexes and attributes. The template declares the same, and a test holds the two together.
+//! The tables: keys, indexes and attributes. The template also declares them, and a test checks that both agree.
 //!
-//! `Sessions` holds a session item per user and session, `Groups` one item per group, its group item, `DeadLetters` the signed copies that could
-//! not be taken.
+//! `Sessions` has a session item per user and session, `Groups` has a group item per group, and `DeadLetters` has the signed copies
+//! that could not be applied.
 
 use session_model::{Timestamp, reading::SyncToken};
 
@@ -12,19 +12,19 @@ pub const SESSION_ID: &str = "sessionId";
 
 /// Local secondary index by [`UPDATE_TIME`], projection ALL. Sparse: a deleted session has no `updateTime`.
 pub const BY_UPDATE_TIME: &str = "byUpdateTime";
-/// Local secondary index by [`CHANGE_TIME`], projection KEYS_ONLY. Sparse: session items that were never stamped are not in it, and a message on time
-/// does not touch it.
+/// Local secondary index by [`CHANGE_TIME`], projection KEYS_ONLY. Sparse: session items that never had a change time are not in
+/// it, and a message in the window does not touch it.
 pub const BY_CHANGE_TIME: &str = "byChangeTime";
-/// Local secondary index by [`MEMBER_SINCE`], projection ALL. Sparse: only session items of groups the user is a member of.
+/// Local secondary index by [`MEMBER_SINCE`], projection ALL. Sparse: only session items of groups that the user is a member of.
 pub const BY_MEMBERSHIP: &str = "byMembership";
 
-/// N, ms: when the session last changed; absent on a deleted one.
+/// N, ms: when the session last changed; absent on a deleted session.
 pub const UPDATE_TIME: &str = "updateTime";
 /// N, ms: when the session item, or the group item, last changed in a way that its `updateTime` does not show.
 pub const CHANGE_TIME: &str = "changeTime";
 /// N, ms: since when the user is a member of the group.
 pub const MEMBER_SINCE: &str = "memberSince";
-/// N, ms: the time of the newest position the session item knows.
+/// N, ms: the time of the newest position in the session item.
 pub const MSG_TIME: &str = "msgTime";
 /// S: the message id of that position, in canonical form.
 pub const MSG_ID: &str = "msgId";
@@ -32,48 +32,49 @@ pub const MSG_ID: &str = "msgId";
 pub const LAST_MSG: &str = "lastMsg";
 /// N: 0 message, 1 recall notice.
 pub const LAST_MSG_TYPE: &str = "lastMsgType";
-/// N, ms: the time of the newest event that spoke of the user's membership.
+/// N, ms: the time of the newest event about the user's membership.
 pub const MEMBER_AT: &str = "memberAt";
-/// N: its rank: 0 joined, 1 left, 2 named by a whole list.
+/// N: the rank of that event (0 joined, 1 left, 2 named by a whole list).
 pub const MEMBER_RANK: &str = "memberRank";
 /// S: the user's custom data.
 pub const EXT: &str = "ext";
-/// S: what is known of edits, as JSON text. Only on session items of p2p sessions and on group items, and only while there are any.
+/// S: the edits, as JSON text. Only on session items of p2p sessions and on group items, and only while there are any.
 pub const EDITS: &str = "edits";
-/// N, seconds: when DynamoDB may drop the item (TTL). Of session items only those that show nothing and know of no membership event: a
-/// copy from an archive must not make a member of who has left.
+/// N, seconds: when DynamoDB may delete the item (TTL). Among session items, only those that show nothing and record no membership
+/// event have it: a copy from an archive must not make a member of somebody who has left.
 pub const EXPIRES_AT: &str = "expiresAt";
 
-/// Partition key of `Groups`, S: the group. A group item holds its newest message in the attributes that session items have for theirs.
+/// Partition key of `Groups`, S: the group. A group item stores its newest message in the same attributes as a session item.
 pub const GROUP_ID: &str = "groupId";
-/// BS: what stands for each member by the newest whole list; absent beside a `listedAt` means nobody.
+/// BS: the hash of each member by the newest whole list. If it is absent and there is a `listedAt`, there are no members.
 pub const MEMBER_HASHES: &str = "memberHashes";
 /// N, ms: the time of the newest whole list.
 pub const LISTED_AT: &str = "listedAt";
 /// B: the digest of the newest whole list.
 pub const LIST_DIGEST: &str = "listDigest";
-/// B: the same, while `memberHashes` is exactly that list.
+/// B: equal to `listDigest` while `memberHashes` is exactly that list.
 pub const LIST_KEY: &str = "listKey";
-/// N: counts the changes of `memberHashes`.
+/// N: the number of changes of `memberHashes`.
 pub const MEMBERS_VERSION: &str = "membersVersion";
 
 /// Partition key of `DeadLetters`, S: the SHA-256 of the body, in hexadecimal digits.
 pub const COPY_ID: &str = "copyId";
-/// B: the body as it came, gzipped.
+/// B: the body as received, gzipped.
 pub const BODY: &str = "body";
-/// S: why it could not be taken.
+/// S: why it could not be applied.
 pub const REASON: &str = "reason";
-/// N, ms: when it came.
+/// N, ms: when it arrived.
 pub const RECEIVED_AT: &str = "receivedAt";
 
-/// How long a deleted session's position stays as a tombstone: longer than any copy is on its way, and than a device stays away.
+/// The number of days for which a deleted session's position is kept as a tombstone. It is longer than any copy is in transit, and
+/// longer than a device stays away.
 pub(crate) const TOMBSTONE_DAYS: u64 = 31;
-/// A sync token never meets a tombstone that is gone.
+/// A sync token expires before the tombstones that it needs.
 const _: () = assert!(TOMBSTONE_DAYS > SyncToken::MAX_AGE_DAYS);
-/// How long a copy is kept.
+/// The number of days for which a copy is stored.
 pub(crate) const DEAD_LETTER_DAYS: u64 = 30;
 
-/// The [`EXPIRES_AT`] of what is kept for so many days from `now` on.
+/// The [`EXPIRES_AT`] of what is kept for this many days from `now`.
 pub(crate) fn expires_at(now: Timestamp, days: u64) -> u64 {
     now.as_millis() / 1000 + days * 24 * 60 * 60
 }

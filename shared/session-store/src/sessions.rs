@@ -19,17 +19,17 @@ use crate::{
     update::{ReturnValues, Update, Updated},
 };
 
-/// How often a delete starts again when the session item changes under it.
+/// The maximum number of attempts at a delete while the session item changes concurrently.
 const MAX_TRIES: usize = 5;
-/// What a delete takes from what a session shows.
+/// The attributes that a delete removes.
 const SHOWN: &str = "updateTime, lastMsg, lastMsgType, ext";
 
-/// What came of a delete.
+/// The result of a delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// The session is deleted, or was absent already.
+    /// The session is deleted, or did not exist.
     Done,
-    /// It shows something newer than what was to be deleted, and stays.
+    /// The session shows something newer than what was to be deleted, and is kept.
     Newer,
 }
 
@@ -41,8 +41,9 @@ pub struct Sessions<'a> {
 }
 
 impl Sessions<'_> {
-    /// The session; none when it is absent or deleted. The user's own session item is read strongly, a group item eventually; a group item that
-    /// cannot be read shows its members their own session items, as in a list.
+    /// Returns the session, or `None` if it does not exist or is deleted. The read of the user's own session item is strongly
+    /// consistent, that of a group item eventually consistent. A group item that cannot be read shows its members their own session
+    /// items, as in a list.
     pub async fn get(&self, id: &SessionId) -> Result<Option<RecentSession>, StoreError> {
         match id.group() {
             None => Ok(self.session_item(id).await?.unwrap_or_default().into_session(id.clone())),
@@ -54,8 +55,8 @@ impl Sessions<'_> {
         }
     }
 
-    /// The session of a group by the user's own session item and what was read of the group item. When the session item shows nothing by itself, nobody
-    /// can say whether there is one.
+    /// Returns the session of a group, from the user's own session item and the result of reading the group item. If the session
+    /// item shows nothing by itself and the group item cannot be read, it is unknown whether there is a session.
     fn group_session(
         &self,
         group: &GroupId,
@@ -70,8 +71,8 @@ impl Sessions<'_> {
         }
     }
 
-    /// Sets or removes the user's text, and answers the session. An absent or deleted session shows from `now` on,
-    /// without a last message; a live one stays where it is.
+    /// Sets or removes the user's custom data, and returns the session. A session that does not exist or is deleted is shown from
+    /// `now` on, without a last message. A live one keeps its place in the list.
     pub async fn set_ext(
         &self,
         id: &SessionId,
@@ -100,9 +101,10 @@ impl Sessions<'_> {
         session.ok_or(StoreError::MalformedItem(UPDATE_TIME))
     }
 
-    /// Deletes the session, unless its `updateTime` is after `up_to`, where that is given: then it shows what its user may not have
-    /// seen. Its position stays as a tombstone for 31 days after `now`, so that a late copy of what was deleted does not bring it back.
-    /// Deleting what is absent or deleted is a success and changes nothing.
+    /// Deletes the session, unless `up_to` is given and the session's `updateTime` is after it. Such a session shows what its user
+    /// may not have seen. The position of a deleted session is kept as a tombstone for 31 days after `now`, so that a late copy of
+    /// what was deleted does not restore it. Deleting a session that does not exist or is already deleted is a success and changes
+    /// nothing.
     pub async fn delete(
         &self,
         id: &SessionId,
@@ -127,14 +129,14 @@ impl Sessions<'_> {
             ),
         };
         match self.update(id, update, return_values).await? {
-            // Whatever else it holds: this is all that the condition went by.
+            // Nothing else in the item is read, because the condition depends only on `updateTime`.
             Updated::ConditionFailed(item) if item.contains_key(UPDATE_TIME) => Ok(Deleted::Newer),
             _ => Ok(Deleted::Done),
         }
     }
 
-    /// Merges what a copy of the feed says of a p2p session: the merge rule as one conditional write, while no edits are known. A
-    /// failed condition is a success: the session item already says that, or something newer.
+    /// Merges what a message copy reports about a p2p session. This is the merge rule as one conditional write, while there are no
+    /// edits. A failed condition is a success: the session item already has that content, or something newer.
     pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
         let item = SessionItemRef { sessions: self, id, now };
         let written = item.update(Update::record(entry, change_time_of_item(entry, now))).await?;
@@ -148,9 +150,9 @@ impl Sessions<'_> {
         Ok(session_model::register::edits::edit(&item, |held| held.value.edit(edit, now)).await?)
     }
 
-    /// The tombstone stands at what the user sees: the group item's position, unless they do not see the group item or their own is
-    /// greater. It expires only when nothing is known of their membership: what it hides from a member does not, and a late copy must
-    /// not make a member of who has left.
+    /// Deletes a group's session. The tombstone is at the position that the user sees, which is the group item's, unless they do
+    /// not see the group item or their own is greater. The tombstone expires only if the session item records no membership. What
+    /// it hides from a member does not expire, and a late copy must not make a member of somebody who has left.
     async fn delete_group(
         &self,
         group: &GroupId,
@@ -183,7 +185,7 @@ impl Sessions<'_> {
         Err(StoreError::Throttled("overtaken by other writes of the session".into()))
     }
 
-    /// Everything the user's session item of the session holds, also under a deleted one, but for edits. Read strongly.
+    /// Reads the user's session item of the session without its edits, even if the session is deleted. Strongly consistent.
     async fn session_item(&self, id: &SessionId) -> Result<Option<SessionItem>, StoreError> {
         let item = self.store.read(&self.store.sessions_table, self.key(id), true, None).await?;
         item.map(|mut item| item::session_item(&mut item)).transpose()
@@ -203,7 +205,7 @@ impl Sessions<'_> {
     }
 }
 
-/// The stamp of what is recorded on a session item: none where its `updateTime` shows it.
+/// The change time of what is recorded on a session item, or `None` if its `updateTime` shows it.
 pub(crate) fn change_time_of_item(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
     (!is_in_window(entry.update_time(), now)).then_some(now)
 }
@@ -244,7 +246,7 @@ impl AmendableItem for SessionItemRef<'_> {
     }
 }
 
-/// The delete of a group's session whose session item has this position and membership; it then stands at the other position.
+/// Deletes a group's session if its session item has the position `read` and this membership. The tombstone is then at `position`.
 fn tombstone(
     read: Option<&Position>,
     position: Option<&Position>,

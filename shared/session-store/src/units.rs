@@ -1,4 +1,4 @@
-//! What one call consumed and met, counted.
+//! Counters of what one request consumed, and of the items that it could not read.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,16 +13,16 @@ pub struct Units {
     pub write: f64,
 }
 
-/// Items that were left out because they hold what the service never writes.
+/// Items that were left out because they contain what the service never writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// How often one was met: two queries may meet the same.
+    /// How often one was read. Two queries may read the same item.
     pub items: u64,
     /// The attribute at fault in the first of them.
     pub attribute: &'static str,
 }
 
-/// Sums up the units of one call, and the items it could not read.
+/// Sums up the units of one request, and counts the items that it could not read.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     units: Mutex<Units>,
@@ -55,7 +55,7 @@ impl Meter {
         self.add(Units { read: 0.0, write: reported(consumed) });
     }
 
-    /// A write whose condition failed: DynamoDB bills at least one unit and reports none.
+    /// Adds a write whose condition failed. DynamoDB bills at least 1 unit for it, and reports none.
     pub(crate) fn add_failed_condition(&self) {
         self.add(Units { read: 0.0, write: 1.0 });
     }

@@ -17,11 +17,11 @@ use crate::{
     item::{Item, n, s},
 };
 
-/// True of an item that holds nothing, or a position before (`:t`, `:id`).
+/// The condition that an item has no position, or one before (`:t`, `:id`).
 pub(crate) const OLDER: &str =
     "attribute_not_exists(msgTime) OR msgTime < :t OR (msgTime = :t AND msgId < :id)";
 
-/// What to do to an item, and on which condition.
+/// The update of an item, and its condition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Update {
     set: Vec<&'static str>,
@@ -49,7 +49,7 @@ impl Update {
         Self { delete: Some(elements), ..self }
     }
 
-    /// Only if this holds too.
+    /// Adds a condition, which must hold too.
     pub(crate) fn only_if(mut self, condition: impl AsRef<str>) -> Self {
         let condition = format!("({})", condition.as_ref());
         self.condition = Some(match self.condition {
@@ -65,8 +65,9 @@ impl Update {
         self
     }
 
-    /// The merge rule: what a copy of the feed says, if that supersedes what the item holds, and no edits are known. The same for
-    /// a session item and for a group item; a group item never expires. Stamped where that is wanted.
+    /// The merge rule: writes what a message copy reports, if it supersedes the item's register and the item has no edits. It is
+    /// for session items and for group items; removing `expiresAt` has no effect on a group item, which never expires. Sets the
+    /// change time if one is given.
     pub(crate) fn record(entry: &Entry, change_time: Option<Timestamp>) -> Self {
         let (text, last_msg_type, condition) = match &entry.last_msg {
             LastMsg::Message(text) => (text, LastMsgType::Message, OLDER.to_owned()),
@@ -99,7 +100,7 @@ impl Update {
         }
     }
 
-    /// Says when the item changed, for devices that keep a copy.
+    /// Sets when the item changed, for devices that keep a local copy.
     pub(crate) fn with_change_time(self, now: Timestamp) -> Self {
         self.set("changeTime = :changed").with(":changed", n(now))
     }
@@ -116,22 +117,22 @@ impl Update {
     }
 }
 
-/// What came of an update.
+/// The result of an update.
 pub(crate) enum Updated {
-    /// It was done; the item after it, where that was asked for.
+    /// It was done. Contains the item after it, if that was requested.
     Done(Item),
-    /// Its condition failed; the item as it is, where that was asked for.
+    /// Its condition failed. Contains the item as it is, if that was requested.
     ConditionFailed(Item),
 }
 
-/// Which item an update gives back.
+/// The item that an update returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReturnValues {
-    /// None.
+    /// No item.
     None,
-    /// The item after it.
+    /// The item after the update.
     AllNew,
-    /// The item as it is when the condition failed.
+    /// The item as it is, if the condition failed.
     OnConditionFailure,
 }
 

@@ -1,8 +1,8 @@
-//! What a request says of its sender.
+//! The `user-agent` of requests.
 //!
-//! The SDK would write four headers about itself into every request, built each time and signed in part: a tenth of the
-//! work of a small read. DynamoDB acts on none of them. One that never changes is enough, and tells who reads CloudTrail
-//! which operation of which service called.
+//! The SDK would write 4 headers about itself into every request, which are built each time and signed in part. That is a tenth of
+//! the work of a small read. DynamoDB acts on none of them. One header that never changes is enough. It shows readers of CloudTrail
+//! which operation of which service sent the request.
 
 use aws_runtime::{
     invocation_id::InvocationIdInterceptor, request_info::RequestInfoInterceptor,
@@ -20,7 +20,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// Writes its `user-agent` instead of the SDK's.
+/// Writes its own `user-agent` instead of the SDK's.
 #[derive(Debug)]
 pub(crate) struct UserAgent(String);
 

@@ -1,4 +1,4 @@
-//! What happens in a group.
+//! Events in a group.
 
 use std::collections::BTreeSet;
 
@@ -9,35 +9,36 @@ use crate::{
     time::Timestamp,
 };
 
-/// One thing that happens in a group: a message, a change of members, or both.
+/// One event in a group: a message, a change of members, or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MembershipEvent {
-    /// When: its place among all changes of members.
+    /// The time of the event, which orders it among all changes of members.
     pub time: Timestamp,
-    /// What the group's sessions show of it; none for a change of members that no message tells.
+    /// What the group's sessions show of it; `None` for a change of members without a message.
     pub entry: Option<Entry>,
-    /// All members from then on, where they are known.
+    /// All members from then on, if they are known.
     pub list: Option<MemberList>,
-    /// Who joined. With a list, they are in it.
+    /// The accounts that joined. If there is a list, it contains them.
     pub joined: BTreeSet<Account>,
-    /// Who left: each keeps the session with the message that says so, or an empty one.
+    /// The accounts that left. Each of them keeps the session, which shows the message that reports the leaving or, without one, is
+    /// empty.
     pub left: BTreeSet<Account>,
 }
 
 impl MembershipEvent {
-    /// A message or recall that says nothing of members.
+    /// A message or recall that reports no change of members.
     #[must_use]
     pub fn of_entry(entry: Entry) -> Self {
         Self { time: entry.position.time, entry: Some(entry), ..Self::default() }
     }
 
-    /// Members who joined and left.
+    /// A change of the members who joined and left.
     #[must_use]
     pub fn of_changes(time: Timestamp, joined: BTreeSet<Account>, left: BTreeSet<Account>) -> Self {
         Self { time, joined, left, ..Self::default() }
     }
 
-    /// A whole list of members. Who is not in it is dropped without notice.
+    /// A whole list of members. Members who are not in it are dropped without notice.
     #[must_use]
     pub fn of_list(group: &GroupId, time: Timestamp, members: &BTreeSet<Account>) -> Self {
         Self { time, list: Some(MemberList::new(group, time, members)), ..Self::default() }

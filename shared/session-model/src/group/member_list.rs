@@ -9,17 +9,17 @@ use crate::{
     time::Timestamp,
 };
 
-/// What stands for a member in the group item: 6 bytes of SHA-256 of `groupId|accid`. Among 200 members, a stranger's hash
-/// meets one of theirs with a chance of 1 : 10^12.
+/// The hash that represents a member in the group item: 6 bytes of the SHA-256 of `groupId|accid`. Among 200 members, a stranger's
+/// hash equals one of theirs with a probability of 1 : 10^12.
 pub type MemberHash = [u8; 6];
 
-/// What stands for a list in the group item: 16 bytes of SHA-256 over its sorted accounts.
+/// The digest that represents a list in the group item: 16 bytes of the SHA-256 over its sorted accounts.
 pub type ListDigest = [u8; 16];
 
-/// The members of a group at one time. Lists are ordered by time, and at one time by digest.
+/// The members of a group at one time. Lists are ordered by time, and at equal times by digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberList {
-    /// When this was the list.
+    /// The time of the list.
     pub time: Timestamp,
     /// The digest over the accounts.
     pub digest: ListDigest,
@@ -27,7 +27,7 @@ pub struct MemberList {
 }
 
 impl MemberList {
-    /// The list of these accounts.
+    /// Creates the list of these accounts.
     #[must_use]
     pub fn new(group: &GroupId, time: Timestamp, accounts: &BTreeSet<Account>) -> Self {
         let mut hasher = Sha256::new();
@@ -41,13 +41,13 @@ impl MemberList {
         Self { time, digest, members }
     }
 
-    /// Its place among all lists of the group.
+    /// The list's position among all lists of the group.
     #[must_use]
     pub fn order(&self) -> (Timestamp, ListDigest) {
         (self.time, self.digest)
     }
 
-    /// The members and what stands for them.
+    /// The members by their hashes.
     #[must_use]
     pub fn members(&self) -> &BTreeMap<MemberHash, Account> {
         &self.members

@@ -1,20 +1,20 @@
-//! Membership of one user in one group.
+//! The membership of one user in one group.
 
 use crate::{item::SessionItem, time::Timestamp};
 
-/// What kind of event spoke of a user's membership. At one time a later kind stands: join < leave < list.
+/// The kind of a membership event. At equal times the later kind wins: join < leave < list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
-    /// 0: they joined.
+    /// 0: the user joined.
     Join,
-    /// 1: they left or was removed.
+    /// 1: the user left or was removed.
     Leave,
-    /// 2: a whole list of members named them.
+    /// 2: a whole list of members contained the user.
     List,
 }
 
 impl Rank {
-    /// The number that stands for it in items.
+    /// The number that represents the rank in items.
     #[must_use]
     pub fn as_number(self) -> u8 {
         match self {
@@ -24,33 +24,33 @@ impl Rank {
         }
     }
 
-    /// The rank that the number stands for.
+    /// The rank that the number represents.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {
         [Self::Join, Self::Leave, Self::List].into_iter().find(|rank| u64::from(rank.as_number()) == number)
     }
 }
 
-/// The place of an event in the order of a user's membership events: by time, then by rank.
+/// The position of an event in the order of a user's membership events: by time, then by rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberAt {
-    /// When it happened.
+    /// The time of the event.
     pub time: Timestamp,
-    /// What kind of event it was.
+    /// The kind of the event.
     pub rank: Rank,
 }
 
-/// What a session item knows of their membership.
+/// The user's membership according to a session item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
-    /// The newest event that spoke of them.
+    /// The newest event about the user's membership.
     pub at: MemberAt,
-    /// Since when they are a member; none when they are none.
+    /// Since when the user is a member; `None` if they are not.
     pub since: Option<Timestamp>,
 }
 
 impl Membership {
-    /// Whether the session item says that they are a member.
+    /// Whether the user is a member.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.since.is_some()
@@ -58,7 +58,7 @@ impl Membership {
 }
 
 impl SessionItem {
-    /// Whether the session item says that its user is a member of the group.
+    /// Whether the session item marks its user as a member of the group.
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.membership.is_some_and(|membership| membership.is_member())

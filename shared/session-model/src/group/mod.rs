@@ -1,8 +1,9 @@
 //! Teams and super teams.
 //!
-//! A group has one item, its [`GroupItem`](crate::item::GroupItem): the newest message, and where the feed tells it the list of members. A message to a
-//! group of any size is one write of the group item; each member's list merges the group items of their groups when it is read. Who is
-//! a member is kept in session items, one per user and group, beside what the user did to the session themselves.
+//! A group has one item, its [`GroupItem`](crate::item::GroupItem): the newest message, and the list of members if the feed
+//! delivers it. A message to a group of any size is one write of the group item. When a member's list is read, the group items of
+//! their groups are merged into it. Membership is stored in session items, one per user and group, along with what the user did to
+//! the session themselves.
 
 mod event;
 mod member_list;

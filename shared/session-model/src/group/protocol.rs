@@ -1,13 +1,13 @@
-//! The membership protocol: how a copy of the feed or a backend call becomes single-item writes.
+//! The membership protocol: how a message copy or a request of the backend becomes single-item writes.
 //!
-//! Each write is atomic; nothing holds several together. The order of the writes and their conditions are such that,
+//! Each write is atomic, but no transaction spans several writes. The order of the writes and their conditions ensure that,
 //! whatever is interleaved, interrupted and repeated,
 //!
-//! - the group item's message and everybody's visibility are functions of the set of events,
-//! - no message is on the group item before its own list is, and
+//! - the group item's message and its visibility to every user are functions of the set of events,
+//! - no message is in the group item before its own list is, and
 //! - every event, delivered once more alone, ends.
 //!
-//! `tests` explores that exhaustively for small sets of events.
+//! `tests/membership_protocol` explores that exhaustively for small sets of events.
 
 use std::collections::BTreeSet;
 
@@ -24,34 +24,34 @@ use crate::{
     time::Timestamp,
 };
 
-/// How often a write that others overtook starts again.
+/// The maximum number of attempts at a write that loses to concurrent writes.
 const MAX_TRIES: usize = 5;
 
-/// The items of one group, written one at a time.
+/// The items of one group, which are written one at a time.
 pub trait GroupStore: Sync {
-    /// Why an item cannot be written.
+    /// The error of a write.
     type Error: Send;
 
-    /// Writes the group item on the write's condition.
+    /// Writes the group item if the write's condition holds.
     fn write_group(
         &self,
         write: GroupWrite,
     ) -> impl Future<Output = Result<Written<GroupItem>, Self::Error>> + Send;
 
-    /// Writes session items of users, each on its own condition, in any order.
+    /// Writes session items of users, each if its own condition holds, in any order.
     fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
     ) -> impl Future<Output = Result<Vec<(Account, Written<SessionItem>)>, Self::Error>> + Send;
 }
 
-/// Why an event is not, or not wholly, applied. The same event may be delivered again.
+/// The reason why an event is not applied, or only in part. The same event may be delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interrupted<E> {
     /// An item could not be written.
     #[error("{0}")]
     Items(E),
-    /// Others overtook it too often.
+    /// It lost to concurrent writes too often.
     #[error("overtaken too often")]
     Contended,
 }
@@ -78,7 +78,7 @@ pub async fn apply<I: GroupStore>(
     leave(items, group, *time, left, entry.as_ref()).await
 }
 
-/// The list, and the message it came with.
+/// Stores the list, and the message that it came with.
 async fn store_list<I: GroupStore>(
     items: &I,
     list: &MemberList,
@@ -86,7 +86,7 @@ async fn store_list<I: GroupStore>(
 ) -> Result<(), Interrupted<I::Error>> {
     let (time, digest) = list.order();
     let raise = GroupWrite::RaiseListedAt { time, digest };
-    // In a group at rest the list is the stored one, and this is the only write.
+    // In a group whose members do not change, the list is the stored one, and this is the only write.
     let first = match entry {
         Some(entry) => GroupWrite::RecordListed { entry: entry.clone(), time, digest },
         None => raise.clone(),
@@ -122,7 +122,8 @@ async fn record_on_group<I: GroupStore>(
     Ok(())
 }
 
-/// Makes those of the list members who are not in the group item as read. Answers those whose session items say that they left later.
+/// Makes the accounts of the list members, except those that are in the group item as it was read. Returns those whose session
+/// items record that they left later.
 async fn admit<I: GroupStore>(
     items: &I,
     list: &MemberList,
@@ -162,7 +163,8 @@ async fn leave<I: GroupStore>(
         return Ok(());
     }
     write_all(items, accounts, &SessionWrite::Leave(time)).await?;
-    // Whatever the membership's condition answered: else the session item would depend on the order of events.
+    // These are written whether the membership's condition held or not. Otherwise the session item would depend on the order of
+    // events.
     let writes = match notice {
         Some(notice) => SessionWrite::Record(notice.clone()),
         None => SessionWrite::RecordEmpty(time),
@@ -173,7 +175,7 @@ async fn leave<I: GroupStore>(
     if let Written::ConditionFailed(group_item) =
         items.write_group(GroupWrite::RemoveMembers { time, hashes }).await?
     {
-        // The stored list is newer than the leaving: whom it names has come back.
+        // The stored list is not older than the leaving, so the accounts that it contains have come back.
         let Some(listed_at) = group_item.listed_at else { return Ok(()) };
         let named = |account: &&Account| group_item.member_hashes.contains(&hash_of(account));
         let back = accounts.iter().filter(named).cloned().collect();

@@ -1,7 +1,7 @@
-//! The single-item writes of the membership protocol: what each does, and on which condition.
+//! The single-item writes of the membership protocol: the effect of each, and its condition.
 //!
-//! The store sends them to DynamoDB as conditional updates; the tests that explore the protocol apply them here. That both
-//! say the same is itself a test, on real engines.
+//! The store sends them to DynamoDB as conditional updates. The tests that explore the protocol apply them here. A test on real
+//! engines checks that both do the same.
 
 use std::collections::BTreeSet;
 
@@ -16,30 +16,30 @@ use crate::{
     time::Timestamp,
 };
 
-/// What came of a conditional write.
+/// The result of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written<T> {
     /// The condition held.
     Done,
-    /// It did not; the item as it is.
+    /// The condition failed. Contains the item as it is.
     ConditionFailed(T),
 }
 
 /// A conditional write of a group item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupWrite {
-    /// A message together with the time of its list, if the group item holds just that list and nothing newer of either.
+    /// A message together with the time of its list, if the group item has exactly that list and nothing newer of either.
     RecordListed {
         /// The message to record.
         entry: Entry,
         /// The time of the list.
         time: Timestamp,
-        /// Its digest.
+        /// The digest of the list.
         digest: ListDigest,
     },
-    /// A message or recall, if it supersedes what the head holds.
+    /// A message or recall, if it supersedes the group item's register.
     Record(Entry),
-    /// The time of the list that the head holds, if it still holds just that list and none newer.
+    /// The time of the group item's list, if the group item still has exactly that list and none newer.
     RaiseListedAt {
         /// The time of the list.
         time: Timestamp,
@@ -48,28 +48,28 @@ pub enum GroupWrite {
     },
     /// A newer list, if the members have not changed since they were read.
     StoreList {
-        /// The version of the members that was read.
+        /// The version of the members when they were read.
         version: u64,
         /// The time of the list.
         time: Timestamp,
-        /// Its digest.
+        /// The digest of the list.
         digest: ListDigest,
-        /// Those of the list whose session items do not say that they have left since.
+        /// The hashes of the list, without those whose session items record that they have left since.
         hashes: BTreeSet<MemberHash>,
-        /// Whether that is the whole list.
+        /// Whether these are the whole list.
         exact: bool,
     },
     /// Members who left at a time, if the stored list is older than that or there is none.
     RemoveMembers {
         /// When they left.
         time: Timestamp,
-        /// Who.
+        /// The hashes of those who left.
         hashes: BTreeSet<MemberHash>,
     },
 }
 
 impl GroupWrite {
-    /// The list, stored without those who have left since.
+    /// Creates the write that stores a list without those who have left since.
     #[must_use]
     pub fn store_list(list: &MemberList, read: &GroupItem, without: &BTreeSet<MemberHash>) -> Self {
         let hashes = list.members().keys().filter(|hash| !without.contains(*hash)).copied().collect();
@@ -82,10 +82,10 @@ impl GroupWrite {
         }
     }
 
-    /// Applies the write at `now`; answers whether its condition held.
+    /// Applies the write at `now`. Returns whether its condition held.
     pub fn apply(&self, group_item: &mut GroupItem, now: Timestamp) -> bool {
         if !self.holds(group_item) {
-            // The recall of a message that is not the newest may still have edits to take away.
+            // The recall of a message that is not the newest may still have edits to drop.
             return matches!(self, Self::Record(entry) if group_item.edits.forget(entry));
         }
         group_item.change_time = Some(now);
@@ -131,7 +131,7 @@ impl GroupWrite {
     }
 }
 
-/// Whether the entry is greater than what is held.
+/// Whether the entry is greater than the held register.
 pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
     held.is_none_or(|held| Register::from(entry.clone()).supersedes(held))
 }
@@ -139,18 +139,18 @@ pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
 /// A conditional write of a session item of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionWrite {
-    /// They are a member, unless the session item knows a greater event.
+    /// The user is a member, unless the session item records a greater event.
     Become(MemberAt),
-    /// They left at this time, unless the session item knows a greater event.
+    /// The user left at this time, unless the session item records a greater event.
     Leave(Timestamp),
-    /// The notice that they left, if it supersedes what the session item holds.
+    /// The message that reports the leaving, if it supersedes the session item's register.
     Record(Entry),
-    /// That they left without a notice: an empty session dated so, if it is newer than what the session item holds.
+    /// A leaving without a message: an empty session with that time, if it is newer than the session item's register.
     RecordEmpty(Timestamp),
 }
 
 impl SessionWrite {
-    /// Applies the write at `now`; answers whether its condition held.
+    /// Applies the write at `now`. Returns whether its condition held.
     pub fn apply(&self, session_item: &mut SessionItem, now: Timestamp) -> bool {
         match self {
             Self::Become(at) => {
@@ -178,8 +178,8 @@ impl SessionWrite {
 }
 
 impl SessionItem {
-    /// An empty session at `time`, if that is newer than what is held. It stands as a tombstone with a placeholder: a
-    /// position that holds no message, shown from that time on.
+    /// Creates an empty session at `time`, if that is newer than the held register. It is stored as a tombstone with a placeholder:
+    /// a position without a message, which is shown from that time on.
     fn record_empty(&mut self, time: Timestamp, now: Timestamp) -> bool {
         let empty = Register::tombstone(Position { time, id: MessageId::NONE });
         let applies = self.register.as_ref().is_none_or(|held| empty.position > held.position);

@@ -1,19 +1,20 @@
-//! Accounts: who a user is.
+//! Accounts: the ids of users.
 
 use std::{fmt, str::FromStr};
 
 use crate::json::InvalidValue;
 
-/// The longest account or team id, in bytes. With its type before it, it stays far below the 1,024 bytes of a DynamoDB sort key.
+/// The maximum length of an account or team id, in bytes. With its type in front of it, it stays far below the 1,024 bytes of a
+/// DynamoDB sort key.
 pub(crate) const MAX_TARGET_BYTES: usize = 255;
 
-/// A user's account, the `accid` of Yunxin: 1 to 255 bytes without control characters and without `/`
-/// (API Gateway matches no route when a path parameter holds `%2F`). Compared bytewise.
+/// A user's account, Yunxin's `accid`: 1 to 255 bytes without control characters and without `/` (API Gateway does not match a
+/// route if a path parameter contains `%2F`). Accounts are compared bytewise.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account(String);
 
 impl Account {
-    /// The account as text.
+    /// The account as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -35,19 +36,20 @@ impl fmt::Display for Account {
     }
 }
 
-/// What bytes become that are no UTF-8, or half a character, may stand for many names.
+/// The rejection of U+FFFD. Bytes that are not UTF-8, and halves of characters, become U+FFFD, so a name with it may stand for many
+/// names.
 pub(crate) fn cut() -> InvalidValue {
     InvalidValue::new("must not hold a part of a character (U+FFFD)")
 }
 
-/// The rule for accounts and for the target of a session id.
+/// Checks the rule for accounts and for the target of a session id.
 pub(crate) fn check_target(text: &str) -> Result<(), InvalidValue> {
     if text.is_empty() {
         Err(InvalidValue::new("must not be empty"))
     } else if text.len() > MAX_TARGET_BYTES {
         Err(InvalidValue::new("must be at most 255 bytes long"))
     } else if text.bytes().all(|byte| matches!(byte, b' '..=b'.' | b'0'..=b'~')) {
-        // Nearly every id there is, and ids are read for each session item of a list.
+        // Nearly all ids take this branch. It matters because ids are read for each session item of a list.
         Ok(())
     } else if text.chars().any(char::is_control) {
         Err(InvalidValue::new("must not contain control characters"))

@@ -1,17 +1,17 @@
-//! How accounts are written.
+//! The case of accounts.
 
 use std::{borrow::Cow, str::FromStr};
 
 use super::{account::Account, group::GroupId, session::SessionId};
 use crate::json::InvalidValue;
 
-/// Whether accounts and team ids are taken as they are written, or with their ASCII letters in lower case. Accounts are compared
-/// bytewise; Yunxin stores them in lower case, and the app's tokens may not. The rule is for whatever a caller writes: the
-/// token's claim, paths, bodies, copies. Cursors and sync tokens, which the service wrote itself, are
-/// taken as they are.
+/// Whether accounts and team ids are accepted as written, or with their ASCII letters converted to lower case. Accounts are
+/// compared bytewise. Yunxin stores them in lower case, but the app's tokens may contain other forms. The rule applies to
+/// everything that callers write: the token's claim, paths, bodies and message copies. Cursors and sync tokens, which the service
+/// wrote itself, are accepted as written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccountCase {
-    /// As they are written.
+    /// As written.
     #[default]
     Keep,
     /// In lower case.
@@ -19,17 +19,17 @@ pub enum AccountCase {
 }
 
 impl AccountCase {
-    /// An account.
+    /// Parses an account.
     pub fn account(self, text: &str) -> Result<Account, InvalidValue> {
         self.of(text).parse()
     }
 
-    /// The id of a session.
+    /// Parses the id of a session.
     pub fn session_id(self, text: &str) -> Result<SessionId, InvalidValue> {
         self.after_the_type(text).parse()
     }
 
-    /// The id of a group.
+    /// Parses the id of a group.
     pub fn group_id(self, text: &str) -> Result<GroupId, InvalidValue> {
         self.after_the_type(text).parse()
     }
@@ -43,7 +43,7 @@ impl AccountCase {
         }
     }
 
-    /// The type is no account: `P2P|alice` is no session id in either case.
+    /// Converts only what follows the type: `P2P|alice` is not a session id in either case.
     fn after_the_type(self, text: &str) -> Cow<'_, str> {
         match (self, text.split_once('|')) {
             (Self::Lower, Some((session_type, target))) => {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{group::MemberHash, json::InvalidValue};
 
-/// Names a team or a super team: `team|<tid>` or `super_team|<tid>`. It is also the id of each member's session of it.
+/// The id of a team or super team: `team|<tid>` or `super_team|<tid>`. It is also the id of each member's session of the group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(SessionId);
 
@@ -21,13 +21,13 @@ impl GroupId {
         &self.0
     }
 
-    /// The whole id as text.
+    /// The whole id as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// What stands for the account in the group's member list.
+    /// The hash that represents the account in the group's member list.
     #[must_use]
     pub fn member_hash(&self, account: &Account) -> MemberHash {
         let digest = Sha256::digest(format!("{}|{account}", self.0));
@@ -38,7 +38,7 @@ impl GroupId {
 }
 
 impl SessionId {
-    /// The group whose session this is; none for a p2p session.
+    /// The group of this session, or `None` for a p2p session.
     #[must_use]
     pub fn group(&self) -> Option<GroupId> {
         (self.session_type() != SessionType::P2p).then(|| GroupId(self.clone()))

@@ -1,29 +1,29 @@
-//! Ids of messages, in the form in which they are compared.
+//! Message ids, in the form in which they are compared.
 
 use std::fmt;
 
 use crate::json::object::is_digits;
 
-/// A message's server id in canonical form: of two messages of one millisecond, the one with the greater id is the newer one.
+/// A message's server id in canonical form. Of two messages in one millisecond, the one with the greater id is the newer one.
 ///
-/// Yunxin's ids are decimal numbers without a fixed length. Compared as they come, `"999999999"` would be above
-/// `"1000000000"`. The forms, which are compared bytewise:
+/// Yunxin's ids are decimal numbers without a fixed length. Compared as received, `"999999999"` would be above `"1000000000"`. The
+/// forms, which are compared bytewise:
 ///
 /// - a number of at most 20 digits: the digits without leading zeros, padded with zeros to 20;
-/// - the number 0, which Yunxin gives to messages that it keeps nowhere: 20 zeros and the client's id, which tells such
-///   messages apart;
-/// - any other text, longer numbers too: `~` and the text as it came.
+/// - the number 0, which Yunxin gives to messages that it does not store: 20 zeros and the client's id, which distinguishes such
+///   messages;
+/// - any other text, including longer numbers: `~` and the text as received.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(String);
 
-/// As many digits as the greatest 64-bit number has.
+/// The number of digits of the greatest 64-bit number.
 const DIGITS: usize = 20;
 
 impl MessageId {
-    /// Lower than the id of any message.
+    /// An id below that of any message.
     pub const NONE: Self = Self(String::new());
 
-    /// The canonical form of the ids that the server and the client gave to a message.
+    /// Creates the canonical form of the ids that the server and the client gave to a message.
     #[must_use]
     pub fn new(server_id: &str, client_id: &str) -> Self {
         if !is_digits(server_id) {
@@ -36,7 +36,7 @@ impl MessageId {
         }
     }
 
-    /// The id whose canonical form this text is.
+    /// Creates the id from its canonical form.
     #[must_use]
     pub fn from_canonical(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -49,7 +49,7 @@ impl MessageId {
     }
 }
 
-/// The id that the server gave.
+/// Creates the id from the server's id alone.
 impl From<&str> for MessageId {
     fn from(server_id: &str) -> Self {
         Self::new(server_id, "")
@@ -110,7 +110,7 @@ mod tests {
         fn different_ids_stay_different(a in "[0-9]{1,24}|[a-z0-9-]{1,8}", b in "[0-9]{1,24}|[a-z0-9-]{1,8}", client_id in "[a-z]{0,4}") {
             let same_number = is_digits(&a) && is_digits(&b) && a.trim_start_matches('0') == b.trim_start_matches('0');
             let (first, second) = (MessageId::new(&a, &client_id), MessageId::new(&b, &client_id));
-            // Of numbers too long to be padded, the text is what counts.
+            // Numbers that are too long to be padded are compared as text.
             let long = a.trim_start_matches('0').len() > DIGITS;
             prop_assert_eq!(first == second, a == b || (same_number && !long));
         }

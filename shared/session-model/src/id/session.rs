@@ -12,9 +12,9 @@ use crate::json::InvalidValue;
 pub enum SessionType {
     /// Between two accounts.
     P2p,
-    /// A team of Yunxin.
+    /// A Yunxin team.
     Team,
-    /// A super team of Yunxin.
+    /// A Yunxin super team.
     SuperTeam,
 }
 
@@ -32,8 +32,8 @@ impl SessionType {
     }
 }
 
-/// Names one conversation within one user's list. Text form `<type>|<target>`, split at the first `|`; the target follows
-/// the rule of [`Account`], and a team id holds no `|`. `Display` and `FromStr` are inverse.
+/// The id of one conversation in one user's list. Its text form is `<type>|<target>`, split at the first `|`. The target follows
+/// the rule of [`Account`], and a team id does not contain `|`. `Display` and `FromStr` are inverse.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId {
     session_type: SessionType,
@@ -41,7 +41,7 @@ pub struct SessionId {
 }
 
 impl SessionId {
-    /// The id under which a user keeps the conversation with `account`.
+    /// The id under which a user has the conversation with `account`.
     #[must_use]
     pub fn p2p(account: &Account) -> Self {
         Self { session_type: SessionType::P2p, text: format!("p2p|{account}") }
@@ -53,7 +53,7 @@ impl SessionId {
         self.session_type
     }
 
-    /// The whole id as text.
+    /// The whole id as a string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text

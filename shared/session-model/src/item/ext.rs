@@ -1,19 +1,19 @@
-//! A session's private extension text.
+//! The user's custom data of a session.
 
 use std::str::FromStr;
 
 use crate::json::InvalidValue;
 
-/// The extension text a user keeps with a session: at most 1,024 Unicode characters (the limit of a message's own ext in
-/// Yunxin, which documents none for sessions). The empty text stands for "none": setting it removes what was there.
+/// The custom data that a user keeps with a session: at most 1,024 Unicode characters. That is the limit of a message's own ext in
+/// Yunxin, which documents none for sessions. The empty string means "none": setting it removes the custom data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ext(String);
 
 impl Ext {
-    /// The longest text, in Unicode characters.
+    /// The maximum length, in Unicode characters.
     pub const MAX_CHARS: usize = 1024;
 
-    /// A text that is stored already: whatever limit held when it was set, it is shown.
+    /// Creates custom data from a stored string. It is shown whatever limit applied when it was set.
     #[must_use]
     pub fn stored(text: impl Into<String>) -> Self {
         Self(text.into())

@@ -1,4 +1,4 @@
-//! The group item of a group.
+//! Group items.
 
 use std::collections::BTreeSet;
 
@@ -13,29 +13,29 @@ use crate::{
     time::Timestamp,
 };
 
-/// The one item of a group: its newest message, and beside it the newest list of its members, where there is one.
+/// The one item of a group: its newest message, and the newest list of its members if there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GroupItem {
-    /// The newest message or recall; none while no message is known.
+    /// The newest message or recall; `None` while no message is known.
     pub register: Option<Register>,
-    /// What is known of edits, beside the register. Read only where it is merged.
+    /// The edits, which are stored next to the register. They are read only to be merged.
     pub edits: Edits,
-    /// The newest change.
+    /// The time of the newest change.
     pub change_time: Option<Timestamp>,
-    /// The time of the newest whole list. Without one, everybody whose session item says so is a member.
+    /// The time of the newest whole list. Without one, every user whose session item marks them as a member is a member.
     pub listed_at: Option<Timestamp>,
     /// The digest of the newest whole list.
     pub list_digest: Option<ListDigest>,
     /// Equals `list_digest` while `member_hashes` is exactly that list.
     pub list_key: Option<ListDigest>,
-    /// Who is a member by the newest list, without those who have left since.
+    /// The members by the newest list, without those who have left since.
     pub member_hashes: BTreeSet<MemberHash>,
-    /// Counts the changes of `member_hashes`.
+    /// The number of changes of `member_hashes`.
     pub members_version: u64,
 }
 
 impl GroupItem {
-    /// Merges what a copy of the feed says, at `now`; answers whether that changed the group item.
+    /// Merges an entry of the feed at `now`. Returns whether that changed the group item.
     pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if !self.edits.merge(&mut self.register, entry.clone().into()) {
             return self.edits.forget(entry);
@@ -44,19 +44,19 @@ impl GroupItem {
         true
     }
 
-    /// Merges an edit, at `now`; answers whether that changed the group item.
+    /// Merges an edit at `now`. Returns whether that changed the group item.
     pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
         self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
     }
 
-    /// The place of the stored list among all lists; lower than every list where there is none.
+    /// The position of the stored list among all lists; `None`, which is below every list, if there is no list.
     #[must_use]
     pub fn list_order(&self) -> Option<(Timestamp, ListDigest)> {
         Some((self.listed_at?, self.list_digest?))
     }
 
-    /// Whether a user with this session item sees the group item: their session item says that they are a member, and the newest list names them or is
-    /// older than what their session item knows.
+    /// Whether a user with this session item sees the group item. Their session item must mark them as a member, and the newest
+    /// list must contain them or be older than the newest membership event in their session item.
     #[must_use]
     pub fn is_seen_by(&self, group: &GroupId, user: &Account, session_item: &SessionItem) -> bool {
         let Some(membership) = session_item.membership.filter(Membership::is_member) else {
@@ -67,7 +67,7 @@ impl GroupItem {
             || self.member_hashes.contains(&group.member_hash(user))
     }
 
-    /// Where the message of the group item stands, if a user with this session item sees it.
+    /// The position of the group item's message, if a user with this session item sees it.
     #[must_use]
     pub fn position_seen_by(
         &self,
@@ -81,7 +81,8 @@ impl GroupItem {
 }
 
 impl SessionItem {
-    /// The session of a group as its user sees it: the greater of their own register and the group item's, if they see the group item.
+    /// The session of a group as its user sees it: the greater of the user's own register and the group item's, if they see the
+    /// group item.
     #[must_use]
     pub fn into_group_session(
         mut self,

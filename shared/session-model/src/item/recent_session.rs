@@ -9,7 +9,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What a session's last message is.
+/// The kind of a session's last message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastMsgType {
     /// 0: a message.
@@ -19,7 +19,7 @@ pub enum LastMsgType {
 }
 
 impl LastMsgType {
-    /// The number that stands for it in answers and items.
+    /// The number that represents it in responses and items.
     #[must_use]
     pub fn as_number(self) -> u8 {
         match self {
@@ -28,7 +28,7 @@ impl LastMsgType {
         }
     }
 
-    /// The type that the number stands for.
+    /// The type that the number represents.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {
         match number {
@@ -55,23 +55,23 @@ impl<'de> Deserialize<'de> for LastMsgType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecentSession {
-    /// Which conversation.
+    /// The id of the session.
     pub session_id: SessionId,
-    /// When it last changed; lists are sorted by it, newest first.
+    /// When the session last changed. Lists are sorted by it, newest first.
     pub update_time: Timestamp,
-    /// The user's custom data; absent when there is none.
+    /// The user's custom data; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext: Option<String>,
-    /// The newest message or a recall notice, itself JSON text; absent when there is none or it was not asked for.
+    /// The newest message or a recall notice, itself JSON text; absent if there is none or it was not requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_msg: Option<JsonText>,
-    /// What the last message is; absent when there is none.
+    /// The kind of the last message; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_msg_type: Option<LastMsgType>,
 }
 
 impl RecentSession {
-    /// The length of the session's JSON text in bytes, but for its fixed parts: at most 120 bytes less than the whole.
+    /// The length of the session's JSON text in bytes, without its fixed parts. It is at most 120 bytes less than the whole.
     #[must_use]
     pub fn text_len(&self) -> usize {
         let texts = [Some(self.session_id.as_str()), self.ext.as_deref()];
@@ -84,32 +84,32 @@ impl RecentSession {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecentSessionList {
-    /// Whether an older session lies inside the window.
+    /// Whether there is an older session inside the window.
     pub has_more: bool,
     /// The sessions, newest first.
     pub session_list: Vec<RecentSession>,
-    /// Where the next page starts; present iff `has_more`.
+    /// Where the next page starts; present if and only if `has_more` is true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<Cursor>,
-    /// The `minTimestamp` of the next incremental pull; present on the first page of a pull that has no upper bound.
+    /// The `minTimestamp` of the next incremental fetch; present on the first page of a list that has no upper bound.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_timestamp: Option<Timestamp>,
-    /// Where changes go on from here; present on the first page of a pull without bounds.
+    /// Where a sync of changes continues from here; present on the first page of a list without bounds.
     #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
     pub sync_token: Option<SyncToken>,
 }
 
-/// What has changed in a user's list.
+/// One page of what has changed in a user's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecentSessionChanges {
-    /// Sessions as they are now.
+    /// The changed sessions, as they are now.
     pub updated: Vec<RecentSession>,
-    /// Sessions that there are no more, also some that the device never had.
+    /// The sessions that do not exist any more, including some that the device never had.
     pub deleted: Vec<SessionId>,
-    /// Whether there is more to tell at once.
+    /// Whether there are more changes to fetch immediately.
     pub has_more: bool,
-    /// Where the next call goes on.
+    /// Where the next request continues.
     pub sync_token: SyncToken,
 }
 

@@ -1,4 +1,4 @@
-//! A user's item of a session: its register, and what they did to it themselves.
+//! A user's item of a session: its register, and what the user did to the session themselves.
 
 use super::{
     ext::Ext,
@@ -15,25 +15,26 @@ use crate::{
     time::Timestamp,
 };
 
-/// One user's session item of one session. It shows as a session iff it has an [`update_time`](SessionItem::update_time).
+/// One user's session item of one session. It shows a session if and only if it has an [`update_time`](SessionItem::update_time).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionItem {
-    /// What the feed said, merged; none while no message is known.
+    /// What the feed reported, merged; `None` while no message is known.
     pub register: Option<Register>,
-    /// What is known of edits, beside the register. Read only where it is merged.
+    /// The edits, which are stored next to the register. They are read only to be merged.
     pub edits: Edits,
-    /// The newest change that [`update_time`](SessionItem::update_time) does not show.
+    /// The time of the newest change that [`update_time`](SessionItem::update_time) does not show.
     pub change_time: Option<Timestamp>,
-    /// When the user set an ext on a session that did not exist or was deleted: the time it shows without a message.
+    /// When the user set an ext on a session that did not exist or was deleted, or left a group without a notice. It is the
+    /// session's `updateTime` while there is no message.
     pub placeholder: Option<Timestamp>,
-    /// Their custom data.
+    /// The user's custom data.
     pub ext: Ext,
-    /// In a group: what is known of their membership.
+    /// In a group, what is known of the user's membership.
     pub membership: Option<Membership>,
 }
 
 impl SessionItem {
-    /// Merges what a copy of the feed says, at `now`; answers whether that changed the session item.
+    /// Merges an entry of the feed at `now`. Returns whether that changed the session item.
     pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
         if !self.edits.merge(&mut self.register, entry.clone().into()) {
             return self.edits.forget(entry);
@@ -45,18 +46,19 @@ impl SessionItem {
         true
     }
 
-    /// Merges an edit, at `now`; answers whether that changed the session item.
+    /// Merges an edit at `now`. Returns whether that changed the session item.
     pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
         self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
     }
 
-    /// The user deletes the session at `now`: what it shows goes, the position stays as a tombstone. Without effect on a
-    /// session that is absent or deleted already.
+    /// Deletes the session at `now`. What it shows is removed, and its position stays as a tombstone. This has no effect on a
+    /// session that does not exist or is already deleted.
     pub fn delete(&mut self, now: Timestamp) {
         self.delete_in_group(None, now);
     }
 
-    /// Deletes a group's session, in which the user sees the message of the group item at `seen`: the tombstone hides that too.
+    /// Deletes a group's session, in which the user sees the message of the group item at `seen`. The tombstone also hides that
+    /// message.
     pub fn delete_in_group(&mut self, seen: Option<&Position>, now: Timestamp) {
         let own = self.register.as_ref().map(|held| &held.position);
         if self.update_time().is_none() && seen <= own {
@@ -68,7 +70,7 @@ impl SessionItem {
         self.change_time = Some(now);
     }
 
-    /// The user sets their text at `now`; an absent or deleted session shows from then on, without a message.
+    /// Sets the user's custom data at `now`. A session that does not exist or is deleted is shown from then on, without a message.
     pub fn set_ext(&mut self, ext: Ext, now: Timestamp) {
         if self.update_time().is_none() {
             self.placeholder = Some(now);
@@ -77,13 +79,13 @@ impl SessionItem {
         self.change_time = Some(now);
     }
 
-    /// When the session last changed; none when it is absent or deleted.
+    /// When the session last changed, or `None` if it does not exist or is deleted.
     #[must_use]
     pub fn update_time(&self) -> Option<Timestamp> {
         self.register.as_ref().and_then(Register::update_time).or(self.placeholder)
     }
 
-    /// The session as its user sees it; none when it is absent or deleted.
+    /// The session as its user sees it, or `None` if it does not exist or is deleted.
     #[must_use]
     pub fn into_session(self, session_id: SessionId) -> Option<RecentSession> {
         let update_time = self.update_time()?;
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
     use crate::register::tests::registers;
 
-    /// So early that whatever is recorded is on time.
+    /// So early that everything is recorded in the window.
     const NOW: Timestamp = Timestamp::from_millis(1);
 
     fn message(time: u64) -> Entry {

@@ -7,12 +7,12 @@ use serde_json::{Map, Number, Value};
 use super::invalid::{InvalidField, InvalidValue};
 use crate::time::{Ahead, Timestamp};
 
-/// A JSON object being read. Absent and `null` are the same.
+/// A JSON object that is being read. Absent and `null` are equivalent.
 #[derive(Clone, Debug)]
 pub struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Parses a body, which a rejection names `body`.
+    /// Parses a body. A rejection names it `body`.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidField> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
@@ -25,7 +25,7 @@ impl Fields {
         }
     }
 
-    /// Whether there is not a single field.
+    /// Whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -39,13 +39,13 @@ impl Fields {
         Err(InvalidValue::new(format!("must hold no other fields than {}", known.join(", "))).in_body("body"))
     }
 
-    /// The field's value as it is.
+    /// The field's unparsed value, unless it is absent or `null`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// A text that may be absent.
+    /// An optional string.
     pub fn optional_text(&self, name: &'static str) -> Result<Option<&str>, InvalidField> {
         match self.value(name) {
             None => Ok(None),
@@ -54,13 +54,12 @@ impl Fields {
         }
     }
 
-    /// A text that must be there, and may be empty.
+    /// A required string, which may be empty.
     pub fn text(&self, name: &'static str) -> Result<&str, InvalidField> {
         self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").in_body(name))
     }
 
-    /// A time that may be absent, as a text or a number. A whole number that is written as a double, as some languages write all of
-    /// theirs, is that number.
+    /// An optional time, as a string or a number. A whole number may be written as a double, as some languages write all numbers.
     pub fn optional_time(&self, name: &'static str) -> Result<Option<Timestamp>, InvalidField> {
         let text = match self.value(name) {
             None => return Ok(None),
@@ -76,12 +75,12 @@ impl Fields {
         time.check_plausible(now, Ahead::FiveMinutes).map_err(|reason| reason.in_body(name))
     }
 
-    /// A required text, parsed.
+    /// A required string, parsed.
     pub fn parsed<T: FromStr<Err = InvalidValue>>(&self, name: &'static str) -> Result<T, InvalidField> {
         self.read(name, str::parse)
     }
 
-    /// A required text, read so.
+    /// A required string, parsed by `read`.
     pub fn read<T>(
         &self,
         name: &'static str,
@@ -90,7 +89,7 @@ impl Fields {
         read(self.text(name)?).map_err(|reason| reason.in_body(name))
     }
 
-    /// A required list of texts.
+    /// A required array of strings.
     pub fn texts(&self, name: &'static str) -> Result<Vec<&str>, InvalidField> {
         let rejection = || InvalidValue::new("must be an array of strings").in_body(name);
         match self.value(name) {
@@ -102,7 +101,8 @@ impl Fields {
         }
     }
 
-    /// A required list of texts, each read so, of which no two may be the same. A rejection calls them `what` and tells which it is.
+    /// A required array of strings, each parsed by `read`, of which no two may be the same. A rejection calls them `what` and gives
+    /// the number of the one at fault.
     pub fn distinct<T: Clone + Eq + Hash>(
         &self,
         name: &'static str,
@@ -123,7 +123,7 @@ impl Fields {
     }
 }
 
-/// The digits of a number that has no fraction.
+/// The digits of a double that is not negative and has no fraction.
 fn whole(number: &Number) -> Option<String> {
     let double = number.as_f64().filter(|_| number.is_f64())?;
     (double.fract() == 0.0 && double >= 0.0).then(|| format!("{:.0}", double.abs()))

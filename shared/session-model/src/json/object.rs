@@ -1,7 +1,7 @@
-//! Reading JSON that others write: events of the gateway, copies of the feed, attachments within them.
+//! Reading JSON that others write: events of the gateway, message copies of the feed, and attachments in them.
 //!
-//! Nothing is judged that is not read. A value that nobody asks for may hold a number that is too large, half of a surrogate
-//! pair, or more nested arrays than a stack would take.
+//! A value that is not read is not validated. It may contain a number that is too large, half of a surrogate pair, or more nested
+//! arrays than the stack would allow.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,50 +11,49 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A JSON value as it stands in its document.
+/// A JSON value as it is written in its document.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a>(pub(crate) &'a RawValue);
 
 impl<'a> JsonValue<'a> {
-    /// The one value that a text is; none when the text is no JSON.
+    /// Parses a text that is one value. Returns `None` if it is not JSON.
     #[must_use]
     pub fn parse(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok().map(Self)
     }
 
-    /// The value as it is written, without space around it.
+    /// The value as it is written, without surrounding whitespace.
     #[must_use]
     pub fn json(self) -> &'a str {
         self.0.get()
     }
 
-    /// The string that this is; none when it is something else. Half of a surrogate pair, which is no character, becomes U+FFFD.
+    /// The string, or `None` if the value is not a string. Half of a surrogate pair, which is not a character, becomes U+FFFD.
     #[must_use]
     pub fn string(self) -> Option<Cow<'a, str>> {
         serde_json::from_str::<Lossy>(self.json()).ok().map(|text| text.0)
     }
 
-    /// The string or the digits of the whole number that this is; none when it is something else. No digit is lost, however
-    /// many they are.
+    /// The string or the digits of the whole number, or `None` if the value is neither. No digit is lost, however many there are.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
         if is_digits(self.json()) { Some(self.json().into()) } else { self.string() }
     }
 
-    /// The string that this is, or what it is as JSON text.
+    /// The string, or the JSON text of any other value.
     #[must_use]
     pub fn string_or_json(self) -> Cow<'a, str> {
         self.string().unwrap_or_else(|| self.json().into())
     }
 
-    /// The elements of the array that this is; none when it is something else.
+    /// The elements of the array, or `None` if the value is not an array.
     #[must_use]
     pub fn array(self) -> Option<Vec<Self>> {
         let elements: Vec<&RawValue> = serde_json::from_str(self.json()).ok()?;
         Some(elements.into_iter().map(Self).collect())
     }
 
-    /// The object that this is; none when it is something else.
+    /// The object, or `None` if the value is not an object.
     #[must_use]
     pub fn object(self) -> Option<JsonObject<'a>> {
         serde_json::from_str(self.json()).ok()
@@ -65,18 +64,18 @@ pub(crate) fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A JSON object, its values unread.
+/// A JSON object whose values are not parsed yet.
 #[derive(Clone, Debug, Default)]
 pub struct JsonObject<'a>(Vec<(Cow<'a, str>, JsonValue<'a>)>);
 
 impl<'a> JsonObject<'a> {
-    /// The value with this name. `null` is as good as absent; of several the last one counts.
+    /// The value with this name. `null` counts as absent. Of several values, the last one counts.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<JsonValue<'a>> {
         self.find(|found| found == name)
     }
 
-    /// The value with this name in any case, as names of headers are compared.
+    /// The value with this name, compared without regard to case, as names of headers are.
     #[must_use]
     pub fn get_ignoring_case(&self, name: &str) -> Option<JsonValue<'a>> {
         self.find(|found| found.eq_ignore_ascii_case(name))
@@ -88,7 +87,7 @@ impl<'a> JsonObject<'a> {
         self.get(name)?.object()
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the object is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -124,7 +123,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for JsonObject<'a> {
     }
 }
 
-/// A JSON string whose halves of surrogate pairs are U+FFFD each.
+/// A JSON string in which each half of a surrogate pair is replaced by U+FFFD.
 pub(crate) struct Lossy<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Lossy<'a> {
@@ -147,7 +146,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Lossy<'a> {
             }
         }
 
-        // As bytes serde_json takes every escape, and gives half of a surrogate pair three bytes that begin with ED.
+        // When asked for bytes, serde_json accepts every escape, and decodes half of a surrogate pair to 3 bytes that begin with
+        // ED.
         deserializer.deserialize_bytes(Bytes)
     }
 }

@@ -1,4 +1,4 @@
-//! A text in the form in which it came: plain, or as JSON writes it.
+//! A string in the form in which it was received: plain, or as JSON.
 
 use std::{
     borrow::Cow,
@@ -9,8 +9,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
-/// A text that may be kept as a JSON string, with its quotes and escapes. A list reads a hundred of them out of one JSON
-/// document and writes them into another: kept so, they are neither unescaped nor escaped again on the way.
+/// A string that may be kept as a JSON string, with its quotes and escapes. A list reads 100 of them from one JSON document and
+/// writes them into another. In this form they are neither unescaped nor escaped again on the way.
 #[derive(Clone)]
 pub struct JsonText(Form);
 
@@ -21,23 +21,23 @@ enum Form {
 }
 
 impl JsonText {
-    /// Takes a JSON string as it stands in a document; none when the value is another one.
+    /// Accepts a JSON string as it is written in a document. Returns `None` if the value is not a string.
     #[must_use]
     pub fn from_json(value: &RawValue) -> Option<Self> {
         value.get().starts_with('"').then(|| Self(Form::Json(value.to_owned())))
     }
 
-    /// The text itself.
+    /// The plain string.
     #[must_use]
     pub fn plain(&self) -> Cow<'_, str> {
         match &self.0 {
             Form::Plain(text) => text.into(),
-            // A JSON string is a text; only a lone surrogate is none, which DynamoDB does not hold.
+            // Every JSON string can be unescaped, except one with a lone surrogate, which DynamoDB does not store.
             Form::Json(json) => serde_json::from_str::<String>(json.get()).unwrap_or_default().into(),
         }
     }
 
-    /// Its length in JSON, in bytes, without the quotes.
+    /// The length of its JSON form in bytes, without the quotes.
     #[must_use]
     pub fn json_len(&self) -> usize {
         match &self.0 {
@@ -47,7 +47,7 @@ impl JsonText {
     }
 }
 
-/// The length of a text as a JSON string, without its quotes.
+/// The length of a text as a JSON string in bytes, without the quotes.
 pub(crate) fn json_len(text: &str) -> usize {
     text.bytes()
         .map(|byte| match byte {
@@ -70,7 +70,7 @@ impl From<String> for JsonText {
     }
 }
 
-/// Two are equal when their texts are, however they are escaped.
+/// Two are equal if their plain strings are equal, however they are escaped.
 impl PartialEq for JsonText {
     fn eq(&self, other: &Self) -> bool {
         self.plain() == other.plain()

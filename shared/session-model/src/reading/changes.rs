@@ -1,4 +1,4 @@
-//! Reading a pass, page by page.
+//! Reading a sync pass, page by page.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -16,52 +16,52 @@ use crate::{
     time::Timestamp,
 };
 
-/// How many session items one request reads at most: bounds the memory of a page.
+/// The maximum number of session items that one request reads. It bounds the memory of a page.
 const SESSION_ITEMS_A_READ: usize = 50;
-/// After how many requests for session items a page ends, however little it tells: session items that are only passed over must not take a call's whole
-/// time, or the pass would never get past them.
+/// The number of requests for session items after which a page ends, however little it reports. Session items that are only skipped
+/// must not take the whole time of an invocation, or the pass would never get past them.
 const MAX_REQUESTS: usize = 20;
-/// How many group items are read at once.
+/// The maximum number of group items that are read together.
 const GROUP_ITEMS_A_READ: usize = 400;
 
-/// The groups a user is a member of, with their session item of each.
+/// The groups that a user is a member of, with the user's session item of each.
 pub type Memberships = BTreeMap<GroupId, SessionItem>;
 
-/// Places of stamped session items, in the order of their stamps.
+/// The keys of session items that have a change time, in the order of their change times.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     /// The keys, in the order of the index.
     pub keys: Vec<ChangeKey>,
-    /// Whether there are more in the range.
+    /// Whether the range contains more.
     pub more: bool,
 }
 
-/// Session items by `updateTime`, the newest first.
+/// Session items by `updateTime`, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct UpdatedItems {
     /// The session items, each of which shows a session.
     pub session_items: Vec<(SessionId, SessionItem)>,
-    /// Whether there are more in the range.
+    /// Whether the range contains more.
     pub more: bool,
 }
 
-/// What a pass begins with.
+/// The first reads of a pass.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// The first stamped session items.
+    /// The keys of the first session items by change time.
     pub keys: Keys,
-    /// The first rows by `updateTime`.
+    /// The first session items by `updateTime`.
     pub updated: UpdatedItems,
-    /// All groups the user is a member of.
+    /// All groups that the user is a member of.
     pub memberships: Memberships,
 }
 
-/// One user's session items, and the group items of groups.
+/// Reads one user's session items, and group items.
 pub trait ChangeReads: Sync {
-    /// Why something cannot be read.
+    /// The error of a read.
     type Error: Send;
 
-    /// What a pass begins with; it may be read at once, in any order.
+    /// Reads what a pass begins with. These reads may run concurrently, in any order.
     fn start(
         &self,
         change_times: (Timestamp, Timestamp),
@@ -69,7 +69,8 @@ pub trait ChangeReads: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Start, Self::Error>> + Send;
 
-    /// Where session items are whose stamps lie in this range, both ends inclusive, behind a place. Read strongly.
+    /// Reads the keys, after a position, of session items whose change times are in this range, both ends inclusive. Strongly
+    /// consistent.
     fn keys(
         &self,
         change_times: (Timestamp, Timestamp),
@@ -77,13 +78,13 @@ pub trait ChangeReads: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Keys, Self::Error>> + Send;
 
-    /// Session items by their ids, those that are there; none of one that cannot be understood. Read strongly.
+    /// Reads session items by their ids, and returns those that exist. The value of a malformed one is `None`. Strongly consistent.
     fn session_items(
         &self,
         ids: Vec<SessionId>,
     ) -> impl Future<Output = Result<HashMap<SessionId, Option<SessionItem>>, Self::Error>> + Send;
 
-    /// Session items with at least this `updateTime`, behind a place. Read strongly.
+    /// Reads session items, after a position, whose `updateTime` is at least this. Strongly consistent.
     fn updated(
         &self,
         least_update_time: Timestamp,
@@ -91,39 +92,39 @@ pub trait ChangeReads: Sync {
         limit: usize,
     ) -> impl Future<Output = Result<UpdatedItems, Self::Error>> + Send;
 
-    /// All groups the user is a member of. Read strongly.
+    /// Reads all groups that the user is a member of. Strongly consistent.
     fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
 
-    /// The group items of groups, those that are there. Read eventually.
+    /// Reads the group items of groups, and returns those that exist. Eventually consistent.
     fn group_items(
         &self,
         groups: Vec<GroupId>,
     ) -> impl Future<Output = Result<HashMap<GroupId, GroupItem>, Self::Error>> + Send;
 }
 
-/// How a page is asked for.
+/// The parameters of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct PageRequest {
-    /// How many sessions it tells at most.
+    /// The maximum number of sessions that the page reports.
     pub limit: Limit,
-    /// Whether sessions carry their last message.
+    /// Whether sessions include their last message.
     pub need_last_msg: bool,
 }
 
-/// One page of a pass.
+/// One page of a sync pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangesPage {
-    /// Sessions as they are now.
+    /// The changed sessions, as they are now.
     pub updated: Vec<RecentSession>,
-    /// Sessions that there are no more, also some that the device never had.
+    /// The sessions that do not exist any more, including some that the device never had.
     pub deleted: Vec<SessionId>,
-    /// Whether the pass goes on.
+    /// Whether the pass continues.
     pub has_more: bool,
-    /// Where it goes on, or the next one.
+    /// Where the pass continues, or the next pass if this one has ended.
     pub next: SyncPass,
 }
 
-/// Reads one page of a pass that is at `sync_pass`.
+/// Reads one page of a pass, from the position `sync_pass`.
 pub async fn read_changes<R: ChangeReads>(
     reads: &R,
     user: &Account,
@@ -178,7 +179,7 @@ struct Reader<'a, R> {
 }
 
 impl<R: ChangeReads> Reader<'_, R> {
-    /// Tells the stamped session items. Answers where it stopped when the page was full.
+    /// Reports the session items by change time. Returns where it stopped if it did not come to the end of the phase.
     async fn changed(
         &self,
         mut after: Option<ChangeKey>,
@@ -197,7 +198,7 @@ impl<R: ChangeReads> Reader<'_, R> {
             let mut session_items =
                 if ids.is_empty() { HashMap::new() } else { self.reads.session_items(ids).await? };
             for key in keys.keys {
-                // A session item that is gone has expired: it showed nothing. Of one that cannot be understood nothing is told.
+                // A session item that does not exist any more has expired, so it showed nothing. A malformed one is not reported.
                 let session_item =
                     session_items.remove(&key.session_id).unwrap_or_else(|| Some(SessionItem::default()));
                 if let Some(session_item) =
@@ -217,7 +218,7 @@ impl<R: ChangeReads> Reader<'_, R> {
         Ok(Some(Phase::Changed(after)))
     }
 
-    /// Tells the session items that their `updateTime` shows.
+    /// Reports the session items that are found by their `updateTime`.
     async fn updated(
         &self,
         mut after: Option<ChangeKey>,
@@ -249,7 +250,7 @@ impl<R: ChangeReads> Reader<'_, R> {
         Ok(Some(Phase::Updated(after)))
     }
 
-    /// Tells the groups.
+    /// Reports the groups.
     async fn groups(
         &self,
         mut after: Option<GroupId>,
@@ -279,7 +280,7 @@ impl<R: ChangeReads> Reader<'_, R> {
     }
 }
 
-/// A page being filled until it has its limit or its text has its length.
+/// A page that is being filled, until it reaches its limit or its text reaches the maximum length.
 struct Filling {
     of: PageRequest,
     updated: Vec<RecentSession>,
@@ -288,7 +289,7 @@ struct Filling {
 }
 
 impl Filling {
-    /// Tells a session, or that there is none; answers whether it fitted.
+    /// Adds a session, or its id if there is no session. Returns whether it fitted.
     fn push(&mut self, id: &SessionId, mut session: Option<RecentSession>) -> bool {
         if let Some(session) = session.as_mut().filter(|_| !self.of.need_last_msg) {
             session.last_msg = None;

@@ -1,4 +1,4 @@
-//! Where a page of a list ended.
+//! Cursors: where a page of a list ended.
 
 use std::{fmt, str::FromStr};
 
@@ -12,12 +12,13 @@ use crate::{
     time::Timestamp,
 };
 
-/// The end of a page: the time T of its last element, and the last own session item and the last group taken at T. At one T a
-/// user's own session items come first, in the index's order, then their groups by id, so paging goes on exactly there even when
-/// hundreds of sessions share one millisecond. It also carries the bounds of its pull, so that a page is asked for by it alone.
+/// The end of a page: the time T of its last element, and the last own session item and the last group on it at T. At one time T, a
+/// user's own session items come first, in the index's order, then their groups by id. Therefore paging continues exactly there,
+/// even if hundreds of sessions share one millisecond. A cursor also contains the bounds of its list, so that it alone is enough to
+/// request the next page.
 ///
-/// Opaque to callers. It carries positions only, never whose list it is: the partition always comes from the token, so
-/// a forged cursor cannot leave the caller's own list. `Display` and `FromStr` are inverse.
+/// Opaque to callers. It contains only positions, never whose list it is. The partition always comes from the token, so a forged
+/// cursor cannot reach outside the caller's own list. `Display` and `FromStr` are inverse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     window: Window,
@@ -27,32 +28,32 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Before every session of that time, in a pull of this window, in which it lies.
+    /// The position before every session of that time, in a list with this window. The time is inside the window.
     #[must_use]
     pub fn start(window: Window, time: Timestamp) -> Self {
         Self { window, time, own: None, group: None }
     }
 
-    /// Goes on from a cursor that the page was given, so that the id this page does not advance is kept while the time
-    /// stays the same.
+    /// Continues from the cursor that the page was given. While the time stays the same, the id that this page does not advance is
+    /// kept.
     #[must_use]
     fn at(given: Option<Self>, window: Window, time: Timestamp) -> Self {
         given.filter(|cursor| cursor.time == time).unwrap_or(Self::start(window, time))
     }
 
-    /// The cursor after an own session item was taken.
+    /// The cursor after an own session item.
     #[must_use]
     pub fn after_own(given: Option<Self>, window: Window, time: Timestamp, own: SessionId) -> Self {
         Self { own: Some(own), ..Self::at(given, window, time) }
     }
 
-    /// The cursor after a group was taken.
+    /// The cursor after a group.
     #[must_use]
     pub fn after_group(given: Option<Self>, window: Window, time: Timestamp, group: SessionId) -> Self {
         Self { group: Some(group), ..Self::at(given, window, time) }
     }
 
-    /// The bounds of the pull.
+    /// The bounds of the list.
     #[must_use]
     pub fn window(&self) -> Window {
         self.window
@@ -64,21 +65,21 @@ impl Cursor {
         self.time
     }
 
-    /// The last own session item taken at that time.
+    /// The last own session item at that time.
     #[must_use]
     pub fn own(&self) -> Option<&SessionId> {
         self.own.as_ref()
     }
 
-    /// The last group taken at that time.
+    /// The last group at that time.
     #[must_use]
     pub fn group(&self) -> Option<&SessionId> {
         self.group.as_ref()
     }
 }
 
-/// Base64url of the bounds, the time, and the ids of the own session item and of the group, or nothing, separated by NUL; no id holds a control
-/// character.
+/// Formats the cursor as base64url of the bounds, the time, and the ids of the own session item and of the group, separated by NUL.
+/// An absent id is empty. Ids never contain control characters.
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = |id: &Option<SessionId>| id.as_ref().map_or(String::new(), SessionId::to_string);

@@ -1,4 +1,4 @@
-//! What a caller asks of their list.
+//! The parameters of a request for a list.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// The range from `min` to `max`, both inclusive; a `max` of 0 is no upper bound, as in Yunxin.
+    /// Creates the range from `min` to `max`, both inclusive. A `max` of 0 means no upper bound, as in Yunxin.
     pub fn new(min: Timestamp, max: Timestamp) -> Result<Self, InvalidField> {
         if max == Timestamp::default() {
             return Ok(Self { min, max: None });
@@ -27,7 +27,7 @@ impl Window {
         Ok(Self { min, max: Some(max) })
     }
 
-    /// The bounds as a caller gives them: 0 is no upper one.
+    /// The bounds as a caller gives them, in which 0 means no upper bound.
     #[must_use]
     pub(crate) fn bounds(&self) -> (Timestamp, Timestamp) {
         (self.min, self.max.unwrap_or_default())
@@ -39,20 +39,20 @@ impl Window {
         self.min
     }
 
-    /// The upper bound; the latest time there is when there is none.
+    /// The upper bound, or the latest possible time if there is none.
     #[must_use]
     pub fn max(&self) -> Timestamp {
         self.max.unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether the time lies inside.
+    /// Whether the time is inside the range.
     #[must_use]
     pub fn contains(&self, time: Timestamp) -> bool {
         (self.min..=self.max()).contains(&time)
     }
 }
 
-/// How many sessions a page holds at most: 1 to 100.
+/// The maximum number of sessions on a page: 1 to 100.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit(u8);
 
@@ -78,7 +78,7 @@ impl FromStr for Limit {
     }
 }
 
-/// A yes or no of a query, written 1 or 0.
+/// A yes or no in a query, written as 1 or 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flag(bool);
 
@@ -86,7 +86,7 @@ impl Flag {
     /// Yes.
     pub const YES: Self = Self(true);
 
-    /// Whether it says yes.
+    /// Whether the flag is 1.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.0
@@ -105,7 +105,7 @@ impl FromStr for Flag {
     }
 }
 
-/// One page of a list, as asked for.
+/// The parameters of one page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListQuery {
     window: Window,
@@ -115,8 +115,9 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    /// The page after the cursor, in the bounds of its pull; without a cursor the first page in these bounds, of which absent ones are
-    /// none. Rejects other bounds beside a cursor: it belongs to another pull.
+    /// Creates the query for the page after the cursor, in the bounds of the cursor's list. Without a cursor, it is for the first
+    /// page in the given bounds, and absent bounds are no bounds. Bounds that differ from the cursor's are rejected, because the
+    /// cursor belongs to another list.
     pub fn new(
         min: Option<Timestamp>,
         max: Option<Timestamp>,
@@ -136,45 +137,45 @@ impl ListQuery {
         Ok(Self { window: window?, cursor, limit, need_last_msg })
     }
 
-    /// The bounds of the pull.
+    /// The bounds of the list.
     #[must_use]
     pub fn window(&self) -> Window {
         self.window
     }
 
-    /// The range this page lies in: the window, from the cursor's time downwards.
+    /// The range of this page: the window, from the cursor's time downwards.
     #[must_use]
     pub fn range(&self) -> Window {
         let max = self.cursor.as_ref().map(Cursor::time).or(self.window.max);
         Window { max, ..self.window }
     }
 
-    /// Where the page before this one ended.
+    /// Where the previous page ended.
     #[must_use]
     pub fn cursor(&self) -> Option<&Cursor> {
         self.cursor.as_ref()
     }
 
-    /// How many sessions at most.
+    /// The maximum number of sessions.
     #[must_use]
     pub fn limit(&self) -> Limit {
         self.limit
     }
 
-    /// Whether sessions carry their last message.
+    /// Whether sessions include their last message.
     #[must_use]
     pub fn need_last_msg(&self) -> bool {
         self.need_last_msg
     }
 
-    /// The `minTimestamp` for the next incremental pull, if this page begins a pull up to `now`: 10 minutes before,
-    /// so that a message recorded late by less than that is still found.
+    /// The `minTimestamp` for the next incremental fetch, if this page begins a list up to `now`. It is 10 minutes before `now`, so
+    /// that a message recorded late by less than that is still found.
     #[must_use]
     pub fn watermark(&self, now: Timestamp) -> Option<Timestamp> {
         (self.cursor.is_none() && self.window.max.is_none()).then(|| now.earlier_by(WINDOW_MS + LATE_MS))
     }
 
-    /// Whether this page begins a pull of the whole list, from which changes can go on.
+    /// Whether this page begins a fetch of the whole list, from which a sync of changes can continue.
     #[must_use]
     pub fn is_of_everything(&self) -> bool {
         self.cursor.is_none() && self.window == Window { min: Timestamp::default(), max: None }

@@ -1,23 +1,24 @@
-//! Changes: how a device keeps its own copy of the list.
+//! Changes: how a device keeps its local copy of the list up to date.
 //!
-//! A device that pulls by `updateTime` alone never learns of deletes, of texts set on other devices, of edits, nor of anything
-//! that the feed delivers late. A *pass* tells all of that: it begins where the pass before it ended, and whoever applies what it
-//! says holds what a fresh full list would show, once writes rest.
+//! A device that syncs by `updateTime` alone never learns of deletes, of custom data set on other devices, of edits, or of anything
+//! that the feed delivers late. A *sync pass* reports all of these. It begins where the previous pass ended. A device that applies
+//! everything that a pass reports shows what a fresh full list would show, once no more writes are done.
 //!
-//! No order of all changes is needed for that, only a low watermark:
+//! This does not need an order of all changes. A low watermark is enough:
 //!
-//! - **The writer** stamps `changeTime` = the clock of its call, except a message or recall on a session item whose new `updateTime` is
-//!   at most [`LATE_MS`] old ([`is_in_window`]): the index by `updateTime` shows that one. Group items are always stamped.
-//! - **The reader** of a pass that starts at clock c with position P is told the session items with `changeTime` ≥ P, those with
-//!   `updateTime` ≥ P − [`LATE_MS`], and each group whose session item or group item satisfies one of these. When the pass has ended, the next P is
-//!   c − [`WINDOW_MS`].
+//! - **The writer** sets `changeTime` to the clock of its request. The exception is a message or recall on a session item whose new
+//!   `updateTime` is at most [`LATE_MS`] old ([`is_in_window`]), because the index by `updateTime` contains that one. Group items
+//!   always get a change time.
+//! - **The reader** of a pass that starts at clock c with position P gets the session items with `changeTime` ≥ P, those with
+//!   `updateTime` ≥ P − [`LATE_MS`], and each group whose session item or group item satisfies one of these. When the pass has
+//!   ended, the next P is c − [`WINDOW_MS`].
 //!
-//! A write that was done before the pass began is read by it, since session items are read strongly. One that is done later has a stamp
-//! above c − [`WINDOW_MS`], or an `updateTime` above that − [`LATE_MS`], as long as clocks, the way of a write to the table, and the
-//! lag of a group item's eventual read take less than [`WINDOW_MS`] together. The price is that what changed in the last minutes is told
-//! again.
+//! A write that was done before the pass began is read by it, since reads of session items are strongly consistent. A write that is
+//! done later has a `changeTime` above c − [`WINDOW_MS`], or an `updateTime` above c − [`WINDOW_MS`] − [`LATE_MS`]. This holds as
+//! long as the difference of clocks, the time that a write takes to reach the table, and the lag of a group item's eventually
+//! consistent read together take less than [`WINDOW_MS`]. The price is that changes of the last few minutes are reported again.
 //!
-//! `tests/changes` explores that.
+//! `tests/changes` explores this.
 
 mod changes;
 mod cursor;
@@ -37,15 +38,16 @@ pub use page::Page;
 pub use sync_pass::{ChangeKey, Phase, SyncPass};
 pub use sync_token::{SyncToken, TokenRejection, UnverifiedToken};
 
-/// How much later than it says a message or recall may be recorded and still be found by its `updateTime`: 4 minutes.
+/// The maximum delay with which a message or recall may be recorded after its own time and still be found by its `updateTime`: 4
+/// minutes.
 pub const LATE_MS: u64 = 4 * 60 * 1000;
-/// How long two clocks, the way of a write, and the lag of a group item's read take together at most: 6 minutes. A request that was frozen
-/// with its function leaves when it thaws, and DynamoDB rejects it only when it was signed more than 5 minutes ago; a minute is for
-/// the rest.
+/// The maximum sum of the difference of two clocks, the time that a write takes to reach the table, and the lag of a group item's
+/// read: 6 minutes. If a request was frozen with its function, it is sent when the function thaws. DynamoDB rejects it only if it
+/// was signed more than 5 minutes ago. The remaining minute is for the rest.
 pub const WINDOW_MS: u64 = 6 * 60 * 1000;
 
-/// The writer's rule: whether a message or recall that is recorded on a session item at `now` is found by its `updateTime`, and so is
-/// not stamped.
+/// The writer's rule: whether a message or recall that is recorded on a session item at `now` is found by its `updateTime`, and
+/// therefore gets no change time.
 #[must_use]
 pub fn is_in_window(update_time: Timestamp, now: Timestamp) -> bool {
     update_time >= now.earlier_by(LATE_MS)

@@ -1,4 +1,4 @@
-//! A page being filled.
+//! Pages that are being filled.
 
 use std::ops::ControlFlow;
 
@@ -12,10 +12,10 @@ use crate::{
     time::Timestamp,
 };
 
-/// More than the fixed parts of one session's JSON text.
+/// An upper bound for the fixed parts of one session's JSON text.
 const FIXED_TEXT_BYTES: usize = 120;
 
-/// A page being filled with sessions, newest first, until it has its limit or its text has its length.
+/// A page that is being filled with sessions, newest first, until it reaches its limit or its text reaches the maximum length.
 #[derive(Debug)]
 pub struct Page {
     limit: Limit,
@@ -27,16 +27,16 @@ pub struct Page {
 }
 
 impl Page {
-    /// A page ends before its text passes this many bytes. A function's answer is limited to 6 MB, in which a body of this
-    /// length fits as base64.
+    /// The maximum length of a page's text, in bytes. A page ends before its text exceeds it. A function's response is limited to 6
+    /// MB, into which a body of this length fits as base64.
     pub const MAX_TEXT_BYTES: usize = 4_000_000;
 
-    /// At least the length of the JSON text of a session, or of the id of one that there is no more.
+    /// An upper bound for the length of the JSON text of a session, or of the id of a session that does not exist any more.
     pub(crate) fn text_bytes(id: &SessionId, session: Option<&RecentSession>) -> usize {
         FIXED_TEXT_BYTES + session.map_or(id.as_str().len(), RecentSession::text_len)
     }
 
-    /// An empty page that goes on from where the query does.
+    /// Creates an empty page that continues where the query does.
     #[must_use]
     pub fn new(query: &ListQuery) -> Self {
         Self {
@@ -49,12 +49,12 @@ impl Page {
         }
     }
 
-    /// Adds an own session item's session. Breaks when it does not fit any more: then the page has `hasMore` and is complete.
+    /// Adds the session of an own session item. Breaks if it does not fit any more; then the page has `hasMore` and is complete.
     pub fn push_own(&mut self, session: RecentSession) -> ControlFlow<()> {
         self.push(session, Cursor::after_own)
     }
 
-    /// Adds a group's session, as [`push_own`](Self::push_own).
+    /// Adds a group's session, and breaks as [`push_own`](Self::push_own) does.
     pub fn push_group(&mut self, session: RecentSession) -> ControlFlow<()> {
         self.push(session, Cursor::after_group)
     }
@@ -77,7 +77,7 @@ impl Page {
         ControlFlow::Continue(())
     }
 
-    /// The finished page, with the watermark of its pull if it begins one.
+    /// Returns the finished page, with the watermark of its list if the page begins one.
     #[must_use]
     pub fn finish(self, watermark: Option<Timestamp>) -> RecentSessionList {
         RecentSessionList {

@@ -1,4 +1,4 @@
-//! A pass: from which changes on it tells, and how far it has come.
+//! A sync pass: which changes it reports, and how far it has come.
 
 use super::{LATE_MS, WINDOW_MS};
 use crate::{
@@ -7,64 +7,64 @@ use crate::{
     time::Timestamp,
 };
 
-/// One pass over what has changed. It is told page by page: first the session items that are stamped, in the order of their stamps, then those
-/// that their `updateTime` shows, the newest first, then the groups by id.
+/// One sync pass over the changes. Its pages report first the session items that have a change time, in the order of their change
+/// times. Then come those that are found by their `updateTime`, newest first, and then the groups by id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SyncPass {
-    /// P: the pass tells what has changed since then.
+    /// P: the pass reports what has changed since then.
     pub(crate) since: Timestamp,
-    /// When it started, and how far it has come; none between passes.
+    /// When it started, and how far it has come; `None` between passes.
     pub(crate) under_way: Option<(Timestamp, Phase)>,
 }
 
-/// What was told last.
+/// The phase of a pass, and what was reported last in it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
-    /// Of the stamped session items.
+    /// The session items by change time.
     Changed(Option<ChangeKey>),
-    /// Of the session items that their `updateTime` shows.
+    /// The session items by `updateTime`.
     Updated(Option<ChangeKey>),
-    /// Of the groups.
+    /// The groups.
     Groups(Option<GroupId>),
 }
 
-/// The place of a session item in an index by time.
+/// The position of a session item in an index by time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeKey {
-    /// When the item changed.
+    /// The `changeTime` or `updateTime` of the item.
     pub time: Timestamp,
-    /// Of which session.
+    /// The id of the session.
     pub session_id: SessionId,
 }
 
 impl SyncPass {
-    /// The pass that follows a full list, or another pass, which started at `now`.
+    /// The pass that follows a full list or another pass, which started at `now`.
     #[must_use]
     pub fn after(now: Timestamp) -> Self {
         Self { since: now.earlier_by(WINDOW_MS), under_way: None }
     }
 
-    /// Since when it tells what has changed.
+    /// The time since which it reports changes.
     #[must_use]
     pub fn since(&self) -> Timestamp {
         self.since
     }
 
-    /// When it started, and how far it has come by `now`.
+    /// When it started, and how far it has come. A new pass starts at `now`.
     #[must_use]
     pub fn progress(&self, now: Timestamp) -> (Timestamp, Phase) {
         self.under_way.clone().unwrap_or((now, Phase::Changed(None)))
     }
 
-    /// The stamps of the session items that are told first. They end at the pass's start and the skew of clocks, so that a pass ends also while
-    /// writes go on; what is stamped later is told by the next one.
+    /// The range of change times of the session items that are reported first. It ends at the pass's start plus the skew of clocks,
+    /// so that a pass ends even while writes continue. Later changes are reported by the next pass.
     #[must_use]
     pub fn change_times(&self, started: Timestamp) -> (Timestamp, Timestamp) {
         const SKEW_MS: u64 = 60 * 1000;
         (self.since, started.later_by(SKEW_MS))
     }
 
-    /// Whether the place that it has come to lies where it goes. One that was never given may not.
+    /// Whether its position is inside its ranges. A position that the service never issued may not be.
     pub(crate) fn is_sound(&self) -> bool {
         let Some((started, phase)) = &self.under_way else { return true };
         let (from, to) = self.change_times(*started);
@@ -76,19 +76,20 @@ impl SyncPass {
             }
     }
 
-    /// The least `updateTime` of the session items that are told next.
+    /// The minimum `updateTime` of the session items that are reported next.
     #[must_use]
     pub fn least_update_time(&self) -> Timestamp {
         self.since.earlier_by(LATE_MS)
     }
 
-    /// Whether a stamped session item is told for itself: those of members are told with their groups.
+    /// Whether a session item that has a change time is reported by itself. Those of members are reported with their groups.
     #[must_use]
     pub fn reports_changed(&self, session_item: &SessionItem) -> bool {
         !session_item.is_member()
     }
 
-    /// Whether a session item is told for its `updateTime`: unless its stamp told it, or its group will.
+    /// Whether a session item is reported because of its `updateTime`: only if it was not reported by its change time and is not
+    /// reported with its group.
     #[must_use]
     pub fn reports_updated(&self, session_item: &SessionItem, started: Timestamp) -> bool {
         let (from, to) = self.change_times(started);
@@ -97,7 +98,7 @@ impl SyncPass {
         !session_item.is_member() && !is_reported
     }
 
-    /// Whether the session of a group is told, by its member's session item and its group item.
+    /// Whether the session of a group is reported, given its member's session item and its group item.
     #[must_use]
     pub fn reports_group(&self, session_item: &SessionItem, group_item: Option<&GroupItem>) -> bool {
         session_item.change_time >= Some(self.since)

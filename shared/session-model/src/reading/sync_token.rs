@@ -1,4 +1,4 @@
-//! Sync tokens: where a device's next call goes on.
+//! Sync tokens: where a device's next request continues.
 
 use std::{fmt, str::FromStr};
 
@@ -15,8 +15,8 @@ use crate::{
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Where a device goes on: a pass, bound to an account and to an epoch. Opaque to callers. It carries positions only, so a forged one
-/// cannot leave the caller's own list.
+/// Where a device continues: a sync pass, bound to an account and to an epoch. Opaque to callers. It contains only positions, so a
+/// forged token cannot reach outside the caller's own list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncToken {
     account: [u8; 8],
@@ -24,22 +24,23 @@ pub struct SyncToken {
     sync_pass: SyncPass,
 }
 
-/// Why a token does not go on.
+/// The reason why a token cannot be continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenRejection {
-    /// It reaches back too far, or is of another account or epoch: the list must be fetched again.
+    /// It reaches back too far, or belongs to another account or epoch. The list must be fetched again.
     Expired,
 }
 
-/// A token as a caller gives it: read, and not yet taken for anybody's.
+/// A token as received from a caller: parsed, and not yet verified to belong to the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnverifiedToken(SyncToken);
 
 impl SyncToken {
-    /// How far back a token reaches. Tombstones stay longer.
+    /// How far back a token reaches, in days. Tombstones are kept longer.
     pub const MAX_AGE_DAYS: u64 = 30;
 
-    /// The token for a pass of this account. Whoever restores tables raises the epoch, which ends all tokens.
+    /// Creates the token for a pass of this account. An operator who restores tables raises the epoch, which invalidates all
+    /// tokens.
     #[must_use]
     pub fn new(account: &Account, epoch: u32, sync_pass: SyncPass) -> Self {
         Self { account: hash(account), epoch, sync_pass }
@@ -47,7 +48,7 @@ impl SyncToken {
 }
 
 impl UnverifiedToken {
-    /// The pass that the token is for, if it is this account's and reaches back to it at `now`.
+    /// Returns the token's pass, if the token belongs to this account and epoch and does not reach back too far at `now`.
     pub fn sync_pass(
         self,
         account: &Account,
@@ -56,7 +57,7 @@ impl UnverifiedToken {
     ) -> Result<SyncPass, TokenRejection> {
         let SyncToken { account: owner, epoch: of, sync_pass } = self.0;
         let oldest = now.earlier_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
-        // One from ahead was from a skewed clock.
+        // A token from the future was created by a skewed clock.
         let (_, newest) = sync_pass.change_times(now);
         if owner == hash(account) && of == epoch && (oldest..=newest).contains(&sync_pass.since) {
             Ok(sync_pass)
@@ -72,8 +73,8 @@ fn hash(account: &Account) -> [u8; 8] {
     hash
 }
 
-/// Base64url of the account's hash and, separated by NUL, the epoch, P, and of a pass under way its start, its phase, and the time and
-/// the id of what was told last, as far as there are any.
+/// Formats the token as base64url of the account's hash, followed by these parts, which are separated by NUL: the epoch, P, and for
+/// a pass under way its start, its phase, and the time and the id of what was reported last, as far as they exist.
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SyncPass { since, under_way } = &self.sync_pass;

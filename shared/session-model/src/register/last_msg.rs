@@ -9,8 +9,8 @@ use crate::{
     time::Timestamp,
 };
 
-/// What one JSON text shows. A copy may be far longer than what fits beside it in an item, so each text has a limit; fields
-/// that were cut or left out are named in `truncated`.
+/// The fields that one `lastMsg` shows. A message copy may be far longer than what fits in an item along with the other attributes,
+/// so each text has a limit. Fields that were cut or left out are named in `truncated`.
 pub(crate) struct Shown {
     fields: Map<String, Value>,
     truncated: Vec<&'static str>,
@@ -18,7 +18,7 @@ pub(crate) struct Shown {
 
 /// The fields of a message that are shown, in the order in which `truncated` names them.
 pub(crate) const OF_A_MESSAGE: [&str; 6] = ["body", "attach", "ext", "subType", "fromNick", "fromClientType"];
-/// The fields of a recall notice that are shown, in that order, too.
+/// The fields of a recall notice that are shown, in the order in which `truncated` names them.
 const OF_A_RECALL: [&str; 2] = ["postscript", "attach"];
 const TRUNCATED: &str = "truncated";
 
@@ -34,7 +34,7 @@ pub(crate) enum Field {
 impl Field {
     pub(crate) const ALL: [Self; 4] = [Self::Body, Self::Ext, Self::Attach, Self::SubType];
 
-    /// Its name in `lastMsg`.
+    /// The field's name in `lastMsg`.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Body => "body",
@@ -48,14 +48,15 @@ impl Field {
 /// What is shown of a text, within the limit of its field.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Text {
-    /// The text, or what is left of it.
+    /// The text or what is left of it; `None` if it was left out.
     pub(crate) left: Option<String>,
-    /// Whether that is less than all of it.
+    /// Whether that is less than the whole text.
     pub(crate) is_truncated: bool,
 }
 
 impl Text {
-    /// Words are cut at the end of a character; structured texts, which are worth nothing when they are cut, are left out.
+    /// Applies the limit of the field. Prose is cut after a whole character. Structured texts, which are useless when cut, are left
+    /// out.
     pub(crate) fn new(field: &str, text: &str) -> Self {
         let (limit, is_cut) = match field {
             "body" | "postscript" => (20_000, true),
@@ -77,26 +78,26 @@ impl Shown {
         Self { fields, truncated: Vec::new() }
     }
 
-    /// Shows a number.
+    /// Adds a number.
     pub(crate) fn number(&mut self, name: &'static str, number: impl Into<u64>) {
         self.fields.insert(name.to_owned(), number.into().into());
     }
 
-    /// Shows an id as it came; ids are never long.
+    /// Adds an id as received. Ids are never long.
     pub(crate) fn id(&mut self, name: &'static str, id: Option<&Cow<'_, str>>) {
         if let Some(id) = id {
             self.fields.insert(name.to_owned(), id.as_ref().into());
         }
     }
 
-    /// Shows what a copy has of a message, one that is no string as its JSON; absent fields are left out.
+    /// Adds the message fields of a copy. A value that is not a string is shown as its JSON text, and absent fields are left out.
     pub(crate) fn message<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
         for field in OF_A_MESSAGE {
             self.field(field, value(field));
         }
     }
 
-    /// Shows what a copy has of a recall, by the names that the copy gives to it.
+    /// Adds the recall fields of a copy, by their names in the copy.
     pub(crate) fn recall<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
         for (field, name) in OF_A_RECALL.into_iter().zip(["selfMsg", "attach"]) {
             self.field(field, value(name));
@@ -123,11 +124,11 @@ impl Shown {
     }
 }
 
-/// The `lastMsg` of a message, to be edited.
+/// The `lastMsg` of a message that is being edited.
 pub(crate) struct Edited(Map<String, Value>);
 
 impl Edited {
-    /// Reads it; none when it is no object, which is never written.
+    /// Parses a `lastMsg`. Returns `None` if it is not an object, which is never written.
     pub(crate) fn parse(last_msg: &JsonText) -> Option<Self> {
         serde_json::from_str(&last_msg.plain()).ok().map(Self)
     }
@@ -138,7 +139,7 @@ impl Edited {
         Text { left, is_truncated: self.is_truncated(field.name()) }
     }
 
-    /// Shows this instead.
+    /// Replaces what a field shows.
     pub(crate) fn set(&mut self, field: Field, text: Text) {
         let was_truncated = |name: &str| {
             if name == field.name() { text.is_truncated } else { self.is_truncated(name) }
@@ -152,7 +153,7 @@ impl Edited {
         set(field.name(), text.left.map(Value::from));
     }
 
-    /// Tells when it was last edited.
+    /// Sets the time of the last edit.
     pub(crate) fn set_edit_time(&mut self, time: Timestamp) {
         self.0.insert("editTime".to_owned(), time.as_millis().into());
     }

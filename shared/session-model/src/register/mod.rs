@@ -1,21 +1,21 @@
-//! The merge rule: which of two things said of one session stands.
+//! The merge rule: which of two reports about one session wins.
 //!
-//! The feed delivers late, twice and out of order. Each session therefore is a *register*: it holds one position of the
-//! message order and what stands there, and merging keeps the greater of two registers. Because that is the maximum of a
-//! total order, merging is
+//! The feed delivers late, twice and out of order. Therefore each session is a *register*. It holds one position of the message
+//! order and the content at that position, and merging keeps the greater of two registers. Because that is the maximum of a total
+//! order, merging is
 //!
 //! - **idempotent**: `merge(a, a) = a`, so a copy may arrive any number of times;
 //! - **commutative and associative**: `merge(a, b) = merge(b, a)`, so copies may arrive in any order.
 //!
-//! No wall clock takes part. The order is by [`Position`], then by kind: message < recall < tombstone; of two recalls of
-//! one message the later one stands.
+//! No wall clock takes part. The order is by [`Position`], then by kind: message < recall < tombstone. Of two recalls of one
+//! message, the later one wins.
 
 pub mod edits;
 pub(crate) mod last_msg;
 
 use crate::{id::MessageId, json::JsonText, time::Timestamp};
 
-/// A message's place in the order of a session: by time, and at one time by server id in its canonical form.
+/// A message's position in the order of a session: by time, and at equal times by server id in its canonical form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// When the message was sent (`msgTimestamp`).
@@ -29,35 +29,35 @@ pub struct Position {
 pub enum LastMsg {
     /// The message itself.
     Message(JsonText),
-    /// The notice that it was recalled, with nothing of its content.
+    /// The notice that it was recalled, without any of its content.
     Recall {
-        /// When it was recalled; the session's `updateTime` from then on.
+        /// When it was recalled. It is the session's `updateTime` from then on.
         at: Timestamp,
         /// The recall notice that is shown.
         notice: JsonText,
     },
 }
 
-/// What one copy of the feed says of one session.
+/// What one message copy reports about one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Entry {
     /// The position of the message, or of the message that was recalled.
     pub position: Position,
-    /// What the session shows if this stands.
+    /// What the session shows if this entry wins.
     pub last_msg: LastMsg,
 }
 
-/// What a session holds: the newest position it knows, and what stands there.
+/// The state of a session: the newest known position, and the content at that position.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Register {
     /// The newest position.
     pub position: Position,
-    /// What is shown; none is a tombstone: the user deleted the session when this was the newest position.
+    /// What is shown. `None` is a tombstone: the user deleted the session when this was the newest position.
     pub last_msg: Option<LastMsg>,
 }
 
 impl Entry {
-    /// The `updateTime` of a session that shows this: the time of the message, or of the recall.
+    /// The `updateTime` of a session that shows this entry: the time of the message, or of the recall.
     #[must_use]
     pub fn update_time(&self) -> Timestamp {
         match self.last_msg {
@@ -68,13 +68,13 @@ impl Entry {
 }
 
 impl Register {
-    /// A deleted session at this position.
+    /// Creates the register of a session that was deleted at this position.
     #[must_use]
     pub fn tombstone(position: Position) -> Self {
         Self { position, last_msg: None }
     }
 
-    /// The merge rule: the greater of the two, `held` when they are equal in order.
+    /// The merge rule: returns the greater of the two, or `held` if they are equal in order.
     #[must_use]
     pub fn merge(held: Option<Self>, other: Self) -> Self {
         match held {
@@ -98,7 +98,7 @@ impl Register {
         (&self.position, kind, recalled_at)
     }
 
-    /// The `updateTime` of a session that shows this; none for a tombstone.
+    /// The `updateTime` of a session that shows this register, or `None` for a tombstone.
     #[must_use]
     pub fn update_time(&self) -> Option<Timestamp> {
         match self.last_msg {
@@ -121,7 +121,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// Registers of a small history: few times, ids and kinds, so that equal positions are common. As in a real feed, a
+    /// Registers of a small history. It has few times, ids and kinds, so that equal positions are common. As in a real feed, a
     /// message has one content, and so has a recall of it at one time.
     pub(crate) fn registers() -> impl Strategy<Value = Register> {
         (0..3u64, 0..2u8, 0..4u64).prop_map(|(time, id, kind)| {
@@ -174,7 +174,7 @@ pub(crate) mod tests {
     }
 
     proptest! {
-        /// Any order, with any repetitions, of messages, recalls and deletes ends in one state.
+        /// Messages, recalls and deletes in any order, with any repetitions, end in one state.
         #[test]
         fn merging_does_not_depend_on_order_or_repetition(
             (history, delivered) in prop::collection::vec(registers(), 1..8).prop_flat_map(|history| {

@@ -1,4 +1,4 @@
-//! Small histories: one or two operations around a pass, in every interleaving, then a pass at rest.
+//! Small histories: one or two operations around a sync pass, in every interleaving, then a pass after all writes are done.
 
 use std::{
     future::{Future, poll_fn},
@@ -20,14 +20,14 @@ use crate::{
     writes::{Operation, START, Write, message},
 };
 
-/// When the pass is that operations surround, how long a write may take, how far clocks are off, and how late a group item is read; in half
-/// minutes.
+/// The time of the pass that the operations surround, the maximum duration of a write, the skew of clocks, and the lag of a group
+/// item's read, in half minutes.
 const SYNC_PASS: i64 = 2_000;
 const DELAY: i64 = 8;
 const SKEW: i64 = 1;
 const LAG: i64 = 2;
 
-/// A pass's reads, answered so far, and the next one.
+/// The responses to a pass's reads so far, and the next read.
 struct Script {
     responses: Mutex<(usize, Vec<Found>)>,
     next: Mutex<Option<Read>>,
@@ -53,7 +53,7 @@ impl Source for Script {
     }
 }
 
-/// Reads a whole pass at page size 1 and applies its pages, as a device does.
+/// Reads a whole pass with pages of 1 session, and applies its pages as a device does.
 pub(crate) async fn sync_pass<S: Source>(
     source: &S,
     copy: &mut Copy,
@@ -82,7 +82,7 @@ enum Step {
     Done(Copy, SyncPass),
 }
 
-/// An operation around the pass: when its call read the clock, and its writes.
+/// An operation around the pass: when its request read the clock, and its writes.
 struct Call {
     began: i64,
     writes: Vec<Write>,
@@ -90,7 +90,7 @@ struct Call {
 
 struct History<'a> {
     calls: &'a [Call],
-    /// Where the device was.
+    /// What the device shows before the pass.
     copy: Copy,
     since: SyncPass,
     reader: Reader,
@@ -116,7 +116,8 @@ impl History<'_> {
         }
     }
 
-    /// Every order of the reader's steps and the writes that may be done while it reads. The next step follows from the answers.
+    /// Explores every order of the reader's steps and the writes that may be done while it reads. The next step follows from the
+    /// responses.
     fn explore(
         &mut self,
         world: &World,
@@ -133,7 +134,7 @@ impl History<'_> {
                 self.explore(&world, &done, responses, step)?;
             }
         }
-        // What began so long ago is done before the reader's next step.
+        // Writes of requests that began this long ago are done before the reader's next step.
         let overdue =
             |(index, call): (usize, &Call)| done[index] < call.writes.len() && call.began + DELAY < SYNC_PASS;
         if self.calls.iter().enumerate().any(overdue) {
@@ -152,7 +153,8 @@ impl History<'_> {
         }
     }
 
-    /// The rest of the writes, and another pass: right after them, whether they were done at once or late, or long after.
+    /// Does the rest of the writes, and then another pass: right after them, whether they were done immediately or late, or long
+    /// after them.
     fn at_rest(
         &mut self,
         mut world: World,
@@ -186,7 +188,8 @@ impl History<'_> {
     }
 }
 
-/// The moment at which a call's writes of the group item count as done: as late as they may be, since a group item is read late.
+/// The moment at which a request's writes of the group item count as done. It is as late as possible, because a group item is read
+/// with a lag.
 #[expect(clippy::cast_precision_loss, reason = "half minutes")]
 fn moment(call: &Call) -> f64 {
     (call.began + DELAY).min(SYNC_PASS) as f64
@@ -207,8 +210,14 @@ impl Source for AtRest<'_> {
     }
 }
 
-/// What there was long before: nothing; a group of others; a group that the user has left lately; sessions that show; a
-/// group that the user joined after a list without them; a session that is deleted, and a group of which the user deleted an older message.
+/// The states from long before the pass:
+///
+/// - nothing;
+/// - a group of others;
+/// - a group that the user has left lately;
+/// - sessions that are shown;
+/// - a group that the user joined after a list without them;
+/// - a session that is deleted, and a group of which the user deleted an older message.
 fn starts() -> [World; 6] {
     let long_ago = START;
     let mut others = World::default();
@@ -231,7 +240,7 @@ fn starts() -> [World; 6] {
     for write in Operation::DeleteGroup.writes(long_ago, START) {
         deleted.apply(&write, 0.0, Broken::Nothing);
     }
-    // The tombstone is newer than what late notices tell, and the group item newer than the tombstone.
+    // The tombstone is newer than what late notices report, and the group item is newer than the tombstone.
     let tombstone = message(at(SYNC_PASS - 2), "deleted");
     let session_item = deleted.session_item(group().session_id());
     session_item.register = Some(session_model::register::Register::tombstone(tombstone.position));
@@ -240,7 +249,7 @@ fn starts() -> [World; 6] {
     [World::default(), others, left_lately, live, joined_after_a_list, deleted]
 }
 
-/// The number of histories, or one that does not converge. The starts share the machine's cores.
+/// Returns the number of histories, or one that does not converge. The starts share the machine's cores.
 pub(crate) fn explore_all() -> Result<usize, String> {
     let starts = starts();
     thread::scope(|scope| {
@@ -255,7 +264,7 @@ pub(crate) fn explore_all() -> Result<usize, String> {
     })
 }
 
-/// The first history that does not converge when this is broken.
+/// Returns the first history that does not converge with this fault.
 pub(crate) fn find_fault(broken: Broken) -> Option<String> {
     let starts = starts();
     let from = || starts.iter().enumerate();
@@ -280,8 +289,8 @@ fn pairs(number: usize, world: &World, broken: Broken) -> Result<usize, String> 
     Ok(count)
 }
 
-/// One operation, begun after the pass, during it, or as long before as a write may take, with every skew; of something that happened
-/// then, just on time, just late, and long ago.
+/// Explores one operation, which begins after the pass, during it, or as long before it as a write may take, with every skew. What
+/// it reports happened right then, barely in the window, barely late, or long ago.
 fn single(world: &World, operation: Operation, broken: Broken) -> Result<usize, String> {
     let mut count = 0;
     for began in [SYNC_PASS + 2, SYNC_PASS, SYNC_PASS - 2, SYNC_PASS - DELAY, SYNC_PASS - DELAY - 1] {
@@ -298,7 +307,7 @@ fn single(world: &World, operation: Operation, broken: Broken) -> Result<usize, 
     Ok(count)
 }
 
-/// Two operations under way during the pass, their clocks off in different directions.
+/// Explores two operations in progress during the pass, with their clocks off in different directions.
 fn pair(world: &World, first: Operation, second: Operation, broken: Broken) -> Result<usize, String> {
     let mut count = 0;
     for (skew, late) in [(SKEW, 0), (-SKEW, 9)] {
@@ -314,7 +323,7 @@ fn pair(world: &World, first: Operation, second: Operation, broken: Broken) -> R
     Ok(count)
 }
 
-/// How a pass reads: by which clock, in which order at its start, and group items as they are or as they were.
+/// How a pass reads: by which clock, in which order at its start, and whether group items are read as they are or as they were.
 #[derive(Clone, Copy)]
 struct Reader {
     clock: i64,

@@ -1,10 +1,11 @@
-//! Changes, explored: writers' single-item writes against a reader's steps at page size 1, clocks off, writes that are done late, group items
-//! that are read late. Whatever is interleaved: once writes rest, one finished pass makes a device's copy equal to a fresh full list.
+//! An exploration of changes: the single-item writes of writers, against the steps of a reader with pages of 1 session. Clocks are
+//! off, writes are done late, and group items are read late. Whatever is interleaved, once no more writes are done, one finished
+//! pass makes a device's local list equal to a fresh full list.
 //!
-//! In minutes: clocks are off by up to 1/2, a write is done up to 4 after its call read the clock, a group item is read up to 1 old:
-//! 2 × 1/2 + 4 + 1 = 6 = W.
+//! In minutes, clocks are off by up to 1/2, a write is done up to 4 after its request read the clock, and a group item is read up
+//! to 1 old: 2 × 1/2 + 4 + 1 = 6 = W.
 //!
-//! HISTORIES is how many random histories are tried, HISTORIES_SEED what they follow from.
+//! `HISTORIES` is the number of random histories, and `HISTORIES_SEED` is the seed that they follow from.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

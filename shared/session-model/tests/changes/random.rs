@@ -1,4 +1,5 @@
-//! Long random histories: clocks off, writes done late, group items read late, passes at any moment, some of them left off for good.
+//! Long random histories: clocks are off, writes are done late, and group items are read late. Passes happen at any moment, and
+//! some of them are abandoned.
 
 use std::{
     future::Future,
@@ -16,7 +17,7 @@ use crate::{
     writes::{Operation, Write},
 };
 
-/// Numbers that are the same at every run (SplitMix64).
+/// A random number generator that gives the same numbers on every run (SplitMix64).
 struct Dice(u64);
 
 impl Dice {
@@ -50,7 +51,7 @@ fn ms(minutes: f64) -> Timestamp {
     Timestamp::from_millis((minutes * 60_000.0).round() as u64)
 }
 
-/// The world while it goes on: each read takes its time, in which writes are done.
+/// The world while time passes: each read takes time, in which writes are done.
 struct Running(Mutex<State>);
 
 struct State {
@@ -85,18 +86,18 @@ impl Source for Running {
     }
 }
 
-/// What happens, in minutes.
+/// A history, in minutes.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     pub(crate) calls: Vec<Call>,
-    /// When the device pulls.
+    /// When the device starts sync passes.
     passes: Vec<f64>,
-    /// What its reads meet.
+    /// The seed for what its reads encounter.
     reads: u64,
 }
 
-/// A call of a writer: when it began, how far its clock is off, how long ago the event was, and when each of its writes is done, from
-/// at once to as late as may be.
+/// A request of a writer: when it began, how far its clock is off, how long ago the event happened, and when each of its writes is
+/// done, from immediately to as late as possible.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     operation: Operation,
@@ -115,7 +116,7 @@ pub(crate) fn histories() -> impl Strategy<Value = History> {
         .prop_map(|(calls, passes, reads)| History { calls, passes, reads })
 }
 
-/// One history; says what the device shows if it is not what it should.
+/// Runs one history. Returns what the device shows if that is not what it should show.
 pub(crate) fn run(history: &History, broken: Broken) -> Result<(), String> {
     const BASE: f64 = 1_000.0;
     let mut pending = Vec::new();
@@ -138,7 +139,7 @@ pub(crate) fn run(history: &History, broken: Broken) -> Result<(), String> {
         let now = running.clock_at(moment);
         let mut applied = copy.clone();
         let next = at_once(sync_pass(&running, &mut applied, position.clone(), now));
-        // A device that is switched off goes on from the token that it has stored, with what it had applied by then.
+        // A device that is switched off continues from its stored token, with everything that it had applied by then.
         let is_interrupted = running.0.lock().unwrap().dice.next().is_multiple_of(8);
         copy = applied;
         if !is_interrupted {
@@ -154,7 +155,7 @@ pub(crate) fn run(history: &History, broken: Broken) -> Result<(), String> {
 }
 
 impl Running {
-    /// Goes on to a moment; answers what a reader's clock shows then.
+    /// Advances to a moment. Returns what a reader's clock shows then.
     fn clock_at(&self, moment: f64) -> Timestamp {
         let mut state = self.0.lock().unwrap();
         state.advance(moment);

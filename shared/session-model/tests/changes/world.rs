@@ -1,4 +1,4 @@
-//! One user's session items and the group item of one group, what writes do to them, and what reads find.
+//! One user's session items and the group item of one group, what writes do to them, and what reads return.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,34 +26,34 @@ pub(crate) fn group() -> GroupId {
     "team|1".parse().unwrap()
 }
 
-/// What a user's device shows.
+/// The sessions that a user's device shows.
 pub(crate) type Copy = BTreeMap<SessionId, RecentSession>;
 
-/// Something deliberately broken, to see that it is found.
+/// A deliberate fault, to check that it is found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Broken {
     #[default]
     Nothing,
-    /// Writes of a kind are not stamped.
+    /// Writes of this kind do not set a change time.
     WithoutChangeTime(Kind),
-    /// The bound of `updateTime` is P, without the allowance for late messages.
+    /// The lower bound of `updateTime` is P, without the allowance for late messages.
     NoAllowance,
     /// The next pass begins where this one ended, not where it started.
     PositionAtTheEnd,
     /// W is a third too small.
     ShortWindow,
-    /// Among the session items that `updateTime` shows, all stamped ones are passed over.
+    /// Among the session items found by `updateTime`, all that have a change time are skipped.
     ChangedAreSkipped,
-    /// Stamps are read up to the pass's start.
+    /// Change times are read only up to the pass's start.
     ChangeTimesUpToTheStart,
 }
 
-/// The tables as far as the user sees them.
+/// The tables, as far as the user sees them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     pub(crate) session_items: BTreeMap<SessionId, SessionItem>,
     pub(crate) group_item: GroupItem,
-    /// What the head was, and when each write of it was done.
+    /// The earlier states of the group item, each with the moment at which a write replaced it.
     pub(crate) group_item_before: Vec<(f64, GroupItem)>,
 }
 
@@ -62,7 +62,7 @@ impl World {
         self.session_items.entry(id.clone()).or_default()
     }
 
-    /// Does a write at a moment of real time.
+    /// Applies a write at a moment of real time.
     pub(crate) fn apply(&mut self, write: &Write, moment: f64, broken: Broken) {
         let before = self.group_item.clone();
         let change_times = (
@@ -112,7 +112,7 @@ pub(crate) enum Read {
     GroupItems,
 }
 
-/// What a read finds.
+/// The result of a read.
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     Keys(Keys),
@@ -123,7 +123,7 @@ pub(crate) enum Found {
 }
 
 impl World {
-    /// Reads at a moment; group items as they were a while before.
+    /// Reads at a moment. Group items are read as they were `lag` before.
     pub(crate) fn read(&self, read: &Read, moment: f64, lag: f64, broken: Broken) -> Found {
         match read {
             Read::Keys { change_times: (from, to), after, limit } => {
@@ -190,14 +190,14 @@ impl World {
     }
 }
 
-/// Where reads come from.
+/// A source of what reads return.
 pub(crate) trait Source: Sync {
     fn find(&self, read: Read) -> impl Future<Output = Found> + Send;
-    /// The order in which a pass's first reads are answered.
+    /// The order in which a pass's first reads are done.
     fn memberships_first(&self) -> bool;
 }
 
-/// The reads of a pass, each from a source.
+/// The reads of a pass, each of which gets its result from a source.
 pub(crate) struct From<'a, S>(pub(crate) &'a S);
 
 impl<S: Source> ChangeReads for From<'_, S> {

@@ -1,4 +1,4 @@
-//! What writers do, one item at a time, each with the clock of its call.
+//! What writers do, one item at a time, each with the clock of its request.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use session_model::{
 
 use crate::world::{World, group, p2p, user};
 
-/// A kind of write that is stamped.
+/// A kind of write that sets a change time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Record,
@@ -46,7 +46,7 @@ impl Kind {
     ];
 }
 
-/// A write of one item at the clock of its call.
+/// A write of one item, with the clock of its request.
 #[derive(Clone, Debug)]
 pub(crate) struct Write {
     now: Timestamp,
@@ -86,7 +86,7 @@ impl Write {
         }
     }
 
-    /// The session item that it may write.
+    /// The session item that the write may change.
     pub(crate) fn session_item(&self) -> &'static SessionId {
         use std::sync::LazyLock;
         static P2P: LazyLock<SessionId> = LazyLock::new(p2p);
@@ -121,7 +121,7 @@ impl Write {
                     .apply(&mut world.group_item, now);
             }
             What::RaiseList(time) => {
-                // The list that the head holds, if it holds one.
+                // The group item's list, if it has one.
                 let Some(digest) = world.group_item.list_key else { return };
                 GroupWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.group_item, now);
             }
@@ -133,7 +133,7 @@ impl Write {
     }
 }
 
-/// The delete of a group's session, from what was read.
+/// Deletes a group's session, based on what was read.
 fn tombstone(world: &mut World, now: Timestamp) {
     let id = group().session_id().clone();
     let group_item: GroupItem = world.group_item.clone();
@@ -142,7 +142,8 @@ fn tombstone(world: &mut World, now: Timestamp) {
     session_item.delete_in_group(seen.as_ref(), now);
 }
 
-/// Something that happens: writes in their order. `now` is the clock of the call; `event` is when it happened, as a copy tells it.
+/// An operation, which is a sequence of writes. `now` is the clock of the request; `event` is when it happened, as a message copy
+/// reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Message,
@@ -195,7 +196,7 @@ impl Operation {
         let list = |with_the_user| What::StoreList { time: event, with_the_user };
         let whats = match self {
             Self::Message => vec![What::Record(message(event, &id("m")))],
-            // Of the message that every history starts with, or that came before.
+            // Recalls the message that every history starts with, or that was sent before.
             Self::Recall => vec![What::Record(recall(START, "start", event))],
             Self::Edit => vec![What::Edit(edit("start", event))],
             Self::Delete => vec![What::Delete],
@@ -215,7 +216,7 @@ impl Operation {
     }
 }
 
-/// When what every history starts with was sent: long ago.
+/// When the messages were sent that every history starts with: long ago.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800 * 30_000);
 
 pub(crate) fn message(time: Timestamp, id: &str) -> Entry {
@@ -229,7 +230,7 @@ pub(crate) fn recall(time: Timestamp, id: &str, at: Timestamp) -> Entry {
 }
 
 fn edit(id: &str, time: Timestamp) -> Edit {
-    // Times of a copy lie after 2000; these are minutes after 1970.
+    // The times in a message copy are after 2000, but these are minutes after 1970.
     let year_2000 = 946_684_800_000;
     let copy = json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": year_2000 + time.as_millis(),
                       "text": format!("edited at {time}")});

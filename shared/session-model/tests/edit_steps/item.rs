@@ -1,4 +1,4 @@
-//! The attributes of a session item, and what each step does to them.
+//! The attributes of a session item, and the effect of each step on them.
 
 use session_model::{
     MessageId, SessionItem, Timestamp,
@@ -23,10 +23,10 @@ pub(crate) struct Item {
     pub(crate) expires: bool,
 }
 
-/// A request for the session item.
+/// A request to DynamoDB for the session item.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A message or recall, if it supersedes what is held and no edits are known.
+    /// A message or recall, if it supersedes the register and there are no edits.
     Blind(Entry),
     Read,
     /// A merged write.
@@ -35,7 +35,7 @@ pub(crate) enum Step {
     SetExt(&'static str),
 }
 
-/// A step deliberately broken, to see that the exploration finds it.
+/// A deliberate fault in a step, to check that the exploration finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     Nothing,
@@ -48,7 +48,7 @@ pub(crate) enum Broken {
 }
 
 impl Item {
-    /// The session item that the attributes stand for.
+    /// The session item that the attributes represent.
     pub(crate) fn session_item(&self) -> SessionItem {
         let last_msg = match (self.last_msg_type, self.last_msg.clone(), self.update_time) {
             (Some(0), Some(text), _) => Some(LastMsg::Message(text)),
@@ -66,7 +66,7 @@ impl Item {
         }
     }
 
-    /// Whether the attributes go together.
+    /// Checks that the attributes are consistent.
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         if self.last_msg.is_some() != self.last_msg_type.is_some() {
             return Err("lastMsg and lastMsgType go together");
@@ -139,7 +139,7 @@ impl Item {
         self.expires = false;
     }
 
-    /// Writes what `after` differs in from what was read, and nothing else: the user may have set an ext in between.
+    /// Writes the differences between `after` and what was read, and nothing else, because the user may have set an ext in between.
     fn replace(&mut self, before: &Self, after: &SessionItem, broken: Broken) {
         let read = before.session_item();
         let expired = self.expires;

@@ -1,8 +1,8 @@
-//! The store's single-item steps on one session item, explored: messages, recalls, edits, and what its user does, from every kind of session item,
-//! in every interleaving of up to three.
+//! An exploration of the store's single-item steps on one session item: messages, recalls, edits, and what the user does. It starts
+//! from every kind of session item, and covers every interleaving of up to 3 operations.
 //!
-//! Whatever is interleaved, the session item ends as if its operations had come one after the other in some order. And each attribute in the
-//! condition of a merged write is needed: without it the exploration finds a fault.
+//! Whatever is interleaved, the session item ends as if its operations had been done one after the other in some order. Each
+//! attribute in the condition of a merged write is needed: without it the exploration finds a fault.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,11 +16,11 @@ use session_model::SessionItem;
 use item::{Broken, Item};
 use operations::{Next, Operation, Response, next, operations, starts};
 
-/// Explores every interleaving of these operations from an item on.
+/// An exploration of every interleaving of these operations from an item on.
 struct Exploration<'a> {
     operations: &'a [Operation],
     broken: Broken,
-    /// What the session item may be in the end: the operations one after the other, in any order.
+    /// The allowed final states: the results of doing the operations one after the other, in any order.
     allowed: Vec<SessionItem>,
     seen: HashSet<(Item, Vec<Vec<Response>>)>,
 }
@@ -54,7 +54,7 @@ impl Exploration<'_> {
     }
 }
 
-/// All orders of so many things.
+/// All orders of `count` things.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     match count {
         0 => vec![Vec::new()],
@@ -71,7 +71,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
     }
 }
 
-/// The number of states, or the first fault.
+/// Returns the number of states, or the first fault.
 fn explore(start: &Item, operations: &[Operation], broken: Broken) -> Result<usize, String> {
     let in_order = |order: Vec<usize>| {
         let mut session_item = start.session_item();
@@ -86,7 +86,7 @@ fn explore(start: &Item, operations: &[Operation], broken: Broken) -> Result<usi
     Ok(exploration.seen.len())
 }
 
-/// Every choice of three operations, also of the same ones, from every start.
+/// Explores every choice of 3 operations, including repeated ones, from every start.
 fn explore_all(broken: Broken) -> Result<usize, String> {
     let (operations, mut states) = (operations(), 0);
     for start in starts() {

@@ -1,4 +1,4 @@
-//! What happens to a session item, and the requests that each operation makes, one after the other.
+//! The operations on a session item, and the requests that each of them sends, one after the other.
 
 use std::{
     future::{Future, poll_fn},
@@ -20,7 +20,7 @@ use session_model::{
 
 use crate::item::{Item, Step};
 
-/// When the user acts: at the time of a message, too.
+/// When the user acts. It is also the time of a message.
 pub(crate) const NOW: u64 = 946_684_800_010;
 
 /// An operation on the session item.
@@ -33,7 +33,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// The whole of it, at once.
+    /// Applies the whole operation in one step.
     pub(crate) fn apply(&self, session_item: &mut SessionItem) {
         match self {
             Self::Record(entry) => drop(session_item.record(entry, ms(NOW))),
@@ -62,7 +62,7 @@ impl Operation {
     }
 }
 
-/// What a step was answered.
+/// The response to a step.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Response {
     Done,
@@ -70,7 +70,7 @@ pub(crate) enum Response {
     Item(Item),
 }
 
-/// Answers an operation's steps with what was answered before, and stops at the first new one.
+/// Replays the earlier responses to an operation's steps, and stops at the first new step.
 pub(crate) struct Scripted {
     responses: Mutex<(usize, Vec<Response>)>,
     next: Mutex<Option<Step>>,
@@ -117,7 +117,7 @@ impl AmendableItem for Scripted {
     }
 }
 
-/// What an operation does after these answers.
+/// What an operation does after these responses.
 pub(crate) enum Next {
     Step(Box<Step>),
     Ended,
@@ -157,7 +157,7 @@ fn recall(time: u64, id: &str, deleted: u64) -> Operation {
     Operation::Record(Entry { position: position(time, id), last_msg })
 }
 
-/// An edit as a copy tells it.
+/// An edit, parsed from a message copy.
 fn edited(id: &str, time: u64, text: &str) -> Operation {
     let copy =
         json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": at(time), "text": text});
@@ -167,7 +167,8 @@ fn edited(id: &str, time: u64, text: &str) -> Operation {
     Operation::Edit(edit)
 }
 
-/// Messages 1 and 2 in one millisecond and 3 later; recalls, one at its message's own time; edits of each; what the user does.
+/// Messages 1 and 2 are in one millisecond, and 3 is later. The others are recalls, one of them at its message's own time, edits of
+/// each message, and what the user does.
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
         message(10, "1"),
@@ -185,7 +186,8 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// A session item that is absent, live, recalled, deleted, shown by its ext alone; with edits of the held message and of others.
+/// Session items that are absent, live, recalled, deleted, or shown by their ext alone, with edits of the held message and of
+/// others.
 pub(crate) fn starts() -> Vec<Item> {
     let after = |operations: &[Operation]| {
         let mut item = Item::default();

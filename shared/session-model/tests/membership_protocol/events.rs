@@ -1,4 +1,4 @@
-//! Events of a group, and what a set of them should end as.
+//! Events of a group, and the expected outcome of a set of them.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,16 @@ use crate::world::{Scripted, World};
 
 pub(crate) const USERS: [&str; 3] = ["a", "b", "c"];
 
-/// An event, at a time of its own or at another's.
+/// An event, at a time of its own or at that of another event.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// A message without a list; whom it says joined and left.
+    /// A message without a list, and the members who joined and left according to it.
     Message { at: u64, joined: &'static str, left: &'static str },
-    /// A message with `tMembers`; the last is whom it says left, who is still in `members`.
+    /// A message with `tMembers`. `left` are those who left according to it, who are still in `members`.
     Listed { at: u64, members: &'static str, left: &'static str },
     /// A message with `tMembers` that moderation intercepted.
     Intercepted { at: u64, members: &'static str, left: &'static str },
-    /// The recall of the message at a time.
+    /// The recall of the message at the time `of`.
     Recall { of: u64, at: u64 },
     /// A whole list from the backend.
     Put { at: u64, members: &'static str },
@@ -71,7 +71,7 @@ impl Event {
         Some(MemberList::new(&group(), ms(at), &members))
     }
 
-    /// The single changes: when, who joined, who left.
+    /// The changes of single members: the time, who joined and who left.
     pub(crate) fn changes(&self) -> (u64, BTreeSet<Account>, BTreeSet<Account>) {
         match *self {
             Self::Message { at, joined, left } => (at, accounts(joined), accounts(left)),
@@ -90,7 +90,7 @@ impl Event {
     }
 }
 
-/// The group item's register, and for each user: do they see the group item, and their own register.
+/// The group item's register, and for each user whether they see the group item, and their own register.
 pub(crate) type Outcome = (Option<Register>, Vec<(bool, Option<Register>)>);
 
 pub(crate) fn outcome(world: &World) -> Outcome {
@@ -101,7 +101,7 @@ pub(crate) fn outcome(world: &World) -> Outcome {
     (world.group_item.register.clone(), USERS.map(of_user).to_vec())
 }
 
-/// The outcome as a function of the set of events.
+/// The expected outcome, as a function of the set of events.
 pub(crate) fn expected(events: &[Event]) -> Outcome {
     let merged = |registers: Vec<Register>| {
         registers.into_iter().fold(None, |held, register| Some(Register::merge(held, register)))

@@ -1,4 +1,4 @@
-//! Every interleaving of the writes of some events.
+//! The exploration of every interleaving of the writes of some events.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,14 +12,14 @@ use crate::{
     world::{Broken, Next, Response, World, next},
 };
 
-/// More writes than any event needs when nobody overtakes it.
+/// More writes than any event needs without concurrent writes.
 const MAX_WRITES_ALONE: usize = 40;
 
-/// How far one delivery of an event is.
+/// The progress of one delivery of an event.
 #[derive(Clone, Debug, Default)]
 struct Delivery {
     responses: Vec<Response>,
-    /// Of the answers: to hash all of them at each state would take most of the exploration's time.
+    /// The digest of the responses. Hashing all of them at each state would take most of the exploration's time.
     digest: u64,
     restarts: u8,
 }
@@ -38,11 +38,11 @@ impl Delivery {
 struct Explorer<'a> {
     events: &'a [Event],
     broken: Broken,
-    /// What each event does next, by the digest of the answers so far.
+    /// What each event does next, by the digest of the responses so far.
     nexts: Vec<HashMap<u64, Next>>,
-    /// The states that were seen: a world, and how far the deliveries are.
+    /// The states that were visited: a world, and the progress of the deliveries.
     states: HashSet<u64>,
-    /// The worlds that were seen. Many states share one.
+    /// The worlds that were visited. Many states share one.
     worlds: HashSet<u64>,
     /// The messages that come with a list.
     listed: Vec<(&'a Event, Register, MemberList)>,
@@ -70,7 +70,7 @@ impl<'a> Explorer<'a> {
         self.nexts[event].entry(delivery.digest).or_insert_with(next).clone()
     }
 
-    /// Every state that can be reached from here; the first that is wrong is told.
+    /// Visits every state that can be reached from here. Returns the first one that is wrong.
     fn explore(&mut self, start: World, restarts: u8) -> Result<(), String> {
         let deliveries = vec![Delivery::new(restarts); self.events.len()];
         let mut open = vec![(start, deliveries)];
@@ -94,7 +94,7 @@ impl<'a> Explorer<'a> {
                         deliveries[event].push(response);
                         open.push((world, deliveries));
                     }
-                    // A 503, which the feed repeats.
+                    // This is a 503, after which the feed repeats the event.
                     Next::Contended => {
                         all_ended = false;
                         let mut deliveries = deliveries.clone();
@@ -120,13 +120,13 @@ impl<'a> Explorer<'a> {
         Ok(())
     }
 
-    /// What holds in every world, however far the deliveries are.
+    /// Checks what holds in every world, whatever the progress of the deliveries.
     fn check_world(&mut self, world: &World) -> Result<(), String> {
         self.check_group_item(world)?;
         (0..self.events.len()).try_for_each(|event| self.ends_alone(event, world.clone()))
     }
 
-    /// No message is on the group item before its list.
+    /// Checks that no message is in the group item before its list.
     fn check_group_item(&self, world: &World) -> Result<(), String> {
         for (event, register, list) in &self.listed {
             if world.group_item.register.as_ref() == Some(register)
@@ -138,7 +138,7 @@ impl<'a> Explorer<'a> {
         Ok(())
     }
 
-    /// Every event, delivered once more alone, ends.
+    /// Checks that an event ends when it is delivered once more alone.
     fn ends_alone(&mut self, event: usize, mut world: World) -> Result<(), String> {
         let mut delivery = Delivery::default();
         for _ in 0..MAX_WRITES_ALONE {
@@ -158,7 +158,7 @@ fn hash(of: impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Explores the events from an empty group, and tells how many states there are.
+/// Explores the events from an empty group. Returns the number of states.
 pub(crate) fn explore(events: &[Event], restarts: u8, broken: Broken) -> Result<usize, String> {
     let mut explorer = Explorer::new(events, broken);
     explorer.explore(World::default(), restarts)?;

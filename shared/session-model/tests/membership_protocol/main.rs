@@ -1,4 +1,4 @@
-//! The membership protocol, explored: small sets of concurrent events, every interleaving of their single-item writes,
+//! An exploration of the membership protocol: small sets of concurrent events, in every interleaving of their single-item writes,
 //! with crashes, restarts and repeats after any write.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -33,7 +33,8 @@ fn pool() -> Vec<Event> {
     ]
 }
 
-/// Events of one kind and time but other content would be two things said of one position, which no feed does.
+/// Whether no two messages have the same position. Events of one kind and time but different content would be two reports about one
+/// position, which no feed sends.
 fn compatible(events: &[Event]) -> bool {
     let messages: Vec<_> = events.iter().filter(|event| !matches!(event, Event::Recall { .. })).collect();
     let positions: BTreeSet<_> =

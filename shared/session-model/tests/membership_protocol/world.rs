@@ -16,7 +16,7 @@ use session_model::{
 
 use crate::events::Event;
 
-/// When all writes are made: so late that no message shows by its own time.
+/// When all writes are done: so late that no message is found by its own time.
 const NOW: Timestamp = Timestamp::from_millis(LATE_MS + 1_000);
 
 #[derive(Clone, Debug)]
@@ -32,7 +32,7 @@ pub(crate) enum Response {
     SessionItem(SessionItem),
 }
 
-/// Answers an event's writes with what was answered before, and stops at the first new one.
+/// Replays the earlier responses to an event's writes, and stops at the first new write.
 pub(crate) struct Scripted {
     pub(crate) responses: Mutex<(usize, Vec<Response>)>,
     pub(crate) next: Mutex<Option<Write>>,
@@ -81,7 +81,7 @@ impl GroupStore for Scripted {
     }
 }
 
-/// What an event does after these answers.
+/// What an event does after these responses.
 #[derive(Clone, Debug)]
 pub(crate) enum Next {
     Write(Write),
@@ -99,7 +99,7 @@ pub(crate) fn next(event: &Event, responses: &[Response]) -> Next {
     }
 }
 
-/// A step deliberately broken, to see that the exploration finds it.
+/// A deliberate fault in a step, to check that the exploration finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
     Nothing,
@@ -116,7 +116,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Applies a write. Whatever it changes, it stamps; the stamps are taken away, so that each is seen again.
+    /// Applies a write. Every write that changes something sets the change time. It is removed again, so that the next one is
+    /// noticed.
     pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Response {
         match write {
             Write::GroupItem(write) => {
@@ -131,7 +132,7 @@ impl World {
                     (broken, &write)
                 {
                     write = GroupWrite::Record(entry.clone());
-                    // Taken for rejected, so that the list follows.
+                    // Treated as a failed condition, so that the list follows.
                     write.apply(&mut self.group_item, NOW);
                     self.group_item.change_time = None;
                     return Response::GroupItem(before);

@@ -1,4 +1,4 @@
-//! Attachments that break off: what stood complete before the break.
+//! Truncated attachments: what is complete before the JSON breaks off.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use crate::json::{
     object::{Lossy, is_digits},
 };
 
-/// The values at `/id`, `/data/ids` and `/data/id` that stand complete, at their own places, before the JSON breaks off.
+/// The values at `/id`, `/data/ids` and `/data/id` that are complete, and in their own places, before the JSON breaks off.
 pub(super) fn read(text: &str) -> Named<'_> {
     let mut named = Named { is_broken: true, ..Named::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    // It ends with an error: the text is no JSON. What came before is in `named` by then.
+    // This ends with an error, because the text is not JSON. Everything before the error is in `named` by then.
     let _ = Attachment { named: &mut named, in_data: false }.deserialize(&mut deserializer);
-    // More digits may have followed.
+    // If a number ends where the text ends, more digits may have followed.
     let goes_on = |value: JsonValue<'_>| {
         value.json().as_bytes().as_ptr_range().end == text.as_bytes().as_ptr_range().end
     };
@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Named<'_> {
     named
 }
 
-/// The attachment, or the data in it.
+/// The attachment, or the `data` in it.
 struct Attachment<'n, 'a> {
     named: &'n mut Named<'a>,
     in_data: bool,

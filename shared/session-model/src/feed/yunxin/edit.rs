@@ -1,4 +1,4 @@
-//! The edit of a message, and the further text of an answer that an AI goes on writing.
+//! Edits of messages, and the further text of an answer that an AI goes on writing.
 
 use super::{Conversation, raw_copy::RawCopy, session_items};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The name that the copy of an edit gives to a field.
+/// The name of a field in the copy of an edit.
 fn name(field: Field) -> &'static str {
     match field {
         Field::Body => "text",
@@ -20,7 +20,7 @@ fn name(field: Field) -> &'static str {
     }
 }
 
-/// Reads an edit. It tells the message's id and not its time.
+/// Parses an edit. The copy contains the message's id but not its time.
 pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
     let from = copy.account("from")?;
     let place = Conversation::parse(copy, session_type, &from)?;

@@ -1,4 +1,4 @@
-//! Lists of accounts: `tMembers`, and those that notifications name.
+//! Lists of accounts: `tMembers`, and the accounts that notifications name.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -7,11 +7,11 @@ use crate::{
     json::{InvalidValue, JsonValue},
 };
 
-/// How many names a list holds at most.
+/// The maximum number of names in a list.
 const MAX_NAMES: usize = 1_000;
 
-/// The accounts of a list: a JSON array of strings or numbers, the same as text, or the text that Java prints of a list,
-/// `[a, b, c]`. None where there is only an empty text.
+/// Parses the accounts of a list. The list is a JSON array of strings or numbers, a string with such an array, or the string that
+/// Java prints for a list, `[a, b, c]`. Returns `None` if there is only an empty string.
 pub(super) fn parse(
     list: JsonValue<'_>,
     case: AccountCase,
@@ -44,7 +44,7 @@ fn java_list(text: &str) -> Option<Vec<Cow<'_, str>>> {
     Some(inner.split(',').map(|name| name.trim().into()).collect())
 }
 
-/// The marks of a list that is neither JSON nor Java's would otherwise be read as parts of names.
+/// Parses an account. Otherwise the punctuation of a list that is neither JSON nor Java's would be read as part of a name.
 fn account(name: &str, case: AccountCase) -> Result<Account, InvalidValue> {
     if name.contains(['"', '\'', '[', ']', '{', '}']) {
         return Err(InvalidValue::new("must not hold quotes, brackets or braces"));

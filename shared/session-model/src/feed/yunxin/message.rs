@@ -1,4 +1,4 @@
-//! A message.
+//! Messages.
 
 use std::collections::BTreeSet;
 
@@ -19,17 +19,17 @@ use crate::{
 
 /// A message of a session.
 pub(super) struct Message {
-    /// Where it was said.
+    /// The conversation in which it was sent.
     place: Conversation,
     /// What the session shows of it.
     entry: Entry,
     /// The receiver has blocked the sender (`blacklist`).
     blocked: bool,
-    /// Moderation intercepted it (`antispam`): the sender takes it for sent, nobody receives it.
+    /// Moderation intercepted it (`antispam`): it counts as sent for the sender, but nobody receives it.
     intercepted: bool,
-    /// The members of the team (`tMembers`), where the copy carries them.
+    /// The members of the team (`tMembers`), if the copy contains them.
     members: Option<BTreeSet<Account>>,
-    /// What it says of the group's members.
+    /// What it reports about the group's members.
     notice: Notice,
 }
 
@@ -86,10 +86,12 @@ impl Message {
         FeedEvent { effect, latest, unknown_notice }
     }
 
-    /// `tMembers` still names who is just leaving, and may not yet name who is just joining; of a dismissed group that carries
-    /// it, everybody leaves. Without it, members keep seeing the group item of a dismissed group, which is the notice.
+    /// `tMembers` still contains members who are just leaving, and may not yet contain members who are just joining. If the notice
+    /// that a group is dismissed contains it, everybody leaves. Without it, members still see the group item of a dismissed group,
+    /// which is the notice.
     ///
-    /// An intercepted message is shown to nobody, so it does not reach the group item; what it says of the members holds.
+    /// An intercepted message is shown to nobody, so it is not stored in the group item. What it reports about the members still
+    /// applies.
     fn in_group(self, group: &GroupId) -> MembershipEvent {
         let Notice { joined, left, dismissed, .. } = self.notice;
         let left = match &self.members {
@@ -114,7 +116,7 @@ fn members_of(copy: &RawCopy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidFi
     members::parse(list, copy.case).map_err(|reason| reason.of(NAME))
 }
 
-/// The message as the session shows it; fields that the copy lacks are left out.
+/// The message as the session shows it. Fields that the copy lacks are left out.
 fn last_msg(
     copy: &RawCopy<'_>,
     from: &Account,
@@ -133,7 +135,7 @@ fn last_msg(
     shown.into_json()
 }
 
-/// Yunxin's number of a `msgType`; none for one that is not known (yet).
+/// Yunxin's number for a `msgType`, or `None` for one that is not known (yet).
 fn type_number(name: &str) -> Option<u8> {
     Some(match name {
         "TEXT" => 0,

@@ -1,8 +1,8 @@
-//! The message copy: the feed that Yunxin posts, one event a call.
+//! The message copy: the feed that Yunxin posts, one event per request.
 //!
-//! Field names and values are Yunxin's. A copy is signed, so it is never rejected for what it holds: it is applied, or it says
-//! nothing of sessions and is ignored, or something that it needs cannot be read, and then it is kept for later. What is not
-//! needed is left unread, so that neither new nor broken fields of the feed do harm.
+//! Field names and values are Yunxin's. A copy is signed, so it is never rejected for its content. It is applied, or it does not
+//! concern sessions and is ignored, or something that it needs cannot be read and it is stored as a dead letter. Fields that are
+//! not needed are not parsed, so new or malformed fields of the feed are harmless.
 
 mod broken;
 mod edit;
@@ -26,18 +26,18 @@ use crate::{
 
 use raw_copy::RawCopy;
 
-/// A copy as it came, its fields unread.
+/// A copy as received, whose fields are not parsed yet.
 #[derive(Clone, Debug)]
 pub struct MessageCopy<'a>(JsonObject<'a>);
 
 /// One event of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedEvent {
-    /// What it does.
+    /// What the event does.
     pub effect: Effect,
-    /// The latest of its times.
+    /// The latest of the event's times.
     pub latest: Timestamp,
-    /// Whether it is a notification of a kind that is not known (yet), and taken for a message like any other.
+    /// Whether it is a notification of a kind that is not known (yet), which is processed like any other message.
     pub unknown_notice: bool,
 }
 
@@ -46,38 +46,38 @@ pub struct FeedEvent {
 pub enum Effect {
     /// An entry is merged into session items of users.
     P2p {
-        /// Whose session items, of which sessions.
+        /// The session items, as their users and session ids.
         session_items: Vec<(Account, SessionId)>,
-        /// What they are told.
+        /// The entry.
         entry: Entry,
     },
     /// Something happens in a group.
     Group {
-        /// In which.
+        /// The group.
         group: GroupId,
-        /// What happens in it.
+        /// The event in the group.
         event: MembershipEvent,
     },
     /// A message between two users was edited.
     EditP2p {
-        /// In whose session items it is, of which sessions.
+        /// The session items that show the message, as their users and session ids.
         session_items: Vec<(Account, SessionId)>,
         /// The edit.
         edit: Edit,
     },
     /// A message in a group was edited.
     EditGroup {
-        /// In which.
+        /// The group.
         group: GroupId,
         /// The edit.
         edit: Edit,
     },
 }
 
-/// Why a signed copy is not applied.
+/// The reason why a signed copy is not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotApplied {
-    /// It says nothing of sessions: logins, calls, chat rooms, system notifications, and what Yunxin adds one day.
+    /// It does not concern sessions: logins, calls, chat rooms, system notifications, and what Yunxin may add in the future.
     Ignored(&'static str),
     /// Something that it needs is missing or cannot be read.
     Unreadable(InvalidField),
@@ -90,20 +90,20 @@ impl From<InvalidField> for NotApplied {
 }
 
 impl<'a> MessageCopy<'a> {
-    /// Reads a body as far as the names of its fields; a byte order mark before it is none of it.
+    /// Parses a body as far as the names of its fields. A byte order mark in front of it is ignored.
     pub fn parse(body: &'a str) -> Result<Self, InvalidField> {
         let object = JsonValue::parse(body.trim_start_matches('\u{feff}')).and_then(JsonValue::object);
         object.map(Self).ok_or_else(|| InvalidValue::new("must be a JSON object").of("body"))
     }
 
-    /// The server id of the message that it is about, if there is a readable one.
+    /// The server id of the message that the copy is about, if it is readable.
     #[must_use]
     pub fn server_id(&self) -> Option<Cow<'a, str>> {
         let id = self.0.get("msgidServer").or_else(|| self.0.get("msgId"))?.text()?;
         raw_copy::whole_id(id).ok()
     }
 
-    /// What it says, when it arrived at `now`.
+    /// Parses the event of a copy that arrived at `now`.
     pub fn event(&self, now: Timestamp, case: AccountCase) -> Result<FeedEvent, NotApplied> {
         let copy = RawCopy { fields: &self.0, case, now };
         if copy.value("eventType").is_none() && copy.value("convType").is_none() {
@@ -122,15 +122,15 @@ impl<'a> MessageCopy<'a> {
     }
 }
 
-/// Where a message was said.
+/// The conversation in which a message was sent.
 enum Conversation {
-    /// By one account to another.
+    /// From one account to another.
     P2p { from: Account, to: Account },
     /// In a team or super team.
     Group(GroupId),
 }
 
-/// The session items of the sender and, if they get it, of the receiver: one when somebody writes to themselves.
+/// The session items of the sender and, if they receive it, of the receiver. There is only one if a user writes to themselves.
 fn session_items(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
     let mut session_items = vec![(from.clone(), SessionId::p2p(to))];
     if is_received && from != to {
@@ -141,7 +141,7 @@ fn session_items(from: &Account, to: &Account, is_received: bool) -> Vec<(Accoun
 
 impl Conversation {
     fn parse(copy: &RawCopy<'_>, session_type: SessionType, from: &Account) -> Result<Self, InvalidField> {
-        // A group's id is rejected, too, when it holds U+FFFD.
+        // This also rejects a group's id that contains U+FFFD.
         let to = copy.account("to")?;
         if session_type == SessionType::P2p {
             return Ok(Self::P2p { from: from.clone(), to });

@@ -1,4 +1,4 @@
-//! What a notification of a group says of its members.
+//! What a group's notification reports about its members.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -10,21 +10,21 @@ use crate::{
 
 const ATTACH: &str = "attach";
 
-/// Who joined and who left, as a notification says.
+/// The accounts that joined and left, according to a notification.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Notice {
-    /// Those who are members from then on.
+    /// The accounts that are members from then on.
     pub(super) joined: BTreeSet<Account>,
-    /// Those who are members no more.
+    /// The accounts that are not members any more.
     pub(super) left: BTreeSet<Account>,
-    /// Whether the group is dismissed: everybody leaves.
+    /// Whether the group is dismissed, so that everybody leaves.
     pub(super) dismissed: bool,
-    /// Whether it is one that this service does not know: taken for a message like any other.
+    /// Whether its kind is not known to this service. It is processed like any other message.
     pub(super) unknown: bool,
 }
 
-/// What a notification is about, by its number: Yunxin gives one set of numbers to teams and another to super teams; its own
-/// samples of super teams show the teams' numbers. No number has two meanings.
+/// The kind of a notification, by its number. Yunxin has one set of numbers for teams and another for super teams. Its own samples
+/// of super teams contain the teams' numbers. No number has two meanings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Added,
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// What of an attachment, `{"id": n, "data": {…}}`, says who is meant.
+/// The parts of an attachment, `{"id": n, "data": {…}}`, that determine which accounts are meant.
 #[derive(Debug, Default)]
 pub(super) struct Named<'a> {
     /// The notification's `id`, which is its kind.
@@ -63,15 +63,16 @@ pub(super) struct Named<'a> {
     pub(super) ids: Option<JsonValue<'a>>,
     /// `data.id`.
     pub(super) id: Option<JsonValue<'a>>,
-    /// Whether the attachment breaks off: what is not here may have been behind.
+    /// Whether the attachment breaks off, so that what is missing may have followed.
     pub(super) is_broken: bool,
 }
 
 impl Notice {
-    /// Reads a message of type NOTIFICATION. One that must name accounts and does not is rejected: to take it would lose a
-    /// change of members silently.
+    /// Parses a message of type NOTIFICATION. One that must name accounts and does not is rejected, because accepting it would
+    /// silently lose a change of members.
     ///
-    /// With a list of members (`is_listed`) nobody is looked for beside it and those whom the notification names.
+    /// With a list of members (`is_listed`), no accounts are considered except those in the list and those that the notification
+    /// names.
     pub(super) fn parse(copy: &RawCopy<'_>, from: &Account, is_listed: bool) -> Result<Self, InvalidField> {
         let Some(attach) = copy.value(ATTACH) else { return Ok(Self::default()) };
         let text = attach.string_or_json();
@@ -94,7 +95,7 @@ impl Notice {
         let data = attach.object("data").unwrap_or_default();
         let number = attach.get("id").filter(|id| crate::json::object::is_digits(id.json()));
         let Some(number) = number else {
-            // A new super team is told by the bare information about it.
+            // The notification of a new super team contains only the information about it.
             let owner = [owner(attach), owner_in(attach), owner_in(&data)].into_iter().flatten().next();
             let Some(owner) = owner else { return Ok(Self { unknown: true, ..Self::default() }) };
             let joined = if is_listed { BTreeSet::new() } else { founders(from, Some(owner), case)? };
@@ -107,7 +108,7 @@ impl Notice {
             Named { number: Some(number), ids: data.get("ids"), id: data.get("id"), is_broken: false };
         let mut notice = Self::of_kind(kind, &named, case, from, is_listed)?;
         if kind == Kind::Added && !is_listed {
-            // Nobody pulls in who makes a group.
+            // A group's creator is not among the accounts that are added.
             notice.joined.append(&mut founders(from, owner_in(&data), case)?);
         }
         Ok(notice)
@@ -149,7 +150,7 @@ impl Notice {
             Kind::Left => left(sender()),
             Kind::InvitationAccepted => joined(sender()),
             Kind::Dismissed => Self { dismissed: true, ..Self::default() },
-            // Who hands over may have left, and an operator's account need not be a member.
+            // The owner who hands over may have left, and an operator's account need not be a member.
             Kind::OwnerChanged if !is_listed => joined(named.new_owner(case)?),
             Kind::OwnerChanged | Kind::OfNoMembers => Self::default(),
         })
@@ -157,7 +158,7 @@ impl Notice {
 }
 
 impl Named<'_> {
-    /// The accounts in `ids`, at least one.
+    /// The accounts in `ids`, of which there must be at least one.
     fn accounts(&self, case: AccountCase) -> Result<BTreeSet<Account>, InvalidValue> {
         let rejection = |reason: &str| InvalidValue::new(format!("must name accounts in data.ids: {reason}"));
         let ids = self.ids.ok_or_else(|| rejection("there are none"))?;
@@ -165,7 +166,7 @@ impl Named<'_> {
         accounts.filter(|accounts| !accounts.is_empty()).ok_or_else(|| rejection("there are none"))
     }
 
-    /// Those whose application was accepted: `ids`, or `id`, one.
+    /// The accounts whose application was accepted: those in `ids`, or the one in `id`.
     fn applicants(&self, case: AccountCase) -> Result<BTreeSet<Account>, InvalidValue> {
         match (self.ids, self.id) {
             (None, Some(id)) => Ok(BTreeSet::from([one(id, case)?])),
@@ -182,13 +183,13 @@ impl Named<'_> {
     }
 }
 
-/// The account that a value is.
+/// Parses a value that is one account.
 fn one(value: JsonValue<'_>, case: AccountCase) -> Result<Account, InvalidValue> {
     let text = value.text().ok_or_else(|| InvalidValue::new("must name an account by a string"))?;
     case.account(&text).map_err(|reason| InvalidValue::new(format!("must name accounts, and one {reason}")))
 }
 
-/// The sender and the owner of a group that was just made.
+/// The sender and the owner of a group that was just created.
 fn founders(
     from: &Account,
     owner: Option<JsonValue<'_>>,
@@ -198,7 +199,7 @@ fn founders(
     Ok([from.clone()].into_iter().chain(owner).collect())
 }
 
-/// The owner in what Yunxin tells about a team, by numbers.
+/// The owner in Yunxin's information about a team, whose fields have numbers as names.
 fn owner<'a>(information: &JsonObject<'a>) -> Option<JsonValue<'a>> {
     information.get("5").filter(|owner| owner.string() != Some(Cow::Borrowed("")))
 }
@@ -214,7 +215,7 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    /// Who joins and who leaves by a notification of the account `boss`.
+    /// The accounts that join and leave by a notification of the account `boss`.
     fn notice(attach: &Value, is_listed: bool) -> Result<String, String> {
         let copy = json!({ "attach": attach }).to_string();
         let fields = JsonValue::parse(&copy).unwrap().object().unwrap();
@@ -231,7 +232,7 @@ mod tests {
         notice.map(read).map_err(|rejection| rejection.to_string())
     }
 
-    /// What an attachment, given as text, is read as.
+    /// The result for an attachment that is given as a string.
     fn of_text(attach: &str, is_listed: bool) -> Result<String, String> {
         notice(&json!(attach), is_listed)
     }

@@ -1,4 +1,4 @@
-//! The fields of a copy, each read in one way.
+//! The fields of a message copy, each kind of which is parsed in one way.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,11 @@ use crate::{
     time::{Ahead, Timestamp},
 };
 
-/// The longest id of a message, in bytes.
+/// The maximum length of a message's id, in bytes.
 const MAX_ID_BYTES: usize = 255;
 
-/// A copy being read at a time. A needed field that is missing or unreadable is rejected by its name; nothing else is.
+/// A message copy that is being parsed at a time. A needed field that is missing or unreadable is rejected by its name; nothing
+/// else is.
 pub(super) struct RawCopy<'a> {
     pub(super) fields: &'a JsonObject<'a>,
     pub(super) case: AccountCase,
@@ -20,17 +21,17 @@ pub(super) struct RawCopy<'a> {
 }
 
 impl<'a> RawCopy<'a> {
-    /// The field's value as it is.
+    /// The field's unparsed value.
     pub(super) fn value(&self, name: &str) -> Option<JsonValue<'a>> {
         self.fields.get(name)
     }
 
-    /// A needed text or whole number.
+    /// A needed string or whole number.
     pub(super) fn text(&self, name: &'static str) -> Result<Cow<'a, str>, InvalidField> {
         self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is missing").of(name))
     }
 
-    /// A text or whole number; an empty one is as good as absent.
+    /// An optional string or whole number. An empty string counts as absent.
     fn optional_text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, InvalidField> {
         let Some(value) = self.value(name) else { return Ok(None) };
         let text = value.text().ok_or_else(|| InvalidValue::new("must be a string").of(name))?;
@@ -49,19 +50,20 @@ impl<'a> RawCopy<'a> {
         time.map_err(|reason| reason.of(name))
     }
 
-    /// The id of a message that its server or its client gave.
+    /// The id that its server or its client gave to a message.
     fn id(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, InvalidField> {
         let id = self.optional_text(name)?;
         id.map(|id| whole_id(id).map_err(|reason| reason.of(name))).transpose()
     }
 
-    /// A message's ids as they came and its position, from the fields that hold them.
+    /// The ids of a message as received, from the fields that contain them.
     pub(super) fn ids(&self, server: &'static str, client: &'static str) -> Result<Ids<'a>, InvalidField> {
         let server_id = self.id(server)?.ok_or_else(|| InvalidValue::new("is missing").of(server))?;
         Ok(Ids { server: server_id, client: self.id(client)? })
     }
 
-    /// The ids of a message that this copy only refers to: one that the IM keeps nowhere must be told apart by its client's id.
+    /// The ids of a message that this copy only refers to. A message that the IM does not store (server id 0) is identified only by
+    /// its client's id, so that id is required.
     pub(super) fn ids_of_another(
         &self,
         server: &'static str,
@@ -74,7 +76,7 @@ impl<'a> RawCopy<'a> {
         Ok(ids)
     }
 
-    /// Whether a field says yes, as Yunxin's texts that are "convertible to Boolean" do.
+    /// Whether a field is true, in the sense of Yunxin's strings that are "convertible to Boolean".
     pub(super) fn is_set(&self, name: &str) -> bool {
         let Some(value) = self.value(name) else { return false };
         match value.string() {
@@ -84,7 +86,7 @@ impl<'a> RawCopy<'a> {
     }
 }
 
-/// The ids of a message as they came.
+/// The ids of a message as received.
 pub(super) struct Ids<'a> {
     pub(super) server: Cow<'a, str>,
     pub(super) client: Option<Cow<'a, str>>,
@@ -100,7 +102,7 @@ impl Ids<'_> {
     }
 }
 
-/// An id that is whole and not too long.
+/// Checks that an id is whole and not too long.
 pub(super) fn whole_id(id: Cow<'_, str>) -> Result<Cow<'_, str>, InvalidValue> {
     if id.contains(char::REPLACEMENT_CHARACTER) {
         Err(cut())

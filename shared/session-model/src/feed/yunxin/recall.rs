@@ -1,4 +1,4 @@
-//! The recall of a message.
+//! Recalls of messages.
 
 use super::{Conversation, raw_copy::RawCopy, session_items};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     register::{Entry, LastMsg, last_msg::Shown},
 };
 
-/// Reads a recall. What the session shows of it is who and when, and nothing of the content.
+/// Parses a recall. The session shows who recalled the message and when, and nothing of its content.
 pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
     let from = copy.account("from")?;
     let place = Conversation::parse(copy, session_type, &from)?;
@@ -22,7 +22,7 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
     shown.recall(|name| copy.value(name));
     let last_msg = LastMsg::Recall { at, notice: shown.into_json().into() };
     let entry = Entry { position: ids.position(time), last_msg };
-    // The copy does not tell whether the receiver had blocked the sender, so both sides show the notice.
+    // The copy does not show whether the receiver had blocked the sender, so the session items of both show the notice.
     let effect = match place {
         Conversation::P2p { from, to } => {
             Effect::P2p { session_items: session_items(&from, &to, true), entry }

@@ -1,4 +1,4 @@
-//! Copies as they come, and what is read of them.
+//! Message copies as received, and what is read of them.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn parse(copy: &Value) -> Result<FeedEvent, NotApplied> {
     read(&copy.to_string(), AccountCase::Keep)
 }
 
-/// The field for which a copy is unreadable.
+/// The rejection of an unreadable copy, which begins with the name of the field.
 fn unreadable(copy: &Value) -> String {
     match parse(copy) {
         Err(NotApplied::Unreadable(rejection)) => rejection.to_string(),
@@ -62,7 +62,7 @@ fn entry(copy: &Value) -> Entry {
     }
 }
 
-/// What the session shows, and its kind.
+/// What the session shows.
 fn shown(copy: &Value) -> Value {
     let (LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) = entry(copy).last_msg;
     serde_json::from_str(&text.plain()).unwrap()

@@ -1,23 +1,27 @@
-//! Edits: what is known of later forms of messages, beside the register.
+//! Edits: later forms of messages, which are stored next to the register.
 //!
-//! Yunxin tells of edited messages, and of the further text of an answer that an AI goes on writing. Such a copy names its
-//! message by id and does not tell the message's time, so it may come before its message, after another one, or again, and no
-//! position says which. [`Edits`] stands beside the [`Register`] of a session item or of a group item and keeps
+//! Yunxin sends message copies for edited messages, and for the further text of an answer that an AI goes on writing. Such a copy
+//! names its message by id and does not contain the message's time. It may therefore come before its message, after another one, or
+//! again, and no position shows which is the case. [`Edits`] is stored next to the [`Register`] of a session item or of a group
+//! item, and contains:
 //!
-//! - *held*: of the message that is held, for each field the time of the edit whose text stands in `lastMsg`;
-//! - *pending*: of other messages, for each field the greatest edit by (time, text).
+//! - *held*: for the message in the register, which is the held message, and for each field, the time of the edit whose text is in
+//!   `lastMsg`;
+//! - *pending*: for other messages and for each field, the greatest edit by (time, text).
 //!
 //! The laws:
 //!
 //! - An edit belongs to one message. It never moves a session, revives one, or shows on a recalled message.
-//! - Each field shows the greatest edit of it by (time, text). An edit from before its own message does nothing.
-//! - When another message takes the place of the held one, its pending edits are applied to it; *held* starts again. A recall
-//!   drops the edits of its message. A delete leaves all of them alone.
-//! - What waits for a message older than the held one is dropped. Of the rest the 8 messages edited last stay, as far as they
-//!   fit in 64 KB; the one edited last always stays.
+//! - Each field shows the greatest edit of it by (time, text). An edit from before its own message has no effect.
+//! - When another message replaces the held one, its pending edits are applied to it, and *held* starts again. A recall drops the
+//!   edits of its message. A delete leaves all edits alone.
+//! - A pending edit from before the held message's time is dropped, because its message is older than the held one. Of the others,
+//!   those of the 8 messages that were edited last are kept, as far as they fit in 64 KB. The message that was edited last is
+//!   always kept.
 //!
-//! So what is **shown**, now and after any further copies, is a function of the set of copies, while the edits that wait for
-//! their messages are at most 8 and fit. What is stored is not: of two session items that show the same one may know more.
+//! Therefore what is **shown**, now and after any further copies, is a function of the set of copies, as long as the edits that
+//! wait for their messages belong to at most 8 messages and fit. What is stored is not. Of two session items that show the same,
+//! one may contain more edits.
 
 mod steps;
 mod stored;
@@ -39,23 +43,23 @@ use crate::{
 pub use steps::{AmendableItem, edit, record};
 pub use stored::InvalidEdits;
 
-/// How many messages' edits wait at most.
+/// The maximum number of messages with pending edits.
 const MAX_PENDING: usize = 8;
-/// How much they take at most, as JSON, in bytes.
+/// The maximum length of the pending edits, as JSON, in bytes.
 const MAX_PENDING_BYTES: usize = 64 * 1024;
 
-/// A message was edited.
+/// The edit of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// Which message.
+    /// The id of the message.
     pub(crate) id: MessageId,
-    /// When (`modifyTime`).
+    /// The time of the edit (`modifyTime`).
     pub(crate) time: Timestamp,
-    /// What its fields show from then on, within their limits.
+    /// What the message's fields show from then on, within their limits.
     pub(crate) texts: BTreeMap<Field, Text>,
 }
 
-/// The edits that a session item or group item knows.
+/// The edits of a session item or group item.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Edits {
     held: BTreeMap<Field, Timestamp>,
@@ -66,13 +70,13 @@ pub struct Edits {
 type Pending = BTreeMap<Field, (Timestamp, Text)>;
 
 impl Edits {
-    /// Whether none are known.
+    /// Whether there are no edits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held.is_empty() && self.pending.is_empty()
     }
 
-    /// Merges a register into the held one; answers whether it took its place.
+    /// Merges `other` into the `held` register. Returns whether `other` replaced it.
     pub(crate) fn merge(&mut self, held: &mut Option<Register>, mut other: Register) -> bool {
         let applies = held.as_ref().is_none_or(|held| other.supersedes(held));
         if applies {
@@ -82,13 +86,13 @@ impl Edits {
         applies
     }
 
-    /// Drops the edits of a message whose recall does not take the place of what is held, since that is newer: nothing of a recalled
-    /// message stays. Answers whether there were any.
+    /// Drops the edits of a message whose recall does not replace the held register, because the register is newer. No content of a
+    /// recalled message is kept. Returns whether there were any edits.
     pub(crate) fn forget(&mut self, entry: &Entry) -> bool {
         matches!(entry.last_msg, LastMsg::Recall { .. }) && self.pending.remove(&entry.position.id).is_some()
     }
 
-    /// Another register takes the place of the held one: with it come the edits that waited for its message.
+    /// Prepares for `register` to replace the held one, by applying the edits that waited for its message.
     fn follow(&mut self, register: &mut Register) {
         self.held.clear();
         let pending = self.pending.remove(&register.position.id);
@@ -100,8 +104,8 @@ impl Edits {
         self.tidy(Some(register.position.time));
     }
 
-    /// Takes an edit at `now`; answers whether it changed anything. What is shown and changes is stamped; what waits for its message
-    /// is not.
+    /// Applies an edit at `now`. Returns whether it changed anything. A change to what is shown gets a change time; an edit that
+    /// waits for its message does not.
     pub(crate) fn take(
         &mut self,
         register: Option<&mut Register>,
@@ -136,7 +140,7 @@ impl Edits {
         }
     }
 
-    /// Shows those texts that are greater than what stands; answers whether there were any.
+    /// Shows those texts that are greater than the current ones. Returns whether there were any.
     fn show(
         &mut self,
         last_msg: &mut JsonText,
@@ -159,7 +163,7 @@ impl Edits {
         changed
     }
 
-    /// Drops what can no longer be of use, and what is too much.
+    /// Drops the edits that can no longer be used, and those above the limits.
     fn tidy(&mut self, held: Option<Timestamp>) {
         self.pending.retain(|_, pending| {
             pending.retain(|_, (time, _)| Some(*time) >= held);

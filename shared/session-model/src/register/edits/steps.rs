@@ -1,25 +1,25 @@
 //! How messages and edits become writes of one item.
 //!
-//! While an item knows no edits, a message is one blind conditional write, whose condition is the merge rule. Where edits are
-//! known, what a message shows depends on them: then, as for every edit, what was read is merged and written back, if nothing
-//! has changed in between.
+//! While an item has no edits, a message is one blind conditional write, whose condition is the merge rule. If there are edits,
+//! what a message shows depends on them. Then, as for every edit, the item is read, merged, and written back if nothing has changed
+//! in between.
 
 use crate::group::{Interrupted, Written};
 
-/// How often a write that others overtook starts again.
+/// The maximum number of attempts at a write that loses to concurrent writes.
 const MAX_TRIES: usize = 5;
 
 /// An item that holds messages: a session item of a p2p session, or the group item of a group.
 pub trait AmendableItem: Sync {
-    /// What the item holds.
+    /// The content of the item.
     type Snapshot: Clone + Send + Sync;
-    /// Why the item cannot be read or written.
+    /// The error of a read or write.
     type Error: Send;
 
-    /// Reads the item strongly.
+    /// Reads the item. Strongly consistent.
     fn read(&self) -> impl Future<Output = Result<Self::Snapshot, Self::Error>> + Send;
 
-    /// Writes `after`, if the item still is as `before` in whatever a register or its edits depend on.
+    /// Writes `after`, if everything that a register or its edits depend on is still as in `before`.
     fn replace(
         &self,
         before: &Self::Snapshot,
@@ -27,8 +27,8 @@ pub trait AmendableItem: Sync {
     ) -> impl Future<Output = Result<Written<Self::Snapshot>, Self::Error>> + Send;
 }
 
-/// Goes on after a blind write, whose condition also asks that no edits are known. When it was rejected for the edits alone, so that
-/// `change` still changes what came back, the merged write follows.
+/// Continues after a blind write, whose condition also requires that there are no edits. If the condition failed only because of
+/// the edits, so that `change` still changes the returned item, the merged write follows.
 pub async fn record<I: AmendableItem>(
     item: &I,
     blind: Written<I::Snapshot>,
@@ -49,7 +49,8 @@ pub async fn edit<I: AmendableItem>(
     merge(item, held, change).await.map(|_| ())
 }
 
-/// `ConditionFailed(held)`: the change does not alter `held`, so nothing was written.
+/// Repeats the merged write until it succeeds or loses to concurrent writes too often. `ConditionFailed(held)` means that the
+/// change does not alter `held`, so nothing was written.
 async fn merge<I: AmendableItem>(
     item: &I,
     mut held: I::Snapshot,

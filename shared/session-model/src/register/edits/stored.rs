@@ -1,4 +1,4 @@
-//! Edits as one text: `{"held": {"body": 5}, "pending": {"<id>": {"ext": [5, "text", false]}}}`.
+//! The stored form of edits: `{"held": {"body": 5}, "pending": {"<id>": {"ext": [5, "text", false]}}}`.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// A text that stands for no edits.
+/// The error for a string that does not represent edits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("holds no edits")]
 pub struct InvalidEdits;
@@ -24,7 +24,7 @@ struct Stored {
     pending: BTreeMap<String, StoredPending>,
 }
 
-/// For each field the time, what is left of the text, and whether that is less than all of it.
+/// For each field the time, the text or what is left of it, and whether that is less than the whole text.
 type StoredPending = BTreeMap<String, (Timestamp, Option<String>, bool)>;
 
 fn field(name: &str) -> Result<Field, InvalidEdits> {
@@ -38,14 +38,14 @@ fn stored(pending: &Pending) -> StoredPending {
     pending.iter().map(entry).collect()
 }
 
-/// What the edits of one message take.
+/// The length of the edits of one message in the stored form.
 pub(super) fn length(id: &MessageId, pending: &Pending) -> usize {
     // Strings and numbers have a JSON form.
     serde_json::to_string(&(id.as_str(), stored(pending))).unwrap_or_default().len()
 }
 
 impl Edits {
-    /// The text; none when no edits are known.
+    /// Returns the stored form, or `None` if there are no edits.
     #[must_use]
     pub fn to_stored(&self) -> Option<String> {
         if self.is_empty() {
@@ -56,7 +56,7 @@ impl Edits {
         serde_json::to_string(&Stored { held, pending: pending.collect() }).ok()
     }
 
-    /// The edits that a text stands for.
+    /// Parses the stored form.
     pub fn from_stored(text: &str) -> Result<Self, InvalidEdits> {
         let stored: Stored = serde_json::from_str(text).map_err(|_| InvalidEdits)?;
         let held = stored.held.into_iter().map(|(name, time)| Ok((field(&name)?, time)));

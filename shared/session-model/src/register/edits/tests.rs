@@ -1,4 +1,4 @@
-//! The laws of edits.
+//! Tests of the laws of edits.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -13,14 +13,14 @@ fn ms(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// When all of it is heard.
+/// When all events arrive.
 const NOW: Timestamp = Timestamp::from_millis(1);
 
 fn id(number: u64) -> MessageId {
     (*number.to_string()).into()
 }
 
-/// Something that is told of a session. Message `n` is sent at a time of its own, `SENT[n]`.
+/// An event of a session. Message `n` is sent at its own time, `SENT[n]`.
 #[derive(Clone, Debug)]
 enum Event {
     Message(u64),
@@ -29,7 +29,7 @@ enum Event {
         at: u64,
     },
     Edit(Edit),
-    /// Its user deletes the session as of this message: what they see is this one or older.
+    /// The user deletes the session as of this message: what they see is this message or an older one.
     Delete(u64),
 }
 
@@ -97,8 +97,8 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// Messages, edits with sane and insane times, recalls and deletes, in any order and with any repetitions: what is shown is
-    /// one, now and after any further copy.
+    /// Messages, edits with plausible and implausible times, recalls and deletes, in any order and with any repetitions, show one
+    /// result, now and after any further message copy.
     #[test]
     fn the_shown_text_does_not_depend_on_order_or_repetition(
         (history, delivered) in prop::collection::vec(event(), 1..12).prop_flat_map(|history| {
@@ -118,7 +118,7 @@ proptest! {
         }
     }
 
-    /// What is shown is the rule's greatest edit of each field, from the set of what was told.
+    /// What is shown is the greatest edit of each field, computed by the rule from the set of events.
     #[test]
     fn each_field_shows_the_greatest_edit_of_its_message(
         edits in prop::collection::vec((8..16u64, prop::sample::select(Field::ALL.to_vec()), 0..3u8), 0..10),
@@ -151,7 +151,7 @@ proptest! {
         }
     }
 
-    /// Nothing of a recalled message's content stays.
+    /// No content of a recalled message is kept.
     #[test]
     fn a_recall_drops_the_edits_of_its_message(history in prop::collection::vec(event(), 1..14)) {
         let session_item = after(&history);
@@ -210,7 +210,7 @@ fn pending_edits_fit_in_64_kb_and_the_latest_always_stays() {
         (22..25).map(id).collect::<Vec<_>>()
     );
     assert!(session_item.edits.to_stored().unwrap().len() < MAX_PENDING_BYTES);
-    // Escaped, it is longer than all that fits.
+    // In its escaped form, it is longer than all that fits.
     session_item.edit(&edit(30, 500, Field::Body, &"\u{1}".repeat(20_000)), NOW);
     assert_eq!(session_item.edits.pending.keys().cloned().collect::<Vec<_>>(), [id(30)]);
 }
