@@ -10,7 +10,7 @@ use std::{
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},

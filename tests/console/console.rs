@@ -136,7 +136,7 @@ async fn markup_stays_text(t: Test) {
     let eve = own.known_user(account);
     let copy = json!({
         "eventType": "1", "convType": "PERSON", "fromAccount": account, "to": "bob", "msgType": "TEXT", "msgidServer": "1",
-        "msgTimestamp": session_local::clock::now_ms().to_string(), "body": MARKUP, "fromNick": MARKUP,
+        "msgTimestamp": session_local::emulator::clock::now_ms().to_string(), "body": MARKUP, "fromNick": MARKUP,
     });
     own.deliver([&copy]).await;
     page.shows("user-2-list", MARKUP).await;

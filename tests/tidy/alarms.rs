@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use session_local::{executables::workspace, template::Template};
+use session_local::{emulator::template::Template, workspace::workspace};
 use test_support::alarms::{patterns, resources};
 
 /// Each alarm of the template and the event that fires it, as docs/operations.md describes them.

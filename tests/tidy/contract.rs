@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
-use session_local::{contract, executables::workspace};
+use session_local::{emulator::openapi, workspace::workspace};
 use test_support::contract::limits::{CHANGES, EXT, IDS, LIMIT, MEMBERS, number};
 
 #[test]
@@ -59,7 +59,7 @@ fn the_document_obeys_the_rules_for_generated_clients() {
             _ => {}
         }
     }
-    let contract = contract::read().unwrap();
+    let contract = openapi::read().unwrap();
     walk(&contract, "", &mut |path, value| {
         if path.contains("/examples/") || path.ends_with("/example") {
             return;
@@ -117,7 +117,7 @@ fn documents_the_same_errors(page: &str) {
             cases.map(|case| (cells[0].parse().unwrap(), cells[1].parse().unwrap(), case.to_owned())),
         );
     }
-    let mut documented = problems(&contract::read().unwrap());
+    let mut documented = problems(&openapi::read().unwrap());
     // OpenAPI has no place for the response to other methods.
     documented.insert((405, 414, "method-not-allowed".to_owned()));
     assert_eq!(in_page, documented);

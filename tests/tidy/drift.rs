@@ -7,8 +7,8 @@ use std::{
 
 use serde_json::{Value, json};
 use session_local::{
-    executables::workspace,
-    template::{Route, Template},
+    emulator::template::{Route, Template},
+    workspace::workspace,
 };
 use session_store::schema;
 use test_support::{

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 use test_support::repository::sources;
 
 #[test]

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
 use session_local::{
-    executables::workspace,
-    feed::{LOCAL_APP_SECRET, sign},
-    template::Route,
+    backend::signing::{LOCAL_APP_SECRET, sign},
+    emulator::template::Route,
+    workspace::workspace,
 };
 use test_support::{
     contract::CONTRACT,

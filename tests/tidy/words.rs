@@ -3,7 +3,7 @@
 
 use std::{fs, process::Command};
 
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 
 /// Each retired word, or the beginning of words (`*`), and its replacement.
 const RETIRED: [(&str, &str); 16] = [

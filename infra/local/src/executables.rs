@@ -1,10 +1,6 @@
 //! The functions' executables, built by cargo.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{collections::HashMap, path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -13,7 +9,7 @@ use tokio::{
     process::Command,
 };
 
-use crate::template::Template;
+use crate::{emulator::template::Template, workspace::workspace};
 
 const OF_THE_OUTER_CARGO: [&str; 17] = [
     "CARGO_MANIFEST_DIR",
@@ -34,12 +30,6 @@ const OF_THE_OUTER_CARGO: [&str; 17] = [
     "CARGO_PKG_VERSION_PATCH",
     "CARGO_PKG_VERSION_PRE",
 ];
-
-/// The root of the workspace.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 /// Builds the functions with a profile, along with other executables of the workspace. Returns the path of each. Cargo's progress
 /// is printed to standard error.

@@ -10,20 +10,25 @@ use anyhow::{Context, Result};
 use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 
 use crate::{
-    clock::Clock,
-    cost::Prices,
-    dynamodb::DynamoDb,
-    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
-    gateway::{self, Completed, Gateway, ISSUER_PATH, Keys, Routes},
-    jwt::{Authorizer, Issuer},
-    lambda::{Function, LogSink, Program},
-    template::{Route, Template},
-    trace::Tracer,
+    backend::signing::{KeyPair, LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    console::{
+        dev_routes::{self, LocalService},
+        recorder::{Completed, LogSink, Recorder},
+        trace::Tracer,
+    },
+    cost::prices::Prices,
+    emulator::{
+        clock::Clock,
+        dynamodb::DynamoDb,
+        gateway::{self, Gateway, ISSUER_PATH, Routes},
+        jwt::{Authorizer, Issuer},
+        lambda::{Function, Program},
+        observer::Observer,
+        template::{self, Route, Template},
+    },
 };
 
 const AUDIENCE: &str = "local";
-/// The number of completed requests by which a slow listener may lag.
-const EXCHANGES_QUEUED: usize = 1_000;
 
 /// The options of a service.
 pub struct Options {
@@ -50,6 +55,7 @@ pub struct Options {
 /// A service that runs until it is dropped.
 pub struct Service {
     gateway: Arc<Gateway>,
+    recorder: Arc<Recorder>,
     dynamodb: DynamoDb,
     routes: Vec<Route>,
     // Dropping the tasks stops everything: the server, the engine, and the functions with their processes.
@@ -83,7 +89,7 @@ impl Service {
             ("MessageCopyAppSecret", LOCAL_APP_SECRET.to_owned()),
         ]);
         parameters.extend(options.parameters.clone());
-        let signed_by = Keys::of(&parameters);
+        let signed_by = KeyPair::of(&parameters);
         let template = Template::on_one_address(&parameters)?;
         let dynamodb = match &options.dynamodb_endpoint {
             Some(endpoint) => DynamoDb::at(endpoint),
@@ -98,27 +104,30 @@ impl Service {
             None => None,
             Some(prices) => Some(Tracer::start(endpoint, prices, options.clock.clone(), &mut tasks).await?),
         };
-        let functions = functions(&template, endpoint, &options, tracer.as_ref())?;
+        let recorder = Arc::new(Recorder::new(tracer, Arc::clone(&options.log)));
         let gateway = Arc::new(Gateway {
             url,
             routes: Routes::new(&template.routes)?,
             authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?, options.clock.clone()),
             issuer,
-            functions,
+            functions: functions(&template, endpoint, &options, &recorder)?,
             clock: options.clock,
-            tracer,
-            completed: broadcast::Sender::new(EXCHANGES_QUEUED),
-            signed_by,
+            observer: Arc::clone(&recorder) as Arc<dyn Observer>,
+        });
+        let dev_routes = dev_routes::router(LocalService {
+            gateway: Arc::clone(&gateway),
+            recorder: Arc::clone(&recorder),
             dynamodb: dynamodb.clone(),
             swept,
+            signed_by,
         });
-        let router = gateway::router(Arc::clone(&gateway), &template.cors)?;
+        let router = gateway::router(Arc::clone(&gateway), &template.cors, dev_routes)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(options.listener, router).await {
                 eprintln!("the gateway failed: {error}");
             }
         });
-        Ok(Self { gateway, dynamodb, routes: template.routes, _tasks: tasks })
+        Ok(Self { gateway, recorder, dynamodb, routes: template.routes, _tasks: tasks })
     }
 
     /// The URL of the API.
@@ -148,13 +157,13 @@ impl Service {
     /// The tracer, which keeps the last requests, if requests are traced.
     #[must_use]
     pub fn tracer(&self) -> Option<&Arc<Tracer>> {
-        self.gateway.tracer.as_ref()
+        self.recorder.tracer()
     }
 
     /// Subscribes to the service's completed requests.
     #[must_use]
     pub fn completed(&self) -> broadcast::Receiver<Completed> {
-        self.gateway.completed.subscribe()
+        self.recorder.completed()
     }
 
     /// The clock of the service.
@@ -187,7 +196,7 @@ fn functions(
     template: &Template,
     endpoint: &str,
     options: &Options,
-    tracer: Option<&Arc<Tracer>>,
+    recorder: &Arc<Recorder>,
 ) -> Result<BTreeMap<String, Arc<Function>>> {
     let own = [
         ("AWS_ENDPOINT_URL_DYNAMODB", endpoint),
@@ -195,7 +204,7 @@ fn functions(
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
     ];
-    let program = |(id, function): (&String, &crate::template::Function)| {
+    let program = |(id, function): (&String, &template::Function)| {
         let binary = &function.binary;
         let executable =
             options.executables.get(binary).with_context(|| format!("{id}: no executable {binary}"))?;
@@ -207,23 +216,10 @@ fn functions(
             variables: function.environment.clone().into_iter().chain(own).collect(),
             timeout: function.timeout,
             memory_mb: function.memory_mb,
-            log: log_of(options, tracer),
             clock: options.clock.clone(),
-            tracer: tracer.cloned(),
+            observer: Arc::clone(recorder) as Arc<dyn Observer>,
         };
         Ok((id.clone(), Arc::new(Function::new(program))))
     };
     template.functions.iter().map(program).collect()
-}
-
-/// Returns the sink of the functions' lines, which also adds each line to the traced request that it belongs to.
-fn log_of(options: &Options, tracer: Option<&Arc<Tracer>>) -> LogSink {
-    let log = Arc::clone(&options.log);
-    match tracer.cloned() {
-        None => log,
-        Some(tracer) => Arc::new(move |function, line| {
-            tracer.logged(line);
-            log(function, line);
-        }),
-    }
 }

@@ -14,8 +14,9 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use session_local::{
-    executables::{self, workspace},
-    template::{Function, Template},
+    emulator::template::{Function, Template},
+    executables::{self},
+    workspace::workspace,
 };
 use tokio::process::{Child, Command};
 

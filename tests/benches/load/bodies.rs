@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use session_local::{
-    clock,
-    feed::{team_message, text_message},
+    backend::client::{team_message, text_message},
+    emulator::clock,
 };
 
 /// The maximum CPU time for one of them.

@@ -17,8 +17,9 @@ use clap::Parser;
 use reqwest::Client;
 use serde_json::Value;
 use session_local::{
-    clock, executables,
-    feed::{Feed, text_message},
+    backend::client::{Feed, text_message},
+    emulator::clock,
+    executables,
 };
 use tokio::task::JoinSet;
 

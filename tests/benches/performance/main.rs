@@ -70,7 +70,7 @@ async fn run(options: &Options) -> Result<()> {
     }
     let figures = figures.with_costs(&executables).await?;
     println!("{}", report::markdown(&figures));
-    let path = executables::workspace().join(&options.json);
+    let path = session_local::workspace::workspace().join(&options.json);
     std::fs::write(&path, serde_json::to_string_pretty(&figures.json())?)
         .with_context(|| format!("cannot write {}", path.display()))?;
     eprintln!("written to {}", path.display());

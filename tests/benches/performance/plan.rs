@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 use flate2::{Compression, write::DeflateEncoder};
 use indicatif::{ProgressBar, ProgressStyle};
 use session_local::{
-    cost::{Prices, count},
-    executables::workspace,
+    cost::{meter::count, prices::Prices},
+    workspace::workspace,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},

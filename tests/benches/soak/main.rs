@@ -20,8 +20,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use session_local::{
-    executables::{self, workspace},
-    listen,
+    executables::{self},
+    service::listen,
+    workspace::workspace,
 };
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 

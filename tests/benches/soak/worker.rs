@@ -17,8 +17,8 @@ use proptest::{
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use session_local::{
-    clock,
-    feed::{team_message, text_message},
+    backend::client::{team_message, text_message},
+    emulator::clock,
 };
 use session_model::{
     AccountCase, GroupItem, SessionId, SessionItem, Timestamp,

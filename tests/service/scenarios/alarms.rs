@@ -1,7 +1,7 @@
 //! The alarms count what the service logs.
 
 use serde_json::{Value, json};
-use session_local::feed::LOCAL_APP_KEY;
+use session_local::backend::signing::LOCAL_APP_KEY;
 
 use test_support::{
     alarms::patterns,

@@ -5,11 +5,13 @@ use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use session_local::{
-    clock,
-    dynamodb::DynamoDb,
-    executables::workspace,
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, text_message},
+    backend::{
+        client::{Feed, text_message},
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    },
+    emulator::{clock, dynamodb::DynamoDb},
     http,
+    workspace::workspace,
 };
 use tokio::{
     process::Child,

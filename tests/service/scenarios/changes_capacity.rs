@@ -1,7 +1,7 @@
 //! The cost of changes. Messages in the window cost nothing more.
 
 use serde_json::{Value, json};
-use session_local::clock;
+use session_local::emulator::clock;
 
 use test_support::{
     copies::{T0, message, on_time, recall},

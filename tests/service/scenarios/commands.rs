@@ -3,7 +3,7 @@
 use std::{process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
-use session_local::dynamodb::DynamoDb;
+use session_local::emulator::dynamodb::DynamoDb;
 use tokio::{process::Command, task::JoinSet, time::timeout};
 
 use test_support::{

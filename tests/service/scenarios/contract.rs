@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_local::contract;
+use session_local::emulator::openapi;
 
 use test_support::{
     contract::limits::{CHANGES, EXT, IDS, LIMIT, MEMBERS, number},
@@ -53,6 +53,6 @@ async fn cargo_local_serves_the_openapi_document(t: Test) {
     };
     let (whole, apps) = (get("/openapi.json").await, get("/openapi-apps.json").await);
     assert_eq!(whole["servers"][0]["url"], t.app.url());
-    assert_eq!(whole["components"]["schemas"], contract::read().unwrap()["components"]["schemas"]);
+    assert_eq!(whole["components"]["schemas"], openapi::read().unwrap()["components"]["schemas"]);
     assert!(whole["paths"]["/v1/messages"].is_object() && apps["paths"].get("/v1/messages").is_none());
 }

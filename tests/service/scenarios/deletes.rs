@@ -75,7 +75,7 @@ async fn a_deleted_session_expires_in_31_days(t: Test) {
     let (alice, bob) = deleted_at(&t, 5).await;
     let item = t.item(&bob, &alice.session_id()).await.unwrap();
     let expires_at: u64 = item["expiresAt"]["N"].as_str().unwrap().parse().unwrap();
-    let in_31_days = session_local::clock::since_epoch().as_secs() + 31 * 24 * 60 * 60;
+    let in_31_days = session_local::emulator::clock::since_epoch().as_secs() + 31 * 24 * 60 * 60;
     assert!((in_31_days - 60..=in_31_days).contains(&expires_at), "{expires_at}");
     let names: Vec<_> = item.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(

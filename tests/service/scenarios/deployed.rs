@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_local::{executables::workspace, feed::LOCAL_APP_SECRET};
+use session_local::{backend::signing::LOCAL_APP_SECRET, workspace::workspace};
 
 use test_support::{
     copies::message,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use reqwest::Method;
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 use test_support::{repository::template, scenarios, test::Test};
 
 scenarios![every_function_is_in_the_template_and_runs_its_operation];

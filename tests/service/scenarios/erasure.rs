@@ -3,8 +3,8 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::{
-    clock,
-    feed::{LOCAL_APP_SECRET, sign},
+    backend::signing::{LOCAL_APP_SECRET, sign},
+    emulator::clock,
 };
 use uuid::Uuid;
 

@@ -30,9 +30,9 @@ async fn an_ext_stays_with_its_live_session(t: Test) {
 
 async fn an_ext_creates_an_absent_session(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    let before = session_local::clock::now_ms();
+    let before = session_local::emulator::clock::now_ms();
     let session = bob.set_ext(&alice, "draft").await;
-    let after = session_local::clock::now_ms();
+    let after = session_local::emulator::clock::now_ms();
     assert!((before..=after).contains(&session["updateTime"].as_u64().unwrap()));
     assert_eq!(session["sessionId"], alice.session_id());
     assert_eq!(session["ext"], "draft");

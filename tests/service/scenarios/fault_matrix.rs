@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 use uuid::Uuid;
 
 use test_support::{

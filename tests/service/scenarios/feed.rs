@@ -1,7 +1,7 @@
 //! Message copies as they occur in practice: each is applied, ignored or dead-lettered, and none is lost silently.
 
 use serde_json::{Value, json};
-use session_local::clock;
+use session_local::emulator::clock;
 
 use test_support::{
     copies::{T0, edit, group_message, listing, message, notification, recall, with, without},
@@ -320,7 +320,7 @@ async fn the_log_has_the_outcome_of_each_copy(t: Test) {
     assert_eq!((&odd["level"], &odd["unknownNotice"]), (&json!("INFO"), &json!(true)));
     let applied = line(message(&alice, &bob, 1)).await;
     assert_eq!((applied.get("outcome"), applied.get("unknownNotice")), (None, None));
-    let forged = t.app.feed.signed_by(session_local::feed::LOCAL_APP_KEY, "other");
+    let forged = t.app.feed.signed_by(session_local::backend::signing::LOCAL_APP_KEY, "other");
     let forged = forged.post(&message(&alice, &bob, 2)).await.unwrap();
     let id = forged.headers()["apigw-requestid"].to_str().unwrap().to_owned();
     let rejected = t.app.logs.of(&id).await;

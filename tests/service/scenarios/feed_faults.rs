@@ -256,7 +256,7 @@ async fn a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored(t: Te
 async fn fate(t: &Test, body: &[u8], response: &Response) -> usize {
     let shown = String::from_utf8_lossy(body);
     let read = MessageCopy::parse(&shown).map_err(NotApplied::from);
-    let now = Timestamp::from_millis(session_local::clock::now_ms());
+    let now = Timestamp::from_millis(session_local::emulator::clock::now_ms());
     let read = read.and_then(|copy| copy.event(now, AccountCase::Keep));
     let line = t.app.logs.of(&response.request_id).await;
     match read {

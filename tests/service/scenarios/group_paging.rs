@@ -91,7 +91,7 @@ async fn a_group_that_moves_up_while_paging_is_first_in_the_next_list(t: Test) {
     let (bob, expected) = bob_with(&t, 9, 3, |number| number).await;
     let first = bob.list("limit=4").await;
     let moved = expected.iter().find(|id| id.starts_with("team|") && !ids(&first).contains(id)).unwrap();
-    let now = session_local::clock::now_ms();
+    let now = session_local::emulator::clock::now_ms();
     t.deliver([&group_message(&t.user("alice"), moved, now - T0)]).await;
     let mut seen = ids(&first);
     let mut page = first.clone();

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, header};
 use serde_json::{Value, json};
-use session_local::feed::LOCAL_APP_KEY;
+use session_local::backend::signing::LOCAL_APP_KEY;
 
 use test_support::{
     copies::{T0, message},
@@ -151,7 +151,7 @@ async fn a_rejection_has_headers_for_the_client(t: Test) {
         (response.status().as_u16(), &response.headers()["www-authenticate"].to_str().unwrap()),
         (401, &"Bearer")
     );
-    let ahead = session_local::clock::now_ms() + 10 * 60 * 1000;
+    let ahead = session_local::emulator::clock::now_ms() + 10 * 60 * 1000;
     let (alice, bob) = t.alice_and_bob();
     let early = test_support::copies::with(message(&alice, &bob, 1), "msgTimestamp", ahead);
     let response = t.app.feed.post(&early).await.unwrap();

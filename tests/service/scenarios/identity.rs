@@ -3,9 +3,14 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::{
-    clock::{self, Clock},
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, sign},
-    jwt::Issuer,
+    backend::{
+        client::Feed,
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign},
+    },
+    emulator::{
+        clock::{self, Clock},
+        jwt::Issuer,
+    },
 };
 
 use test_support::{

@@ -140,7 +140,7 @@ async fn bad_group_changes(t: Test) {
     let item = t.item(&bob, &group).await;
     let many: Vec<_> = (0..1_001).map(|number| format!("user-{number}")).collect();
     let time = T0 + 3;
-    let ahead = session_local::clock::now_ms() + 6 * 60 * 1000;
+    let ahead = session_local::emulator::clock::now_ms() + 6 * 60 * 1000;
     for (method, body, detail) in [
         (Method::PATCH, json!({"time": time, "remove": [bob.account]}), "groupId is required"),
         (
@@ -215,7 +215,7 @@ async fn bad_group_changes(t: Test) {
         let too_long = t.try_update_members(method.clone(), &group, &long).await;
         too_long.is_problem(413, "body must be at most 262144 bytes long");
         let untyped = t.request(method, &members_of(&group)).header(header::CONTENT_TYPE, "text/plain");
-        t.send(with_signature(untyped, "{}", session_local::clock::now_ms()))
+        t.send(with_signature(untyped, "{}", session_local::emulator::clock::now_ms()))
             .await
             .is_problem(415, "Content-Type must be application/json");
     }

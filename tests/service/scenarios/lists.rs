@@ -87,7 +87,7 @@ async fn without_last_messages_everything_else_is_equal(t: Test) {
 
 async fn an_incremental_list_starts_ten_minutes_back(t: Test) {
     let (bob, _) = bob_with(&t, &[1, 2]).await;
-    let now = session_local::clock::now_ms();
+    let now = session_local::emulator::clock::now_ms();
     let list = bob.list("limit=1").await;
     let watermark = list["minTimestamp"].as_u64().unwrap();
     assert!((now - 600_000..now - 590_000).contains(&watermark), "{watermark} at {now}");

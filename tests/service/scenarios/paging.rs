@@ -124,7 +124,7 @@ async fn a_page_ends_before_4_mb(t: Test) {
 async fn a_session_that_moves_up_while_paging_is_in_the_next_list(t: Test) {
     let (bob, friends) = bob_with(&t, 0..9, "x").await;
     let first = bob.list("limit=3").await;
-    let now = session_local::clock::now_ms();
+    let now = session_local::emulator::clock::now_ms();
     let moved = t.known_user("friend-0");
     t.deliver([&message(&moved, &bob, now - T0)]).await;
     let cursor = first["nextCursor"].as_str().unwrap();

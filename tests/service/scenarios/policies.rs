@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use session_local::template::Allowed;
+use session_local::emulator::template::Allowed;
 
 use test_support::{
     copies::{edit, group_edit, group_message, group_recall, listing, message, notification, recall},

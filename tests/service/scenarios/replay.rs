@@ -14,7 +14,7 @@ use std::{
 
 use axum::{Router, http::StatusCode, routing::post};
 use serde_json::{Value, json};
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -244,7 +244,7 @@ async fn a_wrong_secret_or_address_stops_replay_immediately(t: Test) {
 async fn dead_letters_are_replayed_as_scan_prints_them(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
-    let in_an_hour = session_local::clock::now_ms() + 3_600_000;
+    let in_an_hour = session_local::emulator::clock::now_ms() + 3_600_000;
     let early = with(message(&alice, &bob, 1), "msgTimestamp", in_an_hour.to_string());
     assert_eq!(own.post(&early).await.status, 503, "dead-lettered, since it is too early");
     assert!(own.app.service().clock().advance(Duration::from_hours(1)));

@@ -3,8 +3,8 @@
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use session_local::{
-    clock,
-    copies::{Cast, Sample, SampleResult},
+    backend::samples::{Cast, Sample, SampleResult},
+    emulator::clock,
 };
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_local::clock;
+use session_local::emulator::clock;
 
 use test_support::{
     cargo_local::{printed, start, stop},

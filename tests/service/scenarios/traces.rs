@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use session_local::feed::LOCAL_APP_SECRET;
+use session_local::backend::signing::LOCAL_APP_SECRET;
 
 use test_support::{copies::message, scenarios, test::Test};
 
@@ -105,7 +105,10 @@ async fn tracing_off_costs_nothing(t: Test) {
     let service = own.app.service();
     let mut functions =
         service.routes().iter().map(|route| service.function(&route.function).unwrap().program());
-    assert!(functions.all(|program| program.tracer.is_none()), "there is no proxy before the engine");
+    assert!(
+        functions.all(|program| program.observer.process().is_none()),
+        "there is no proxy before the engine"
+    );
 }
 
 async fn only_local_clients_may_use_dev_routes(t: Test) {

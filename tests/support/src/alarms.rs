@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
-use session_local::template::Template;
+use session_local::emulator::template::Template;
 
 /// Returns the template's resources of a type, including all alarms.
 pub fn resources(kind: &str) -> BTreeMap<String, Value> {

@@ -9,13 +9,13 @@ use std::{
 
 use serde_json::Value;
 use session_local::{
-    Options, Service,
-    clock::Clock,
-    cost::Prices,
-    dynamodb::DynamoDb,
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
-    jwt::Issuer,
-    template::Route,
+    backend::{
+        client::{Feed, feed_url},
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    },
+    cost::prices::Prices,
+    emulator::{clock::Clock, dynamodb::DynamoDb, jwt::Issuer, template::Route},
+    service::{Options, Service},
 };
 use tokio::{sync::Notify, time::timeout};
 
@@ -117,7 +117,7 @@ impl App {
         let logs = Arc::new(Logs::default());
         let sink = Arc::clone(&logs);
         let mut options = Options {
-            listener: session_local::listen(0).await?,
+            listener: session_local::service::listen(0).await?,
             data: None,
             dynamodb_endpoint: None,
             functions_endpoint: None,

@@ -9,11 +9,11 @@ use std::{
 use jsonschema::Validator;
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_local::contract;
+use session_local::emulator::openapi;
 
 /// The document that this run is validated against.
 pub static CONTRACT: LazyLock<Contract> =
-    LazyLock::new(|| Contract::new(&contract::read().expect("infra/openapi.yaml is read")));
+    LazyLock::new(|| Contract::new(&openapi::read().expect("infra/openapi.yaml is read")));
 
 /// Statuses that no scenario can get from any operation: the gateway's own for too many requests, and an error of ours.
 const NOT_TO_BE_SEEN: [u16; 2] = [429, 500];
@@ -245,10 +245,10 @@ fn closed(value: &Value) -> Value {
 /// Limits in the document, by their JSON pointers.
 pub mod limits {
     use serde_json::Value;
-    use session_local::contract;
+    use session_local::emulator::openapi;
 
     pub fn number(pointer: &str) -> usize {
-        let contract = contract::read().unwrap();
+        let contract = openapi::read().unwrap();
         let number = contract.pointer(pointer).and_then(Value::as_u64);
         usize::try_from(number.unwrap_or_else(|| panic!("{pointer} is not a number"))).unwrap()
     }

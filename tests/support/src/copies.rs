@@ -17,7 +17,8 @@ pub const T0: u64 = 1_700_000_000_000;
 /// copies of a run are moved by the same amount, to 4 minutes after the first use of this function. That is as far ahead as clocks
 /// may differ, and such times stay in the window for 8 minutes.
 pub fn on_time(mut copy: Value) -> Value {
-    static LATER: LazyLock<u64> = LazyLock::new(|| session_local::clock::now_ms() - T0 + 4 * 60_000);
+    static LATER: LazyLock<u64> =
+        LazyLock::new(|| session_local::emulator::clock::now_ms() - T0 + 4 * 60_000);
     for name in ["msgTimestamp", "sendTime", "deleteTime", "modifyTime"] {
         let time = match &copy[name] {
             Value::String(text) => text.parse().ok(),
@@ -32,7 +33,7 @@ pub fn on_time(mut copy: Value) -> Value {
 
 /// The current time.
 pub fn now() -> Timestamp {
-    Timestamp::from_millis(session_local::clock::now_ms())
+    Timestamp::from_millis(session_local::emulator::clock::now_ms())
 }
 
 /// Returns what the model reads from a message copy.

@@ -6,12 +6,12 @@ use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration}
 use axum::{Json, Router, routing::get};
 use serde_json::Value;
 use session_local::{
-    clock::Clock,
-    dynamodb::DynamoDb,
-    executables::workspace,
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET},
-    jwt::Issuer,
-    template::Route,
+    backend::{
+        client::Feed,
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    },
+    emulator::{clock::Clock, dynamodb::DynamoDb, jwt::Issuer, template::Route},
+    workspace::workspace,
 };
 use tokio::{
     net::TcpListener,

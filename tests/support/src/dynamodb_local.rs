@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use session_local::{dynamodb::DynamoDb, executables};
+use session_local::{emulator::dynamodb::DynamoDb, workspace::workspace};
 use tokio::{
     net::TcpListener,
     process::{Child, Command},
@@ -77,7 +77,7 @@ impl DynamoDbLocal {
 
 /// Returns the folder of its libraries. Maven runs only if they have not been fetched yet.
 async fn fetch() -> Result<PathBuf, String> {
-    let root = executables::workspace().canonicalize().map_err(|error| error.to_string())?;
+    let root = workspace().canonicalize().map_err(|error| error.to_string())?;
     let folder = root.join("target/dynamodb-local-3.3.1");
     let complete = folder.join(".complete");
     if !complete.exists() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 
 /// The pages for readers, by path. A Chinese page has the same content as the English one next to it.
 pub const PAGES: [&str; 10] = [

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use session_local::{executables::workspace, template::Template};
+use session_local::{emulator::template::Template, workspace::workspace};
 
 /// The template, parsed.
 pub fn template() -> Template {

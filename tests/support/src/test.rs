@@ -5,7 +5,10 @@ use std::{future::Future, io::Read, pin::Pin, sync::Arc};
 use flate2::read::GzDecoder;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use session_local::feed::{Feed, LOCAL_APP_SECRET, sign};
+use session_local::backend::{
+    client::Feed,
+    signing::{LOCAL_APP_SECRET, sign},
+};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

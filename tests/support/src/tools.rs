@@ -8,7 +8,7 @@ use std::{
     process::Stdio,
 };
 
-use session_local::executables::workspace;
+use session_local::workspace::workspace;
 use tokio::process::Command;
 use uuid::Uuid;
 

@@ -1,20 +1,13 @@
 //! A client that signs message copies and posts them, as the messaging backend Yunxin does.
 
 use anyhow::{Context, Result, bail};
-use hex::encode;
-use md5::Md5;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
-use sha1::{Digest, Sha1};
 use uuid::Uuid;
 
-use crate::{clock::Clock, http, shell};
-
-/// The default AppKey of a local service. The key pair protects nothing but a loopback port.
-pub const LOCAL_APP_KEY: &str = "local-app-key";
-/// The secret that belongs to [`LOCAL_APP_KEY`].
-pub const LOCAL_APP_SECRET: &str = "local-app-secret";
+use super::signing::sign;
+use crate::{emulator::clock::Clock, http, shell};
 
 /// A client that posts to one service with one key pair.
 #[derive(Clone, Debug)]
@@ -195,14 +188,6 @@ pub fn feed_url(url: &str) -> String {
 #[must_use]
 pub fn no_service(url: &str) -> String {
     format!("no response from {url}: start a service with cargo local, or pass its address with --url")
-}
-
-/// The `MD5` and the `CheckSum` header of a body.
-#[must_use]
-pub fn sign(app_secret: &str, body: impl AsRef<[u8]>, cur_time: &str) -> (String, String) {
-    let md5 = encode(Md5::digest(body));
-    let check_sum = encode(Sha1::digest(format!("{app_secret}{md5}{cur_time}")));
-    (md5, check_sum)
 }
 
 /// The message copy of a text message from one account to another, sent at this time.

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 macro_rules! samples {
     ($($name:literal,)*) => {
-        &[$(($name, include_str!(concat!("../copies/", $name, ".json")))),*]
+        &[$(($name, include_str!(concat!("../../copies/", $name, ".json")))),*]
     };
 }
 
@@ -267,7 +267,7 @@ mod tests {
     use std::{collections::BTreeSet, fs};
 
     use super::*;
-    use crate::executables::workspace;
+    use crate::workspace::workspace;
 
     #[test]
     fn every_file_is_a_sample() {

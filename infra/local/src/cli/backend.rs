@@ -7,8 +7,11 @@ use clap::Args;
 use reqwest::Url;
 use serde_json::Value;
 use session_local::{
-    clock::Clock,
-    feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET, no_service},
+    backend::{
+        client::{Feed, no_service},
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    },
+    emulator::clock::Clock,
     http,
 };
 

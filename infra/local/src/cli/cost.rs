@@ -5,7 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::Args;
 use session_local::{
-    cost::{BILLED_MS, OperationUsage, Prices, Use, count},
+    cost::{
+        meter::count,
+        month::Use,
+        prices::{BILLED_MS, OperationUsage, Prices},
+    },
     executables,
 };
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use session_local::feed::{Feed, is_transient};
+use session_local::backend::client::{Feed, is_transient};
 use tokio::time::sleep;
 
 /// The number of attempts per request: a 429 or 5xx response is retried until this many have failed.

@@ -16,7 +16,7 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use serde_json::Value;
-use session_local::{clock, feed::no_service, http};
+use session_local::{backend::client::no_service, emulator::clock, http};
 
 use backend::{Backend, Target};
 

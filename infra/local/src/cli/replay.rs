@@ -13,8 +13,8 @@ use clap::Args;
 use futures_util::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
-use session_local::{
-    feed::Feed,
+use session_local::backend::{
+    client::Feed,
     replay::{Line, PostResult, Replay, Report, lines},
 };
 use tokio::io::{AsyncBufRead, BufReader};

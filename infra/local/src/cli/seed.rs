@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use session_local::feed::{Feed, super_team_message, team_message, text_message};
+use session_local::backend::client::{Feed, super_team_message, team_message, text_message};
 
 /// The number of message copies posted concurrently.
 const AT_ONCE: usize = 8;

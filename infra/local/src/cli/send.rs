@@ -5,7 +5,9 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use session_local::{
-    feed::{Feed, MAX_LISTED, feed_url, no_service, super_team_message, team_message, text_message},
+    backend::client::{
+        Feed, MAX_LISTED, feed_url, no_service, super_team_message, team_message, text_message,
+    },
     http,
 };
 

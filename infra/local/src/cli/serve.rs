@@ -6,13 +6,15 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 use session_local::{
-    Options, Service,
-    clock::{Clock, parse_duration},
-    cost::Prices,
+    backend::{
+        client::feed_url,
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    },
+    console::recorder::LogSink,
+    cost::prices::Prices,
+    emulator::clock::{Clock, parse_duration},
     executables,
-    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, feed_url},
-    lambda::LogSink,
-    listen,
+    service::{Options, Service, listen},
 };
 
 use super::{stop, trace};

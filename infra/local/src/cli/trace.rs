@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use session_local::{Completed, trace::Tracer};
+use session_local::console::{recorder::Completed, trace::Tracer};
 use tokio::{sync::broadcast::Receiver, sync::broadcast::error::RecvError, time::sleep};
 
 /// How long to wait for a function's log line, which follows its response shortly.

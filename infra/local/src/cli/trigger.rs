@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::Value;
-use session_local::{
-    copies::{Cast, Sample, SampleResult},
-    feed::Feed,
+use session_local::backend::{
+    client::Feed,
+    samples::{Cast, Sample, SampleResult},
 };
 
 #[derive(Args)]

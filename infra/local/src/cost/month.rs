@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::{OperationUsage, Prices};
+use super::prices::{OperationUsage, Prices};
 
 /// The daily activity of a product's users.
 #[derive(Clone, Copy, Debug)]

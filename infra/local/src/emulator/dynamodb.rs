@@ -8,7 +8,8 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet, time};
 
-use crate::{clock::Clock, http, template::Table};
+use super::{clock::Clock, template::Table};
+use crate::http;
 
 /// How often expired items are deleted. DynamoDB itself takes up to a few days.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);

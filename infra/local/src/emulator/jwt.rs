@@ -11,7 +11,7 @@ use rsa::{RsaPrivateKey, pkcs1::EncodeRsaPrivateKey, rand_core::OsRng};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::{clock::Clock, template};
+use super::{clock::Clock, template};
 
 /// The lifetime of a token of the local issuer, in seconds.
 const LIFETIME: u64 = 12 * 60 * 60;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
-use crate::executables::workspace;
+use crate::workspace::workspace;
 
 /// The tag of the operations for apps.
 const APPS: &str = "apps";

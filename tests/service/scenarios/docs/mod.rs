@@ -5,7 +5,7 @@ mod samples;
 
 use std::{collections::BTreeSet, process::Stdio};
 
-use session_local::clock;
+use session_local::emulator::clock;
 use tokio::process::Command;
 
 use test_support::{

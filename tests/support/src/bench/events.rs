@@ -3,8 +3,11 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use session_local::{
-    clock,
-    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign, team_message, text_message},
+    backend::{
+        client::{team_message, text_message},
+        signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET, sign},
+    },
+    emulator::clock,
 };
 use session_model::{
     Timestamp,

@@ -11,7 +11,10 @@ use std::{
 use anyhow::{Context, Result};
 use reqwest::Client;
 use serde_json::Value;
-use session_local::feed::{Feed, LOCAL_APP_KEY, LOCAL_APP_SECRET};
+use session_local::backend::{
+    client::Feed,
+    signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},

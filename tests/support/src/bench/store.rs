@@ -8,10 +8,9 @@ use indicatif::ProgressBar;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_RSA_SHA256};
 use rsa::{RsaPrivateKey, pkcs8::EncodePrivateKey, rand_core::OsRng};
 use session_local::{
-    dynamodb::DynamoDb,
-    executables::workspace,
-    feed::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
-    template::Template,
+    backend::signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    emulator::{dynamodb::DynamoDb, template::Template},
+    workspace::workspace,
 };
 use tokio::{
     io,

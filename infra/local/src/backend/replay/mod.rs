@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub use input::{Line, lines};
 pub use post::{PostResult, Stopped};
 
-use crate::feed::Feed;
+use super::client::Feed;
 
 /// The options of a replay.
 pub struct Replay {

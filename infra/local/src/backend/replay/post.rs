@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::{Line, input::What};
-use crate::feed::{Feed, is_transient};
+use crate::backend::client::{Feed, is_transient};
 
 /// The maximum number of attempts per line. The pauses between them add up to about 1 minute.
 const MAX_TRIES: u32 = 10;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{DbRequest, shortened};
 use crate::{
-    cost::{self, Prices},
+    cost::prices::{BILLED_MS, OperationUsage, Prices},
     shell,
 };
 
@@ -234,7 +234,7 @@ impl RecordedExchange {
 
     pub(super) fn dollars_of_a_million(&self, prices: &Prices) -> Option<f64> {
         let line = self.log.as_ref()?;
-        let exchange = cost::OperationUsage {
+        let exchange = OperationUsage {
             name: "",
             read_units: line["readUnits"].as_f64()?,
             write_units: line["writeUnits"].as_f64()?,
@@ -243,7 +243,7 @@ impl RecordedExchange {
             memory_mb: self.memory_mb,
             through_api: self.through_api,
         };
-        Some(prices.of_a_million(&exchange, Duration::from_millis(cost::BILLED_MS)).total())
+        Some(prices.of_a_million(&exchange, Duration::from_millis(BILLED_MS)).total())
     }
 
     /// The request as a shell command. The command obtains a token and does not contain one.

@@ -21,8 +21,8 @@ pub use exchange::{RecordedExchange, Summary, TracedRequest, TracedResponse};
 pub use request::DbRequest;
 
 use crate::{
-    clock::Clock,
-    cost::{self, Prices},
+    cost::prices::Prices,
+    emulator::{clock::Clock, observer::ProcessObserver, template::Template},
 };
 
 /// The number of requests kept.
@@ -58,7 +58,7 @@ impl Tracer {
     ) -> Result<Arc<Self>> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let behind_urls = cost::behind_urls()?;
+        let behind_urls = Template::behind_urls()?;
         let tracer = Arc::new(Self { endpoint, prices, behind_urls, clock, exchanges: Mutex::default() });
         let proxy = proxy::router(engine.to_owned(), Arc::clone(&tracer));
         tasks.spawn(async move {
@@ -166,13 +166,12 @@ pub(crate) struct Seat {
     tracer: Arc<Tracer>,
 }
 
-impl Seat {
-    pub(crate) fn endpoint(&self) -> String {
+impl ProcessObserver for Seat {
+    fn dynamodb_endpoint(&self) -> String {
         format!("{}/{}", self.tracer.endpoint, self.number)
     }
 
-    /// Sets the request that the process is now handling.
-    pub(crate) fn has(&self, request_id: &str) {
+    fn handles(&self, request_id: &str) {
         self.tracer.exchanges().seats.insert(self.number, request_id.to_owned());
     }
 }

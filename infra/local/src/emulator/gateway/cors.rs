@@ -9,7 +9,7 @@ use axum::{
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::template::Cors;
+use crate::emulator::template::Cors;
 
 /// Returns the layer that responds to preflights and adds the CORS headers to all other responses.
 pub(super) fn layer(cors: &Cors) -> Result<CorsLayer> {

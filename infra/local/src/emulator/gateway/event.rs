@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::routes::Match;
-use crate::clock::Clock;
+use crate::emulator::clock::Clock;
 
 pub(super) fn payload(
     parts: &Parts,
@@ -70,7 +70,7 @@ pub(super) fn payload(
 }
 
 /// Returns the headers with lower-case names and the values of one name joined by commas. Cookies are passed separately.
-pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
+pub(crate) fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let names = headers.keys().filter(|name| *name != header::COOKIE);
     let joined = |name| {
         let values: Vec<_> =

@@ -1,16 +1,11 @@
 //! API Gateway: an HTTP API with the template's routes.
 
 mod cors;
-mod dev_routes;
-mod event;
+pub(crate) mod event;
 mod issuer;
 mod routes;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use anyhow::Result;
 use axum::{
@@ -23,25 +18,22 @@ use axum::{
     routing::get,
 };
 use serde_json::{Map, Value, json};
-use tokio::{sync::broadcast, task};
+use tokio::task;
 use uuid::Uuid;
 
-use crate::{
+use super::{
     clock::Clock,
-    contract,
-    dynamodb::DynamoDb,
     jwt::{Authorizer, Issuer},
     lambda::{Function, InvokeError},
-    template::{Cors, Route, Table},
-    trace::{self, Tracer},
+    observer::{Observer, RequestObserver, Responded, Routed},
+    openapi,
+    template::{Cors, Route},
 };
 
 pub(crate) use routes::Routes;
 
 /// The path of the local token issuer, next to the template's routes.
 pub(crate) const ISSUER_PATH: &str = "/local-issuer";
-/// The header that marks requests which the console sends in the background.
-const IN_BACKGROUND: &str = "x-console-in-background";
 /// The maximum size of a body that HTTP APIs accept: 10 MB.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// The maximum size of the headers, including the request line, that HTTP APIs accept: 10 KB.
@@ -61,72 +53,41 @@ pub(crate) struct Gateway {
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
     /// The clock of the service.
     pub(crate) clock: Clock,
-    /// The record of the last requests, if requests are traced.
-    pub(crate) tracer: Option<Arc<Tracer>>,
-    /// The channel on which each completed request is announced.
-    pub(crate) completed: broadcast::Sender<Completed>,
-    /// The key pair that signs requests of the messaging backend.
-    pub(crate) signed_by: Keys,
-    /// The engine behind the functions.
-    pub(crate) dynamodb: DynamoDb,
-    /// The tables whose expired items are deleted.
-    pub(crate) swept: Vec<Table>,
+    /// The observer of the requests.
+    pub(crate) observer: Arc<dyn Observer>,
 }
 
-/// A completed request.
-#[derive(Clone, Copy, Debug)]
-pub struct Completed {
-    /// The request's number in the tracer.
-    pub number: Option<u64>,
-    /// Whether the console sent it in the background, to show new data.
-    pub in_background: bool,
-}
-
-/// A key pair of the messaging backend.
-pub(crate) struct Keys {
-    app_key: String,
-    app_secret: String,
-}
-
-impl Keys {
-    /// Reads the pair from the template's parameters.
-    pub(crate) fn of(parameters: &HashMap<&str, String>) -> Self {
-        let parameter = |name| parameters.get(name).cloned().unwrap_or_default();
-        Self { app_key: parameter("MessageCopyAppKey"), app_secret: parameter("MessageCopyAppSecret") }
-    }
-}
-
-/// Serves the API and its OpenAPI document, to web apps too, and the routes that only a local service has, without CORS.
-pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors) -> Result<Router> {
+/// Serves the API and its OpenAPI document, to web apps too. The token issuer, and these further routes, are served without CORS.
+pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors, further: Router) -> Result<Router> {
     let api = Router::new()
-        .route("/openapi.json", get(whole_contract))
-        .route("/openapi-apps.json", get(contract_for_apps))
+        .route("/openapi.json", get(whole_document))
+        .route("/openapi-apps.json", get(document_for_apps))
         .fallback(serve)
         .layer(cors::layer(cors)?)
-        .layer(middleware::from_fn(cors::browser_only));
-    let own = Router::new().merge(issuer::router()).merge(dev_routes::router(&gateway.url));
-    Ok(own.fallback_service(api.with_state(Arc::clone(&gateway))).with_state(gateway))
+        .layer(middleware::from_fn(cors::browser_only))
+        .with_state(Arc::clone(&gateway));
+    Ok(issuer::router().with_state(gateway).merge(further).fallback_service(api))
 }
 
-async fn whole_contract(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
+async fn whole_document(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
     local_document(&gateway).map(Json)
 }
 
-async fn contract_for_apps(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
-    local_document(&gateway).map(|contract| Json(contract::for_apps(&contract)))
+async fn document_for_apps(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
+    local_document(&gateway).map(|document| Json(openapi::for_apps(&document)))
 }
 
 /// Reads the OpenAPI document as it is in the repository now, with this service as its server.
 fn local_document(gateway: &Gateway) -> Result<Value, StatusCode> {
-    let mut contract = contract::read().map_err(|error| {
+    let mut document = openapi::read().map_err(|error| {
         eprintln!("cannot serve the OpenAPI document: {error:#}");
         StatusCode::INTERNAL_SERVER_ERROR
     })?;
-    contract["servers"] = json!([{"url": gateway.url, "description": "This service, locally"}]);
-    for path in contract["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+    document["servers"] = json!([{"url": gateway.url, "description": "This service, locally"}]);
+    for path in document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         path.as_object_mut().map(|path| path.remove("servers"));
     }
-    Ok(contract)
+    Ok(document)
 }
 
 async fn serve(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
@@ -139,35 +100,36 @@ impl Gateway {
         if self.url.ends_with(":8080") { String::new() } else { format!(" --url {}", self.url) }
     }
 
-    /// Responds to a request, and announces it as completed.
-    async fn serve(&self, request: Request) -> Response {
+    /// Responds to a request, and reports it to the observer.
+    pub(crate) async fn serve(&self, request: Request) -> Response {
         let started = Instant::now();
         let request_id = Uuid::new_v4().to_string();
-        let in_background = request.headers().contains_key(IN_BACKGROUND);
-        let number =
-            self.tracer.as_ref().map(|tracer| tracer.arrived(arrived(&request, &request_id, in_background)));
-        let mut seen = trace::TracedResponse::default();
-        let mut response = self.route(request, &request_id, &mut seen).await;
+        let (parts, body) = request.into_parts();
+        let mut observer = self.observer.request(&request_id, &parts);
+        let mut response = self.route(parts, body, &request_id, observer.as_mut()).await;
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("apigw-requestid", value);
         }
-        if let (Some(tracer), Some(number)) = (&self.tracer, number) {
-            let (parts, body) = response.into_parts();
-            let body = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
-            seen.status = parts.status.as_u16();
-            seen.headers = event::headers(&parts.headers);
-            seen.response = body.to_vec();
-            seen.duration = started.elapsed();
-            tracer.responded(number, seen);
-            response = Response::from_parts(parts, Body::from(body));
-        }
-        // There may be no listener.
-        let _ = self.completed.send(Completed { number, in_background });
-        response
+        let (parts, body) = response.into_parts();
+        // Every response is in memory already.
+        let body = body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        let duration = started.elapsed();
+        observer.responded(Responded {
+            status: parts.status,
+            headers: &parts.headers,
+            body: &body,
+            duration,
+        });
+        Response::from_parts(parts, Body::from(body))
     }
 
-    async fn route(&self, request: Request, request_id: &str, seen: &mut trace::TracedResponse) -> Response {
-        let (parts, body) = request.into_parts();
+    async fn route(
+        &self,
+        parts: Parts,
+        body: Body,
+        request_id: &str,
+        observer: &mut dyn RequestObserver,
+    ) -> Response {
         if header_bytes(&parts) > MAX_HEADER_BYTES {
             return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
         }
@@ -180,7 +142,6 @@ impl Gateway {
         let Some(function) = self.functions.get(&found.route.function) else {
             return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
         };
-        seen.operation = Some(function.program().operation.clone());
         let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let claims = if found.route.authorized {
             let Some(claims) = self.authorizer.claims(authorization) else {
@@ -195,16 +156,16 @@ impl Gateway {
         let Ok(body) = body::to_bytes(body, MAX_BODY_BYTES).await else {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         };
-        if let Some(tracer) = &self.tracer {
-            seen.user = claims.as_ref().and_then(|claims| claims["sub"].as_str()).map(str::to_owned);
-            seen.body = body.to_vec();
-            seen.memory_mb = function.program().memory_mb;
-            seen.through_api = tracer.is_through_api(&function.program().name);
-        }
+        let program = function.program();
+        observer.routed(Routed {
+            operation: &program.operation,
+            function: &program.name,
+            memory_mb: program.memory_mb,
+            user: claims.as_ref().and_then(|claims| claims["sub"].as_str()),
+            body: &body,
+        });
         let event = event::payload(&parts, &body, &found, claims, request_id, &self.clock);
-        if self.tracer.is_some() {
-            seen.event = Some(event.clone());
-        }
+        observer.invoked(&event);
         // The invocation gets its own task: Lambda completes it even when the client has hung up.
         let function = Arc::clone(function);
         let invocation = task::spawn(async move { function.invoke(&event).await });
@@ -219,18 +180,6 @@ impl Gateway {
                 message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
             }
         }
-    }
-}
-
-/// The part of a request that a trace records before the body is read.
-fn arrived(request: &Request, request_id: &str, in_background: bool) -> trace::TracedRequest {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    trace::TracedRequest {
-        request_id: request_id.to_owned(),
-        method: request.method().to_string(),
-        path: path.to_owned(),
-        headers: event::headers(request.headers()),
-        in_background,
     }
 }
 
@@ -257,7 +206,7 @@ fn overwritten(mut response: Response, route: &Route) -> Response {
 }
 
 /// Creates a response of the gateway itself.
-fn message(status: StatusCode, text: &str) -> Response {
+pub(crate) fn message(status: StatusCode, text: &str) -> Response {
     (status, Json(json!({ "message": text }))).into_response()
 }
 

@@ -7,7 +7,7 @@ use axum::http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::template::Route;
+use crate::emulator::template::Route;
 
 /// The template's routes.
 pub(crate) struct Routes {

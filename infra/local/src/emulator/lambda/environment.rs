@@ -22,10 +22,10 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{LogSink, Program};
-use crate::{
+use super::Program;
+use crate::emulator::{
     clock::Clock,
-    trace::{Seat, Tracer},
+    observer::{Observer, ProcessObserver},
 };
 
 /// The longest response that Lambda accepts: 6 MB plus a margin of 100 bytes.
@@ -36,7 +36,7 @@ pub(super) struct ExecutionEnvironment {
     events: mpsc::Sender<Invocation>,
     outcomes: mpsc::Receiver<InvocationResult>,
     timeout: Duration,
-    seat: Option<Seat>,
+    observer: Option<Box<dyn ProcessObserver>>,
     clock: Clock,
     /// How far its clock is ahead.
     ahead_ms: u64,
@@ -76,22 +76,22 @@ impl ExecutionEnvironment {
             }
         });
         let ahead_ms = program.clock.ahead_ms();
-        let seat = program.tracer.as_ref().map(Tracer::seat);
+        let observer = program.observer.process();
         let mut command = command(program, address, ahead_ms);
-        if let Some(seat) = &seat {
-            seat.has(request_id);
-            command.env("AWS_ENDPOINT_URL_DYNAMODB", seat.endpoint());
+        if let Some(observer) = &observer {
+            observer.handles(request_id);
+            command.env("AWS_ENDPOINT_URL_DYNAMODB", observer.dynamodb_endpoint());
         }
         let mut process =
             command.spawn().with_context(|| format!("cannot start {}", program.executable.display()))?;
         if let Some(output) = process.stdout.take() {
-            tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.log)));
+            tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.observer)));
         }
         if let Some(output) = process.stderr.take() {
-            tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.log)));
+            tasks.spawn(forward(output, program.name.clone(), Arc::clone(&program.observer)));
         }
         let (timeout, clock) = (program.timeout, program.clock.clone());
-        Ok(Self { process, events, outcomes, timeout, seat, clock, ahead_ms, _tasks: tasks })
+        Ok(Self { process, events, outcomes, timeout, observer, clock, ahead_ms, _tasks: tasks })
     }
 
     /// Whether its process is running, with the clock offset that the service has now.
@@ -106,8 +106,8 @@ impl ExecutionEnvironment {
     /// Passes an event to the process, and waits for the response or the end of the process. `of` is the id of the HTTP request,
     /// for the trace.
     pub(super) async fn invoke(&mut self, event: &Value, of: &str) -> Result<Value, String> {
-        if let Some(seat) = &self.seat {
-            seat.has(of);
+        if let Some(observer) = &self.observer {
+            observer.handles(of);
         }
         let request_id = Uuid::new_v4().to_string();
         let deadline_ms = self.clock.now_ms() + u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
@@ -148,10 +148,10 @@ fn command(program: &Program, runtime_api: SocketAddr, ahead_ms: u64) -> Command
     command
 }
 
-async fn forward(output: impl AsyncRead + Unpin, name: String, log: LogSink) {
+async fn forward(output: impl AsyncRead + Unpin, name: String, observer: Arc<dyn Observer>) {
     let mut lines = BufReader::new(output).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        log(&name, &line);
+        observer.logged(&name, &line);
     }
 }
 

@@ -15,14 +15,11 @@ use tokio::{sync::Semaphore, time};
 
 use environment::ExecutionEnvironment;
 
-use crate::{clock::Clock, trace::Tracer};
+use super::{clock::Clock, observer::Observer};
 
 /// The maximum number of environments of a function; further invocations wait for one. Lambda's own limit is far higher than what
 /// one machine can run.
 const MAX_ENVIRONMENTS: usize = 32;
-
-/// A sink for the lines that functions write to standard output and standard error. It gets the function's name and the line.
-pub type LogSink = Arc<dyn Fn(&str, &str) + Send + Sync>;
 
 /// The reason why an invocation has no response from the function.
 #[derive(Debug)]
@@ -57,12 +54,10 @@ pub struct Program {
     pub timeout: Duration,
     /// The memory size that the function is given, in MB. It is not enforced locally.
     pub memory_mb: u64,
-    /// The sink of the function's output.
-    pub log: LogSink,
     /// The function's clock. An environment that was started with another clock offset is replaced.
     pub clock: Clock,
-    /// The tracer of the function's requests to DynamoDB.
-    pub tracer: Option<Arc<Tracer>>,
+    /// The observer of the function's processes.
+    pub observer: Arc<dyn Observer>,
 }
 
 /// A function with as many environments as concurrent invocations. Idle environments are reused, and dead ones are replaced.

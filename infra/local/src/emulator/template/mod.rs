@@ -20,7 +20,7 @@ pub use api::{Authorizer, Cors, Route};
 use api::overwritten;
 use resolver::{Resolver, long_form};
 
-use crate::executables::workspace;
+use crate::workspace::workspace;
 
 /// The template, resolved with its parameters.
 #[derive(Clone, Debug)]
@@ -116,6 +116,14 @@ impl Template {
             .of_type(wanted)
             .map(|entry| entry.map(|(id, _, properties)| (id.clone(), properties)))
             .collect()
+    }
+
+    /// Returns the names of the functions to which the repository's template gives a Function URL.
+    pub fn behind_urls() -> Result<BTreeSet<String>> {
+        let functions = Self::of_the_repository()?.functions;
+        let urls = Self::resources("AWS::Lambda::Url", &Self::something_given())?;
+        let targets = urls.values().filter_map(|url| url["TargetFunctionArn"].as_str()?.strip_suffix(".Arn"));
+        Ok(targets.filter_map(|id| Some(functions.get(id)?.binary.clone())).collect())
     }
 
     /// Returns the repository's parameters with their defaults.
