@@ -4,9 +4,10 @@
 use session_api::{Environment, Operation, Problem, Reply, RequestContext};
 use session_model::{
     Account, Timestamp,
-    item::RecentSessionChanges,
     json::{InvalidField, InvalidValue},
-    reading::{Flag, Limit, PageRequest, SyncPass, SyncToken, TokenRejection, UnverifiedToken},
+    reading::{
+        Flag, Limit, PageRequest, RecentSessionChanges, SyncPass, SyncToken, TokenRejection, UnverifiedToken,
+    },
 };
 
 /// The operation queryMySessionChanges.

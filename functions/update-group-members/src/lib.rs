@@ -10,10 +10,10 @@ use serde::Serialize;
 use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext, Signature};
 use session_model::{
     Account, AccountCase, GroupId, Timestamp,
-    group::MembershipEvent,
+    group::{LeftOut, MembershipEvent},
     json::{Fields, InvalidField, InvalidValue},
 };
-use session_store::LeftOut;
+use session_store::StoreError;
 
 /// The maximum number of accounts in one `PATCH`.
 const MAX_CHANGES: usize = 1_000;
@@ -65,7 +65,7 @@ struct Failure {
 }
 
 impl UpdateGroupMembersResponse {
-    fn new(left_out: Vec<LeftOut>) -> Self {
+    fn new(left_out: Vec<LeftOut<StoreError>>) -> Self {
         let failure = |LeftOut { account, error }| Failure {
             detail: if account.is_some() {
                 "the account's own session item cannot be written"

@@ -3,9 +3,13 @@
 use session_model::{GroupItem, SessionItem};
 
 use crate::{
-    StoreError, item,
-    raw::{self, BatchResponse, QueryResponse},
-    raw_item::RawItem,
+    StoreError,
+    client::capture::metadata,
+    codec::{
+        item,
+        raw_item::RawItem,
+        response::{self, BatchResponse, QueryResponse},
+    },
 };
 
 /// A fuzz target: its name, and the function that reads the input.
@@ -16,7 +20,7 @@ pub const TARGETS: &[Target] = &[("item", item), ("raw-response", raw_response)]
 
 /// Reads a stored session item or group item.
 fn item(input: &[u8]) {
-    let Ok(mut item) = raw::parse::<RawItem<'_>>(input) else { return };
+    let Ok(mut item) = response::parse::<RawItem<'_>>(input) else { return };
     let _ = (item::session_id(&item), item::group_id(&item));
     let session_item: Result<SessionItem, _> = item::session_item(&mut item);
     let group_item: Result<GroupItem, _> = item::group_item(&mut item);
@@ -26,7 +30,7 @@ fn item(input: &[u8]) {
 }
 
 fn raw_response(input: &[u8]) {
-    if let Ok(response) = raw::parse::<QueryResponse<'_>>(input) {
+    if let Ok(response) = response::parse::<QueryResponse<'_>>(input) {
         let _ = response.next();
         assert!(
             response
@@ -34,7 +38,7 @@ fn raw_response(input: &[u8]) {
                 .all(|session_item| matches!(session_item, Ok(_) | Err(StoreError::MalformedItem(_))))
         );
     }
-    if let Ok(response) = raw::parse::<BatchResponse<'_>>(input) {
+    if let Ok(response) = response::parse::<BatchResponse<'_>>(input) {
         let _ = response.unprocessed();
         assert_eq!(
             response
@@ -44,7 +48,7 @@ fn raw_response(input: &[u8]) {
             None
         );
     }
-    let _ = raw::metadata(input);
+    let _ = metadata(input);
 }
 
 #[cfg(test)]

@@ -4,43 +4,35 @@
 //! Every write of a message, recall, delete or ext is one `UpdateItem` of one item, and does exactly what
 //! [`session_model::SessionItem`] does. All methods are safe to retry.
 
-mod changes;
-mod clock_check;
-mod connect;
-mod dead_letters;
-mod dns;
-mod erase;
+mod client;
+mod codec;
 mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
-mod group;
-mod group_items;
-mod item;
-mod list;
-mod optimistic;
-mod prewarm;
-mod raw;
-mod raw_item;
 mod read;
-pub mod schema;
 mod sessions;
 mod units;
-mod update;
-mod user_agent;
+mod write;
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use session_model::{Account, GroupId, Timestamp};
 
-pub use clock_check::ClockCheck;
-pub use connect::{ConnectError, InvalidRoots, Settings, TrustedRoots};
-pub use dead_letters::{DeadLetterError, DeadLetters};
-pub use erase::Erased;
+pub use client::{
+    clock_check::ClockCheck,
+    connect::{ConnectError, InvalidRoots, Settings, TrustedRoots},
+};
+pub use codec::schema;
 pub use error::StoreError;
-pub use group::{Group, LeftOut};
-pub use sessions::{Deleted, Sessions};
+pub use sessions::Sessions;
 pub use units::{Units, Unreadable};
+pub use write::{
+    dead_letters::{DeadLetterError, DeadLetters},
+    erase::Erased,
+    group::Group,
+    session::Deleted,
+};
 
 use units::Meter;
 

@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use session_model::{
     SessionId, Timestamp,
-    reading::{LATE_MS, PageRequest, SyncPass},
+    item::LATE_MS,
+    reading::{PageRequest, SyncPass},
     register::{Entry, LastMsg, Position},
 };
 use session_store::{Sessions, Settings, Store};

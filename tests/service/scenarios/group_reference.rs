@@ -38,6 +38,10 @@ struct ReferenceGroup<'a> {
 impl GroupStore for ReferenceGroup<'_> {
     type Error = ();
 
+    fn is_of_one_item((): &()) -> bool {
+        false
+    }
+
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
         let mut group_items = self.items.group_items.lock().unwrap();
         let group_item = group_items.entry(self.group.clone()).or_default();
@@ -51,7 +55,7 @@ impl GroupStore for ReferenceGroup<'_> {
     async fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
-    ) -> Result<Vec<(Account, Written<SessionItem>)>, ()> {
+    ) -> Vec<(Account, Result<Written<SessionItem>, ()>)> {
         let mut session_items = self.items.session_items.lock().unwrap();
         let written = writes.into_iter().map(|(user, write)| {
             let session_item =
@@ -61,9 +65,9 @@ impl GroupStore for ReferenceGroup<'_> {
             } else {
                 Written::ConditionFailed(session_item.clone())
             };
-            (user, response)
+            (user, Ok(response))
         });
-        Ok(written.collect())
+        written.collect()
     }
 }
 
@@ -117,7 +121,7 @@ impl Reference {
 
     fn hear_in(&self, group: &GroupId, event: &MembershipEvent) {
         let items = ReferenceGroup { items: self, group: group.clone() };
-        assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(())), "{event:?}");
+        assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(Vec::new())), "{event:?}");
     }
 
     pub(super) fn delete(&self, user: &str, id: &SessionId) {
@@ -127,7 +131,7 @@ impl Reference {
             let group_item = group_items.get(&group);
             let seen = group_item
                 .and_then(|group_item| {
-                    group_item.position_seen_by(&group, &user.parse().unwrap(), session_item)
+                    group_item.position_seen_by(&group, &user.parse().unwrap(), session_item.membership)
                 })
                 .cloned();
             session_item.delete_in_group(seen.as_ref(), now());

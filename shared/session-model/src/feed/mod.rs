@@ -1,5 +1,7 @@
 //! The feed: what the messaging backend delivers.
 
+mod effect;
 mod yunxin;
 
-pub use yunxin::{Effect, FeedEvent, MessageCopy, NotApplied};
+pub use effect::{Effect, FeedEvent, NotApplied};
+pub use yunxin::MessageCopy;

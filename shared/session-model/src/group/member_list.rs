@@ -5,13 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    id::{Account, GroupId},
+    id::{Account, GroupId, MemberHash},
     time::Timestamp,
 };
-
-/// The hash that represents a member in the group item: 6 bytes of the SHA-256 of `groupId|accid`. Among 200 members, a stranger's
-/// hash equals one of theirs with a probability of 1 : 10^12.
-pub type MemberHash = [u8; 6];
 
 /// The digest that represents a list in the group item: 16 bytes of the SHA-256 over its sorted accounts.
 pub type ListDigest = [u8; 16];

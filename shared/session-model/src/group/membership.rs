@@ -1,6 +1,6 @@
 //! The membership of one user in one group.
 
-use crate::{item::SessionItem, time::Timestamp};
+use crate::time::Timestamp;
 
 /// The kind of a membership event. At equal times the later kind wins: join < leave < list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,13 +54,5 @@ impl Membership {
     #[must_use]
     pub fn is_member(&self) -> bool {
         self.since.is_some()
-    }
-}
-
-impl SessionItem {
-    /// Whether the session item marks its user as a member of the group.
-    #[must_use]
-    pub fn is_member(&self) -> bool {
-        self.membership.is_some_and(|membership| membership.is_member())
     }
 }

@@ -12,7 +12,7 @@ mod protocol;
 mod writes;
 
 pub use event::MembershipEvent;
-pub use member_list::{ListDigest, MemberHash, MemberList};
+pub use member_list::{ListDigest, MemberList};
 pub use membership::{MemberAt, Membership, Rank};
-pub use protocol::{GroupStore, Interrupted, apply};
+pub use protocol::{GroupStore, Interrupted, LeftOut, SessionsWritten, apply};
 pub use writes::{GroupWrite, SessionWrite, Written};

@@ -13,12 +13,12 @@ use std::collections::BTreeSet;
 
 use super::{
     event::MembershipEvent,
-    member_list::{MemberHash, MemberList},
+    member_list::MemberList,
     membership::{MemberAt, Rank},
     writes::{GroupWrite, SessionWrite, Written, supersedes},
 };
 use crate::{
-    id::{Account, GroupId},
+    id::{Account, GroupId, MemberHash},
     item::{GroupItem, SessionItem},
     register::Entry,
     time::Timestamp,
@@ -27,10 +27,16 @@ use crate::{
 /// The maximum number of attempts at a write that loses to concurrent writes.
 const MAX_TRIES: usize = 5;
 
+/// The results of writing session items of users.
+pub type SessionsWritten<E> = Vec<(Account, Result<Written<SessionItem>, E>)>;
+
 /// The items of one group, which are written one at a time.
 pub trait GroupStore: Sync {
     /// The error of a write.
     type Error: Send;
+
+    /// Whether the error concerns a single item and is permanent. Then the other items are written all the same.
+    fn is_of_one_item(error: &Self::Error) -> bool;
 
     /// Writes the group item if the write's condition holds.
     fn write_group(
@@ -42,7 +48,16 @@ pub trait GroupStore: Sync {
     fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
-    ) -> impl Future<Output = Result<Vec<(Account, Written<SessionItem>)>, Self::Error>> + Send;
+    ) -> impl Future<Output = SessionsWritten<Self::Error>> + Send;
+}
+
+/// An item that an event affects but that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut<E> {
+    /// The user whose session item of the group it is. `None` is the group item.
+    pub account: Option<Account>,
+    /// The reason why the item could not be written.
+    pub error: E,
 }
 
 /// The reason why an event is not applied, or only in part. The same event may be delivered again.
@@ -62,138 +77,178 @@ impl<E> From<E> for Interrupted<E> {
     }
 }
 
-/// Applies one event of a group.
-pub async fn apply<I: GroupStore>(
-    items: &I,
+/// Applies one event of a group. Returns the items that could not be written.
+pub async fn apply<S: GroupStore>(
+    store: &S,
     group: &GroupId,
     event: &MembershipEvent,
-) -> Result<(), Interrupted<I::Error>> {
-    let MembershipEvent { time, entry, list, joined, left } = event;
-    if let Some(list) = list {
-        store_list(items, list, entry.as_ref()).await?;
-    } else {
-        join(items, *time, joined).await?;
-        record_on_group(items, entry.as_ref()).await?;
-    }
-    leave(items, group, *time, left, entry.as_ref()).await
+) -> Result<Vec<LeftOut<S::Error>>, Interrupted<S::Error>> {
+    let mut application = Application { store, group, left_out: Vec::new() };
+    application.apply(event).await?;
+    Ok(application.left_out)
 }
 
-/// Stores the list, and the message that it came with.
-async fn store_list<I: GroupStore>(
-    items: &I,
-    list: &MemberList,
-    entry: Option<&Entry>,
-) -> Result<(), Interrupted<I::Error>> {
-    let (time, digest) = list.order();
-    let raise = GroupWrite::RaiseListedAt { time, digest };
-    // In a group whose members do not change, the list is the stored one, and this is the only write.
-    let first = match entry {
-        Some(entry) => GroupWrite::RecordListed { entry: entry.clone(), time, digest },
-        None => raise.clone(),
-    };
-    for _ in 0..MAX_TRIES {
-        let Written::ConditionFailed(group_item) = items.write_group(first.clone()).await? else {
-            return Ok(());
-        };
-        if group_item.list_order() >= Some(list.order()) {
-            let newer = entry.filter(|entry| supersedes(entry, group_item.register.as_ref()));
-            return record_on_group(items, newer).await;
-        }
-        let stored = if group_item.list_key == Some(digest) {
-            items.write_group(raise.clone()).await?
+/// An event while it is applied.
+struct Application<'a, S: GroupStore> {
+    store: &'a S,
+    group: &'a GroupId,
+    left_out: Vec<LeftOut<S::Error>>,
+}
+
+impl<S: GroupStore> Application<'_, S> {
+    async fn apply(&mut self, event: &MembershipEvent) -> Result<(), Interrupted<S::Error>> {
+        let MembershipEvent { time, entry, list, joined, left } = event;
+        if let Some(list) = list {
+            self.store_list(list, entry.as_ref()).await?;
         } else {
-            let left = admit(items, list, &group_item).await?;
-            items.write_group(GroupWrite::store_list(list, &group_item, &left)).await?
-        };
-        if stored == Written::Done {
-            return record_on_group(items, entry).await;
+            self.join(*time, joined).await?;
+            self.record_on_group(entry.as_ref()).await?;
         }
+        self.leave(*time, left, entry.as_ref()).await
     }
-    Err(Interrupted::Contended)
-}
 
-async fn record_on_group<I: GroupStore>(
-    items: &I,
-    entry: Option<&Entry>,
-) -> Result<(), Interrupted<I::Error>> {
-    if let Some(entry) = entry {
-        items.write_group(GroupWrite::Record(entry.clone())).await?;
+    /// Stores the list, and the message that contains it.
+    async fn store_list(
+        &mut self,
+        list: &MemberList,
+        entry: Option<&Entry>,
+    ) -> Result<(), Interrupted<S::Error>> {
+        let (time, digest) = list.order();
+        let raise = GroupWrite::RaiseListedAt { time, digest };
+        // Usually the list is the stored one, and this is the only write.
+        let first = match entry {
+            Some(entry) => GroupWrite::RecordListed { entry: entry.clone(), time, digest },
+            None => raise.clone(),
+        };
+        for _ in 0..MAX_TRIES {
+            let Written::ConditionFailed(group_item) = self.write_group(first.clone()).await? else {
+                return Ok(());
+            };
+            if group_item.list_order() >= Some(list.order()) {
+                let newer = entry.filter(|entry| supersedes(entry, group_item.register.as_ref()));
+                return self.record_on_group(newer).await;
+            }
+            let stored = if group_item.list_key == Some(digest) {
+                self.write_group(raise.clone()).await?
+            } else {
+                let left = self.admit(list, &group_item).await?;
+                self.write_group(GroupWrite::store_list(list, &group_item, &left)).await?
+            };
+            if stored == Written::Done {
+                return self.record_on_group(entry).await;
+            }
+        }
+        Err(Interrupted::Contended)
     }
-    Ok(())
-}
 
-/// Makes the accounts of the list members, except those that are in the group item as it was read. Returns those whose session
-/// items record that they left later.
-async fn admit<I: GroupStore>(
-    items: &I,
-    list: &MemberList,
-    group_item: &GroupItem,
-) -> Result<BTreeSet<MemberHash>, Interrupted<I::Error>> {
-    let at = MemberAt { time: list.time, rank: Rank::List };
-    let new = list.members().iter().filter(|(hash, _)| !group_item.member_hashes.contains(*hash));
-    let writes = new.map(|(_, account)| (account.clone(), SessionWrite::Become(at))).collect();
-    let written = items.write_sessions(writes).await?;
-    let left: BTreeSet<_> =
-        written.into_iter().filter(|(_, written)| has_left(written)).map(|(user, _)| user).collect();
-    Ok(list.members().iter().filter(|(_, account)| left.contains(account)).map(|(hash, _)| *hash).collect())
+    async fn record_on_group(&mut self, entry: Option<&Entry>) -> Result<(), Interrupted<S::Error>> {
+        if let Some(entry) = entry {
+            self.write_group(GroupWrite::Record(entry.clone())).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes members of those in the list who are not in the group item as read. Returns those who left later, according to their
+    /// session items.
+    async fn admit(
+        &mut self,
+        list: &MemberList,
+        group_item: &GroupItem,
+    ) -> Result<BTreeSet<MemberHash>, Interrupted<S::Error>> {
+        let at = MemberAt { time: list.time, rank: Rank::List };
+        let new = list.members().iter().filter(|(hash, _)| !group_item.member_hashes.contains(*hash));
+        let new = new.map(|(_, account)| account.clone()).collect();
+        let written = self.write_sessions(&new, &SessionWrite::Become(at)).await?;
+        let left: BTreeSet<_> =
+            written.into_iter().filter(|(_, written)| has_left(written)).map(|(user, _)| user).collect();
+        let of_list = list.members().iter().filter(|(_, account)| left.contains(account));
+        Ok(of_list.map(|(hash, _)| *hash).collect())
+    }
+
+    async fn join(
+        &mut self,
+        time: Timestamp,
+        accounts: &BTreeSet<Account>,
+    ) -> Result<(), Interrupted<S::Error>> {
+        let at = MemberAt { time, rank: Rank::Join };
+        self.write_sessions(accounts, &SessionWrite::Become(at)).await.map(drop)
+    }
+
+    async fn leave(
+        &mut self,
+        time: Timestamp,
+        accounts: &BTreeSet<Account>,
+        notice: Option<&Entry>,
+    ) -> Result<(), Interrupted<S::Error>> {
+        if accounts.is_empty() {
+            return Ok(());
+        }
+        self.write_sessions(accounts, &SessionWrite::Leave(time)).await?;
+        // This is written whether or not the membership's condition held. Otherwise the session item would depend on the order of
+        // events.
+        let write = match notice {
+            Some(notice) => SessionWrite::Record(notice.clone()),
+            None => SessionWrite::RecordEmpty(time),
+        };
+        self.write_sessions(accounts, &write).await?;
+        let group = self.group;
+        let hash_of = |account: &Account| group.member_hash(account);
+        let hashes = accounts.iter().map(hash_of).collect();
+        if let Written::ConditionFailed(group_item) =
+            self.write_group(GroupWrite::RemoveMembers { time, hashes }).await?
+        {
+            // The stored list is not older than the leave, so the accounts that it contains have come back.
+            let Some(listed_at) = group_item.listed_at else { return Ok(()) };
+            let named = |account: &&Account| group_item.member_hashes.contains(&hash_of(account));
+            let back = accounts.iter().filter(named).cloned().collect();
+            let at = MemberAt { time: listed_at, rank: Rank::List };
+            self.write_sessions(&back, &SessionWrite::Become(at)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the group item. If it cannot be written, it is left out, and the event continues.
+    async fn write_group(&mut self, write: GroupWrite) -> Result<Written<GroupItem>, Interrupted<S::Error>> {
+        let written = self.store.write_group(write).await;
+        self.or_left_out(None, written)
+    }
+
+    /// Writes one thing to session items of users. Those that cannot be written are left out.
+    async fn write_sessions(
+        &mut self,
+        accounts: &BTreeSet<Account>,
+        write: &SessionWrite,
+    ) -> Result<Vec<(Account, Written<SessionItem>)>, Interrupted<S::Error>> {
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let writes = accounts.iter().map(|account| (account.clone(), write.clone())).collect();
+        let mut written = Vec::with_capacity(accounts.len());
+        for (account, of_account) in self.store.write_sessions(writes).await {
+            let of_account = self.or_left_out(Some(&account), of_account)?;
+            written.push((account, of_account));
+        }
+        Ok(written)
+    }
+
+    /// The result of a write. An item that cannot be written counts as written here, and is returned in the end.
+    fn or_left_out<T>(
+        &mut self,
+        account: Option<&Account>,
+        written: Result<Written<T>, S::Error>,
+    ) -> Result<Written<T>, Interrupted<S::Error>> {
+        let error = match written {
+            Err(error) if S::is_of_one_item(&error) => error,
+            written => return Ok(written?),
+        };
+        if !self.left_out.iter().any(|known| known.account.as_ref() == account) {
+            self.left_out.push(LeftOut { account: account.cloned(), error });
+        }
+        Ok(Written::Done)
+    }
 }
 
 fn has_left(written: &Written<SessionItem>) -> bool {
     let Written::ConditionFailed(session_item) = written else { return false };
     !session_item.is_member()
-}
-
-async fn join<I: GroupStore>(
-    items: &I,
-    time: Timestamp,
-    accounts: &BTreeSet<Account>,
-) -> Result<(), Interrupted<I::Error>> {
-    let at = MemberAt { time, rank: Rank::Join };
-    write_all(items, accounts, &SessionWrite::Become(at)).await.map(|_| ())
-}
-
-async fn leave<I: GroupStore>(
-    items: &I,
-    group: &GroupId,
-    time: Timestamp,
-    accounts: &BTreeSet<Account>,
-    notice: Option<&Entry>,
-) -> Result<(), Interrupted<I::Error>> {
-    if accounts.is_empty() {
-        return Ok(());
-    }
-    write_all(items, accounts, &SessionWrite::Leave(time)).await?;
-    // These are written whether the membership's condition held or not. Otherwise the session item would depend on the order of
-    // events.
-    let writes = match notice {
-        Some(notice) => SessionWrite::Record(notice.clone()),
-        None => SessionWrite::RecordEmpty(time),
-    };
-    write_all(items, accounts, &writes).await?;
-    let hash_of = |account: &Account| group.member_hash(account);
-    let hashes = accounts.iter().map(hash_of).collect();
-    if let Written::ConditionFailed(group_item) =
-        items.write_group(GroupWrite::RemoveMembers { time, hashes }).await?
-    {
-        // The stored list is not older than the leaving, so the accounts that it contains have come back.
-        let Some(listed_at) = group_item.listed_at else { return Ok(()) };
-        let named = |account: &&Account| group_item.member_hashes.contains(&hash_of(account));
-        let back = accounts.iter().filter(named).cloned().collect();
-        let at = MemberAt { time: listed_at, rank: Rank::List };
-        write_all(items, &back, &SessionWrite::Become(at)).await?;
-    }
-    Ok(())
-}
-
-async fn write_all<I: GroupStore>(
-    items: &I,
-    accounts: &BTreeSet<Account>,
-    write: &SessionWrite,
-) -> Result<Vec<(Account, Written<SessionItem>)>, Interrupted<I::Error>> {
-    if accounts.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(items
-        .write_sessions(accounts.iter().map(|account| (account.clone(), write.clone())).collect())
-        .await?)
 }

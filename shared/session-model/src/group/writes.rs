@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    member_list::{ListDigest, MemberHash, MemberList},
+    member_list::{ListDigest, MemberList},
     membership::{MemberAt, Membership, Rank},
 };
 use crate::{
-    id::MessageId,
+    id::MemberHash,
     item::{GroupItem, SessionItem},
-    register::{Entry, Position, Register},
+    register::{Entry, Register},
     time::Timestamp,
 };
 
@@ -174,20 +174,5 @@ impl SessionWrite {
             Self::Record(entry) => session_item.record(entry, now),
             Self::RecordEmpty(time) => session_item.record_empty(*time, now),
         }
-    }
-}
-
-impl SessionItem {
-    /// Creates an empty session at `time`, if that is newer than the held register. It is stored as a tombstone with a placeholder:
-    /// a position without a message, which is shown from that time on.
-    fn record_empty(&mut self, time: Timestamp, now: Timestamp) -> bool {
-        let empty = Register::tombstone(Position { time, id: MessageId::NONE });
-        let applies = self.register.as_ref().is_none_or(|held| empty.position > held.position);
-        if applies {
-            self.register = Some(empty);
-            self.placeholder = Some(time);
-            self.change_time = Some(now);
-        }
-        applies
     }
 }

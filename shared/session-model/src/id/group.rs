@@ -8,7 +8,11 @@ use super::{
     account::Account,
     session::{SessionId, SessionType},
 };
-use crate::{group::MemberHash, json::InvalidValue};
+use crate::json::InvalidValue;
+
+/// The hash that represents a member in the group item: 6 bytes of the SHA-256 of `groupId|accid`. Among 200 members, a stranger's
+/// hash equals one of theirs with a probability of 1 : 10^12.
+pub type MemberHash = [u8; 6];
 
 /// The id of a team or super team: `team|<tid>` or `super_team|<tid>`. It is also the id of each member's session of the group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

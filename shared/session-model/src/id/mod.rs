@@ -8,6 +8,6 @@ mod session;
 
 pub use account::Account;
 pub use account_case::AccountCase;
-pub use group::GroupId;
+pub use group::{GroupId, MemberHash};
 pub use message::MessageId;
 pub use session::{SessionId, SessionType};

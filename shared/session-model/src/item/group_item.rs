@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{recent_session::RecentSession, session_item::SessionItem};
 use crate::{
-    group::{ListDigest, MemberAt, MemberHash, Membership, Rank},
-    id::{Account, GroupId},
+    group::{ListDigest, MemberAt, Membership, Rank},
+    id::{Account, GroupId, MemberHash},
     register::{
         Entry, Position, Register,
         edits::{Edit, Edits},
@@ -55,73 +54,39 @@ impl GroupItem {
         Some((self.listed_at?, self.list_digest?))
     }
 
-    /// Whether a user with this session item sees the group item. Their session item must mark them as a member, and the newest
-    /// list must contain them or be older than the newest membership event in their session item.
+    /// Whether a user with this membership sees the group item. Their session item must mark them as a member, and the newest list
+    /// must contain them or be older than the newest membership event in their session item.
     #[must_use]
-    pub fn is_seen_by(&self, group: &GroupId, user: &Account, session_item: &SessionItem) -> bool {
-        let Some(membership) = session_item.membership.filter(Membership::is_member) else {
-            return false;
-        };
+    pub fn is_seen_by(&self, group: &GroupId, user: &Account, membership: Option<Membership>) -> bool {
+        let Some(membership) = membership.filter(Membership::is_member) else { return false };
         let Some(listed_at) = self.listed_at else { return true };
         membership.at > MemberAt { time: listed_at, rank: Rank::List }
             || self.member_hashes.contains(&group.member_hash(user))
     }
 
-    /// The position of the group item's message, if a user with this session item sees it.
+    /// The position of the group item's message, if a user with this membership sees it.
     #[must_use]
     pub fn position_seen_by(
         &self,
         group: &GroupId,
         user: &Account,
-        session_item: &SessionItem,
+        membership: Option<Membership>,
     ) -> Option<&Position> {
-        let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, session_item))?;
+        let register = self.register.as_ref().filter(|_| self.is_seen_by(group, user, membership))?;
         Some(&register.position)
-    }
-}
-
-impl SessionItem {
-    /// The session of a group as its user sees it: the greater of the user's own register and the group item's, if they see the
-    /// group item.
-    #[must_use]
-    pub fn into_group_session(
-        mut self,
-        group: &GroupId,
-        user: &Account,
-        group_item: Option<GroupItem>,
-    ) -> Option<RecentSession> {
-        if let Some(group_item) = group_item.filter(|group_item| group_item.is_seen_by(group, user, &self)) {
-            let newer =
-                |group_item: &Register| self.register.as_ref().is_none_or(|own| group_item.supersedes(own));
-            if let Some(register) = group_item.register.filter(newer) {
-                self.register = Some(register);
-                self.placeholder = None;
-            }
-        }
-        self.into_session(group.session_id().clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::register::LastMsg;
 
     fn ms(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
 
-    fn register(time: u64, last_msg: Option<LastMsg>) -> Register {
-        Register { position: Position { time: ms(time), id: "m".into() }, last_msg }
-    }
-
-    fn message(time: u64) -> Register {
-        register(time, Some(LastMsg::Message(format!("at {time}").into())))
-    }
-
-    fn member(time: u64, rank: Rank, since: Option<u64>) -> SessionItem {
-        let at = MemberAt { time: ms(time), rank };
-        SessionItem { membership: Some(Membership { at, since: since.map(ms) }), ..SessionItem::default() }
+    fn membership(time: u64, rank: Rank, since: Option<u64>) -> Membership {
+        Membership { at: MemberAt { time: ms(time), rank }, since: since.map(ms) }
     }
 
     #[test]
@@ -131,58 +96,17 @@ mod tests {
         let without_her = GroupItem { listed_at: Some(ms(5)), ..GroupItem::default() };
         let hashes = BTreeSet::from([group.member_hash(&alice)]);
         let with_her = GroupItem { member_hashes: hashes, ..without_her.clone() };
-        for (session_item, expected) in [
-            (SessionItem::default(), [false; 3]),
-            (member(9, Rank::Leave, None), [false; 3]),
-            (member(4, Rank::Join, Some(4)), [true, false, true]),
-            (member(5, Rank::Join, Some(5)), [true, false, true]),
-            (member(5, Rank::List, Some(5)), [true, false, true]),
-            (member(6, Rank::Join, Some(6)), [true, true, true]),
+        for (membership, expected) in [
+            (None, [false; 3]),
+            (Some(membership(9, Rank::Leave, None)), [false; 3]),
+            (Some(membership(4, Rank::Join, Some(4))), [true, false, true]),
+            (Some(membership(5, Rank::Join, Some(5))), [true, false, true]),
+            (Some(membership(5, Rank::List, Some(5))), [true, false, true]),
+            (Some(membership(6, Rank::Join, Some(6))), [true, true, true]),
         ] {
             let seen = [&unlisted, &without_her, &with_her]
-                .map(|group_item| group_item.is_seen_by(&group, &alice, &session_item));
-            assert_eq!(seen, expected, "{session_item:?}");
+                .map(|group_item| group_item.is_seen_by(&group, &alice, membership));
+            assert_eq!(seen, expected, "{membership:?}");
         }
-    }
-
-    #[test]
-    fn the_greater_of_both_registers_is_shown() {
-        let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
-        let group_item = |register| Some(GroupItem { register, ..GroupItem::default() });
-        let session_item = |register, placeholder: Option<u64>| SessionItem {
-            register,
-            placeholder: placeholder.map(ms),
-            ext: "mine".parse().unwrap(),
-            ..member(1, Rank::Join, Some(1))
-        };
-        let shown = |session_item: SessionItem, group_item| {
-            let session = session_item.into_group_session(&group, &alice, group_item)?;
-            assert_eq!(session.ext.as_deref(), Some("mine"));
-            Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain().into_owned())))
-        };
-        let at = |time: u64| Some((time, Some(format!("at {time}"))));
-        assert_eq!(shown(session_item(None, None), group_item(Some(message(5)))), at(5));
-        assert_eq!(shown(session_item(Some(message(4)), None), group_item(Some(message(5)))), at(5));
-        assert_eq!(shown(session_item(Some(message(6)), None), group_item(Some(message(5)))), at(6));
-        assert_eq!(
-            shown(session_item(None, Some(9)), group_item(Some(message(5)))),
-            at(5),
-            "a placeholder gives way"
-        );
-        assert_eq!(
-            shown(session_item(Some(register(5, None)), None), group_item(Some(message(5)))),
-            None,
-            "deleted"
-        );
-        assert_eq!(
-            shown(session_item(Some(register(5, None)), Some(9)), group_item(Some(message(5)))),
-            Some((9, None))
-        );
-        assert_eq!(
-            shown(session_item(Some(register(5, None)), Some(9)), group_item(Some(message(6)))),
-            at(6)
-        );
-        assert_eq!(shown(session_item(None, None), group_item(None)), None);
-        assert_eq!(shown(session_item(None, Some(9)), None), Some((9, None)));
     }
 }

@@ -5,7 +5,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::{
     id::SessionId,
     json::{JsonText, text::json_len},
-    reading::{Cursor, SyncToken},
     time::Timestamp,
 };
 
@@ -80,39 +79,6 @@ impl RecentSession {
     }
 }
 
-/// One page of a user's list (Yunxin: `RecentSessionList`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RecentSessionList {
-    /// Whether there is an older session inside the window.
-    pub has_more: bool,
-    /// The sessions, newest first.
-    pub session_list: Vec<RecentSession>,
-    /// Where the next page starts; present if and only if `has_more` is true.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<Cursor>,
-    /// The `minTimestamp` of the next incremental fetch; present on the first page of a list that has no upper bound.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min_timestamp: Option<Timestamp>,
-    /// Where a sync of changes continues from here; present on the first page of a list without bounds.
-    #[serde(skip_serializing_if = "Option::is_none", skip_deserializing)]
-    pub sync_token: Option<SyncToken>,
-}
-
-/// One page of what has changed in a user's list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RecentSessionChanges {
-    /// The changed sessions, as they are now.
-    pub updated: Vec<RecentSession>,
-    /// The sessions that do not exist any more, including some that the device never had.
-    pub deleted: Vec<SessionId>,
-    /// Whether there are more changes to fetch immediately.
-    pub has_more: bool,
-    /// Where the next request continues.
-    pub sync_token: SyncToken,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,14 +97,6 @@ mod tests {
     fn absent_fields_are_left_out() {
         let text = serde_json::to_string(&session()).unwrap();
         assert_eq!(text, r#"{"sessionId":"p2p|alice","updateTime":1700000000000}"#);
-        let list = RecentSessionList {
-            has_more: false,
-            session_list: vec![],
-            next_cursor: None,
-            min_timestamp: None,
-            sync_token: None,
-        };
-        assert_eq!(serde_json::to_string(&list).unwrap(), r#"{"hasMore":false,"sessionList":[]}"#);
     }
 
     #[test]

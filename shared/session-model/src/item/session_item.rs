@@ -1,13 +1,14 @@
 //! A user's item of a session: its register, and what the user did to the session themselves.
 
 use super::{
+    change_time::is_in_window,
     ext::Ext,
+    group_item::GroupItem,
     recent_session::{LastMsgType, RecentSession},
 };
 use crate::{
     group::Membership,
-    id::SessionId,
-    reading::is_in_window,
+    id::{Account, GroupId, MessageId, SessionId},
     register::{
         Entry, LastMsg, Position, Register,
         edits::{Edit, Edits},
@@ -97,6 +98,47 @@ impl SessionItem {
         };
         Some(RecentSession { session_id, update_time, ext, last_msg, last_msg_type })
     }
+
+    /// Whether the session item marks its user as a member of the group.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.membership.is_some_and(|membership| membership.is_member())
+    }
+
+    /// Creates an empty session at `time`, if that is newer than the held register. It is stored as a tombstone with a placeholder:
+    /// a position without a message, which is shown from that time on.
+    pub(crate) fn record_empty(&mut self, time: Timestamp, now: Timestamp) -> bool {
+        let empty = Register::tombstone(Position { time, id: MessageId::NONE });
+        let applies = self.register.as_ref().is_none_or(|held| empty.position > held.position);
+        if applies {
+            self.register = Some(empty);
+            self.placeholder = Some(time);
+            self.change_time = Some(now);
+        }
+        applies
+    }
+
+    /// The session of a group as its user sees it: the greater of the user's own register and the group item's, if they see the
+    /// group item.
+    #[must_use]
+    pub fn into_group_session(
+        mut self,
+        group: &GroupId,
+        user: &Account,
+        group_item: Option<GroupItem>,
+    ) -> Option<RecentSession> {
+        if let Some(group_item) =
+            group_item.filter(|group_item| group_item.is_seen_by(group, user, self.membership))
+        {
+            let newer =
+                |group_item: &Register| self.register.as_ref().is_none_or(|own| group_item.supersedes(own));
+            if let Some(register) = group_item.register.filter(newer) {
+                self.register = Some(register);
+                self.placeholder = None;
+            }
+        }
+        self.into_session(group.session_id().clone())
+    }
 }
 
 #[cfg(test)]
@@ -104,6 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::group::{MemberAt, Rank};
     use crate::register::tests::registers;
 
     /// So early that everything is recorded in the window.
@@ -204,6 +247,57 @@ mod tests {
             with_change_time(&|session_item| session_item.set_ext("x".parse().unwrap(), at(20))),
             Some(at(20))
         );
+    }
+
+    #[test]
+    fn the_greater_of_both_registers_is_shown() {
+        let ms = Timestamp::from_millis;
+        let register = |time: u64, last_msg: Option<LastMsg>| Register {
+            position: Position { time: ms(time), id: "m".into() },
+            last_msg,
+        };
+        let message = |time: u64| register(time, Some(LastMsg::Message(format!("at {time}").into())));
+        let (group, alice): (GroupId, Account) = ("team|1".parse().unwrap(), "alice".parse().unwrap());
+        let group_item = |register| Some(GroupItem { register, ..GroupItem::default() });
+        let session_item = |register, placeholder: Option<u64>| SessionItem {
+            register,
+            placeholder: placeholder.map(ms),
+            ext: "mine".parse().unwrap(),
+            membership: Some(Membership {
+                at: MemberAt { time: ms(1), rank: Rank::Join },
+                since: Some(ms(1)),
+            }),
+            ..SessionItem::default()
+        };
+        let shown = |session_item: SessionItem, group_item| {
+            let session = session_item.into_group_session(&group, &alice, group_item)?;
+            assert_eq!(session.ext.as_deref(), Some("mine"));
+            Some((session.update_time.as_millis(), session.last_msg.map(|text| text.plain().into_owned())))
+        };
+        let at = |time: u64| Some((time, Some(format!("at {time}"))));
+        assert_eq!(shown(session_item(None, None), group_item(Some(message(5)))), at(5));
+        assert_eq!(shown(session_item(Some(message(4)), None), group_item(Some(message(5)))), at(5));
+        assert_eq!(shown(session_item(Some(message(6)), None), group_item(Some(message(5)))), at(6));
+        assert_eq!(
+            shown(session_item(None, Some(9)), group_item(Some(message(5)))),
+            at(5),
+            "a placeholder gives way"
+        );
+        assert_eq!(
+            shown(session_item(Some(register(5, None)), None), group_item(Some(message(5)))),
+            None,
+            "deleted"
+        );
+        assert_eq!(
+            shown(session_item(Some(register(5, None)), Some(9)), group_item(Some(message(5)))),
+            Some((9, None))
+        );
+        assert_eq!(
+            shown(session_item(Some(register(5, None)), Some(9)), group_item(Some(message(6)))),
+            at(6)
+        );
+        assert_eq!(shown(session_item(None, None), group_item(None)), None);
+        assert_eq!(shown(session_item(None, Some(9)), None), Some((9, None)));
     }
 
     proptest! {

@@ -1,18 +1,38 @@
-//! Reading a sync pass, page by page.
+//! Changes: how a device keeps its local copy of the list up to date.
+//!
+//! A device that syncs by `updateTime` alone never learns of deletes, of custom data set on other devices, of edits, or of anything
+//! that the feed delivers late. A *sync pass* reports all of these. It begins where the previous pass ended. A device that applies
+//! everything that a pass reports shows what a fresh full list would show, once no more writes are done.
+//!
+//! This does not need an order of all changes. A low watermark is enough:
+//!
+//! - **The writer** sets `changeTime` to the clock of its request. The exception is a message or recall on a session item whose new
+//!   `updateTime` is at most [`LATE_MS`](crate::item::LATE_MS) old ([`is_in_window`](crate::item::is_in_window)), because the index by `updateTime` contains that one. Group items
+//!   always get a change time.
+//! - **The reader** of a pass that starts at clock c with position P gets the session items with `changeTime` ≥ P, those with
+//!   `updateTime` ≥ P − `LATE_MS`, and each group whose session item or group item satisfies one of these. When the pass has
+//!   ended, the next P is c − [`WINDOW_MS`](super::WINDOW_MS).
+//!
+//! A write that was done before the pass began is read by it, since reads of session items are strongly consistent. A write that is
+//! done later has a `changeTime` above c − `WINDOW_MS`, or an `updateTime` above c − `WINDOW_MS` − `LATE_MS`. This holds as
+//! long as the difference of clocks, the time that a write takes to reach the table, and the lag of a group item's eventually
+//! consistent read together take less than `WINDOW_MS`. The price is that changes of the last few minutes are reported again.
+//!
+//! `tests/reading` explores this.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    mem,
-};
+use std::collections::HashMap;
+
+use serde::Serialize;
 
 use super::{
-    list_query::Limit,
-    page::Page,
-    sync_pass::{ChangeKey, Phase, SyncPass},
+    page::{Filler, PageRequest},
+    reader::{ByUpdateTime, ChangeKeys, IndexKey, Memberships, SessionReader, StartAt},
+    sync_pass::{Phase, SyncPass},
+    sync_token::SyncToken,
 };
 use crate::{
     id::{Account, GroupId, SessionId},
-    item::{GroupItem, RecentSession, SessionItem},
+    item::{RecentSession, SessionItem},
     time::Timestamp,
 };
 
@@ -24,91 +44,18 @@ const MAX_REQUESTS: usize = 20;
 /// The maximum number of group items that are read together.
 const GROUP_ITEMS_A_READ: usize = 400;
 
-/// The groups that a user is a member of, with the user's session item of each.
-pub type Memberships = BTreeMap<GroupId, SessionItem>;
-
-/// The keys of session items that have a change time, in the order of their change times.
-#[derive(Clone, Debug, Default)]
-pub struct Keys {
-    /// The keys, in the order of the index.
-    pub keys: Vec<ChangeKey>,
-    /// Whether the range contains more.
-    pub more: bool,
-}
-
-/// Session items by `updateTime`, newest first.
-#[derive(Clone, Debug, Default)]
-pub struct UpdatedItems {
-    /// The session items, each of which shows a session.
-    pub session_items: Vec<(SessionId, SessionItem)>,
-    /// Whether the range contains more.
-    pub more: bool,
-}
-
-/// The first reads of a pass.
-#[derive(Clone, Debug, Default)]
-pub struct Start {
-    /// The keys of the first session items by change time.
-    pub keys: Keys,
-    /// The first session items by `updateTime`.
-    pub updated: UpdatedItems,
-    /// All groups that the user is a member of.
-    pub memberships: Memberships,
-}
-
-/// Reads one user's session items, and group items.
-pub trait ChangeReads: Sync {
-    /// The error of a read.
-    type Error: Send;
-
-    /// Reads what a pass begins with. These reads may run concurrently, in any order.
-    fn start(
-        &self,
-        change_times: (Timestamp, Timestamp),
-        least_update_time: Timestamp,
-        limit: usize,
-    ) -> impl Future<Output = Result<Start, Self::Error>> + Send;
-
-    /// Reads the keys, after a position, of session items whose change times are in this range, both ends inclusive. Strongly
-    /// consistent.
-    fn keys(
-        &self,
-        change_times: (Timestamp, Timestamp),
-        after: Option<&ChangeKey>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Keys, Self::Error>> + Send;
-
-    /// Reads session items by their ids, and returns those that exist. The value of a malformed one is `None`. Strongly consistent.
-    fn session_items(
-        &self,
-        ids: Vec<SessionId>,
-    ) -> impl Future<Output = Result<HashMap<SessionId, Option<SessionItem>>, Self::Error>> + Send;
-
-    /// Reads session items, after a position, whose `updateTime` is at least this. Strongly consistent.
-    fn updated(
-        &self,
-        least_update_time: Timestamp,
-        after: Option<&ChangeKey>,
-        limit: usize,
-    ) -> impl Future<Output = Result<UpdatedItems, Self::Error>> + Send;
-
-    /// Reads all groups that the user is a member of. Strongly consistent.
-    fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
-
-    /// Reads the group items of groups, and returns those that exist. Eventually consistent.
-    fn group_items(
-        &self,
-        groups: Vec<GroupId>,
-    ) -> impl Future<Output = Result<HashMap<GroupId, GroupItem>, Self::Error>> + Send;
-}
-
-/// The parameters of a page.
-#[derive(Clone, Copy, Debug)]
-pub struct PageRequest {
-    /// The maximum number of sessions that the page reports.
-    pub limit: Limit,
-    /// Whether sessions include their last message.
-    pub need_last_msg: bool,
+/// One page of what has changed in a user's list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecentSessionChanges {
+    /// The changed sessions, as they are now.
+    pub updated: Vec<RecentSession>,
+    /// The sessions that do not exist any more, including some that the device never had.
+    pub deleted: Vec<SessionId>,
+    /// Whether there are more changes to fetch immediately.
+    pub has_more: bool,
+    /// Where the next request continues.
+    pub sync_token: SyncToken,
 }
 
 /// One page of a sync pass.
@@ -124,39 +71,48 @@ pub struct ChangesPage {
     pub next: SyncPass,
 }
 
+/// The first reads of a pass.
+struct First<N> {
+    keys: Option<ChangeKeys>,
+    updated: Option<ByUpdateTime<N>>,
+    memberships: Option<Memberships>,
+}
+
 /// Reads one page of a pass, from the position `sync_pass`.
-pub async fn read_changes<R: ChangeReads>(
-    reads: &R,
+pub async fn read_changes<R: SessionReader>(
+    reader: &R,
     user: &Account,
     sync_pass: &SyncPass,
     of: PageRequest,
     now: Timestamp,
 ) -> Result<ChangesPage, R::Error> {
     let (started, mut phase) = sync_pass.progress(now);
-    let reader = Reader { reads, user, sync_pass, started, first: of.limit.get().min(SESSION_ITEMS_A_READ) };
-    let mut page = Filling { of, updated: Vec::new(), deleted: Vec::new(), text_bytes: 0 };
-    let mut start = match sync_pass.under_way {
-        Some(_) => None,
-        None => Some(
-            reads.start(sync_pass.change_times(started), sync_pass.least_update_time(), reader.first).await?,
-        ),
+    let reading = Reading {
+        reader,
+        user,
+        position: sync_pass,
+        started,
+        first: of.limit.get().min(SESSION_ITEMS_A_READ),
     };
+    let mut page = Page::new(of);
+    let mut first = First { keys: None, updated: None, memberships: None };
+    if sync_pass.under_way.is_none() {
+        first = reading.first_reads().await?;
+    }
     loop {
         let (stopped, next) = match phase {
             Phase::Changed(after) => {
-                let first = start.as_mut().map(|start| mem::take(&mut start.keys));
-                (reader.changed(after, first, &mut page).await?, Phase::Updated(None))
+                (reading.changed(after, first.keys.take(), &mut page).await?, Phase::Updated(None))
             }
             Phase::Updated(after) => {
-                let first = start.as_mut().map(|start| mem::take(&mut start.updated));
-                (reader.updated(after, first, &mut page).await?, Phase::Groups(None))
+                (reading.updated(after, first.updated.take(), &mut page).await?, Phase::Groups(None))
             }
             Phase::Groups(after) => {
-                let memberships = match start.take() {
-                    Some(start) => start.memberships,
-                    None => reads.memberships().await?,
+                let memberships = match first.memberships.take() {
+                    Some(memberships) => memberships,
+                    None => reader.memberships().await?,
                 };
-                match reader.groups(after, memberships, &mut page).await? {
+                match reading.groups(after, memberships, &mut page).await? {
                     Some(stopped) => (Some(stopped), Phase::Groups(None)),
                     None => return Ok(page.finish(false, SyncPass::after(started))),
                 }
@@ -170,40 +126,62 @@ pub async fn read_changes<R: ChangeReads>(
     }
 }
 
-struct Reader<'a, R> {
-    reads: &'a R,
+struct Reading<'a, R> {
+    reader: &'a R,
     user: &'a Account,
-    sync_pass: &'a SyncPass,
+    position: &'a SyncPass,
     started: Timestamp,
+    /// The number of session items that the first requests read.
     first: usize,
 }
 
-impl<R: ChangeReads> Reader<'_, R> {
-    /// Reports the session items by change time. Returns where it stopped if it did not come to the end of the phase.
+impl<R: SessionReader> Reading<'_, R> {
+    /// Does the first read of each phase. Two at a time: a third connection would cost a cold start more time than doing the short
+    /// queries one after the other.
+    async fn first_reads(&self) -> Result<First<R::Next>, R::Error> {
+        let range = self.position.change_times(self.started);
+        let short = async {
+            let keys = self.reader.change_keys(range, None, self.first).await?;
+            Ok((keys, self.reader.memberships().await?))
+        };
+        let updated = self.by_update_time(StartAt::Beginning, self.first);
+        let (updated, (keys, memberships)) = self.reader.both(updated, short).await?;
+        Ok(First { keys: Some(keys), updated: Some(updated), memberships: Some(memberships) })
+    }
+
+    async fn by_update_time(
+        &self,
+        start: StartAt<R::Next>,
+        limit: usize,
+    ) -> Result<ByUpdateTime<R::Next>, R::Error> {
+        let range = (self.position.least_update_time(), Timestamp::MAX);
+        self.reader.by_update_time(range, start, limit).await
+    }
+
+    /// Reports the session items with change times. Returns where it stopped if the page is full.
     async fn changed(
         &self,
-        mut after: Option<ChangeKey>,
-        mut first: Option<Keys>,
-        page: &mut Filling,
+        mut after: Option<IndexKey>,
+        mut first: Option<ChangeKeys>,
+        page: &mut Page,
     ) -> Result<Option<Phase>, R::Error> {
-        let change_times = self.sync_pass.change_times(self.started);
-        let mut at_once = self.first;
+        let range = self.position.change_times(self.started);
+        let mut limit = self.first;
         for _ in 0..MAX_REQUESTS {
-            let keys = match first.take() {
-                Some(keys) => keys,
-                None => self.reads.keys(change_times, after.as_ref(), at_once).await?,
+            let found = match first.take() {
+                Some(found) => found,
+                None => self.reader.change_keys(range, after.as_ref(), limit).await?,
             };
-            at_once = SESSION_ITEMS_A_READ;
-            let ids: Vec<_> = keys.keys.iter().map(|key| key.session_id.clone()).collect();
+            limit = SESSION_ITEMS_A_READ;
+            let ids: Vec<_> = found.keys.iter().map(|key| key.session_id.clone()).collect();
             let mut session_items =
-                if ids.is_empty() { HashMap::new() } else { self.reads.session_items(ids).await? };
-            for key in keys.keys {
-                // A session item that does not exist any more has expired, so it showed nothing. A malformed one is not reported.
+                if ids.is_empty() { HashMap::new() } else { self.reader.session_items(ids).await? };
+            for key in found.keys {
+                // A session item that no longer exists has expired, so it showed nothing. One that cannot be understood is not
+                // reported.
                 let session_item =
                     session_items.remove(&key.session_id).unwrap_or_else(|| Some(SessionItem::default()));
-                if let Some(session_item) =
-                    session_item.filter(|session_item| self.sync_pass.reports_changed(session_item))
-                {
+                if let Some(session_item) = session_item.filter(|item| self.position.reports_changed(item)) {
                     let session = session_item.into_session(key.session_id.clone());
                     if !page.push(&key.session_id, session) {
                         return Ok(Some(Phase::Changed(after)));
@@ -211,51 +189,50 @@ impl<R: ChangeReads> Reader<'_, R> {
                 }
                 after = Some(key);
             }
-            if !keys.more {
+            if !found.more {
                 return Ok(None);
             }
         }
         Ok(Some(Phase::Changed(after)))
     }
 
-    /// Reports the session items that are found by their `updateTime`.
+    /// Reports the session items that are found by their `updateTime`. Returns where it stopped if the page is full.
     async fn updated(
         &self,
-        mut after: Option<ChangeKey>,
-        mut first: Option<UpdatedItems>,
-        page: &mut Filling,
+        mut after: Option<IndexKey>,
+        mut first: Option<ByUpdateTime<R::Next>>,
+        page: &mut Page,
     ) -> Result<Option<Phase>, R::Error> {
-        let least = self.sync_pass.least_update_time();
-        let mut at_once = self.first;
+        let mut limit = self.first;
+        let mut start = after.clone().map_or(StartAt::Beginning, StartAt::Behind);
         for _ in 0..MAX_REQUESTS {
-            let UpdatedItems { session_items, more } = match first.take() {
-                Some(session_items) => session_items,
-                None => self.reads.updated(least, after.as_ref(), at_once).await?,
+            let ByUpdateTime { session_items, next } = match first.take() {
+                Some(found) => found,
+                None => self.by_update_time(start, limit).await?,
             };
-            at_once = SESSION_ITEMS_A_READ;
+            limit = SESSION_ITEMS_A_READ;
             for (session_id, session_item) in session_items {
                 let time = session_item.update_time().unwrap_or_default();
-                if self.sync_pass.reports_updated(&session_item, self.started) {
+                if self.position.reports_updated(&session_item, self.started) {
                     let session = session_item.into_session(session_id.clone());
                     if !page.push(&session_id, session) {
                         return Ok(Some(Phase::Updated(after)));
                     }
                 }
-                after = Some(ChangeKey { time, session_id });
+                after = Some(IndexKey { time, session_id });
             }
-            if !more {
-                return Ok(None);
-            }
+            let Some(next) = next else { return Ok(None) };
+            start = StartAt::Next(next);
         }
         Ok(Some(Phase::Updated(after)))
     }
 
-    /// Reports the groups.
+    /// Reports the groups. Returns where it stopped if the page is full.
     async fn groups(
         &self,
         mut after: Option<GroupId>,
         mut memberships: Memberships,
-        page: &mut Filling,
+        page: &mut Page,
     ) -> Result<Option<Phase>, R::Error> {
         if let Some(after) = &after {
             memberships.retain(|group, _| group > after);
@@ -264,10 +241,10 @@ impl<R: ChangeReads> Reader<'_, R> {
         while memberships.peek().is_some() {
             let chunk: Vec<_> = memberships.by_ref().take(GROUP_ITEMS_A_READ).collect();
             let ids = chunk.iter().map(|(group, _)| group.clone()).collect();
-            let mut group_items = self.reads.group_items(ids).await?;
+            let mut group_items = self.reader.group_items(ids).await?;
             for (group, session_item) in chunk {
                 let group_item = group_items.remove(&group);
-                if self.sync_pass.reports_group(&session_item, group_item.as_ref()) {
+                if self.position.reports_group(&session_item, group_item.as_ref()) {
                     let session = session_item.into_group_session(&group, self.user, group_item);
                     if !page.push(group.session_id(), session) {
                         return Ok(Some(Phase::Groups(after)));
@@ -280,31 +257,27 @@ impl<R: ChangeReads> Reader<'_, R> {
     }
 }
 
-/// A page that is being filled, until it reaches its limit or its text reaches the maximum length.
-struct Filling {
-    of: PageRequest,
+/// A page that is being filled.
+struct Page {
+    filler: Filler,
     updated: Vec<RecentSession>,
     deleted: Vec<SessionId>,
-    text_bytes: usize,
 }
 
-impl Filling {
-    /// Adds a session, or its id if there is no session. Returns whether it fitted.
+impl Page {
+    fn new(of: PageRequest) -> Self {
+        Self { filler: Filler::new(of), updated: Vec::new(), deleted: Vec::new() }
+    }
+
+    /// Reports a session, or that it does not exist. Returns whether it fits.
     fn push(&mut self, id: &SessionId, mut session: Option<RecentSession>) -> bool {
-        if let Some(session) = session.as_mut().filter(|_| !self.of.need_last_msg) {
-            session.last_msg = None;
-        }
-        let reported = self.updated.len() + self.deleted.len();
-        let text_bytes = self.text_bytes + Page::text_bytes(id, session.as_ref());
-        if reported == self.of.limit.get() || (reported > 0 && text_bytes > Page::MAX_TEXT_BYTES) {
-            return false;
-        }
-        self.text_bytes = text_bytes;
+        let fits = self.filler.fits(id, session.as_mut());
         match session {
-            Some(session) => self.updated.push(session),
-            None => self.deleted.push(id.clone()),
+            Some(session) if fits => self.updated.push(session),
+            None if fits => self.deleted.push(id.clone()),
+            _ => {}
         }
-        true
+        fits
     }
 
     fn finish(self, has_more: bool, next: SyncPass) -> ChangesPage {

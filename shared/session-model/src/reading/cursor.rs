@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::list_query::Window;
+use super::parameters::Window;
 use crate::{
     id::{SessionId, SessionType},
     json::InvalidValue,

@@ -1,147 +1,113 @@
-//! Pages that are being filled.
+//! The limits of a page, which lists and changes have in common.
 
-use std::ops::ControlFlow;
+use super::parameters::Limit;
+use crate::{id::SessionId, item::RecentSession};
 
-use super::{
-    cursor::Cursor,
-    list_query::{Limit, ListQuery, Window},
-};
-use crate::{
-    id::SessionId,
-    item::{RecentSession, RecentSessionList},
-    time::Timestamp,
-};
+/// The maximum length of a page's text, in bytes. A page ends before its text exceeds it. A function's response is limited to 6
+/// MB, into which a body of this length fits as base64.
+pub const MAX_TEXT_BYTES: usize = 4_000_000;
 
-/// An upper bound for the fixed parts of one session's JSON text.
+/// An upper bound for the fixed parts of a session's JSON text.
 const FIXED_TEXT_BYTES: usize = 120;
 
-/// A page that is being filled with sessions, newest first, until it reaches its limit or its text reaches the maximum length.
-#[derive(Debug)]
-pub struct Page {
-    limit: Limit,
-    window: Window,
-    text_bytes: usize,
-    cursor: Option<Cursor>,
-    sessions: Vec<RecentSession>,
-    has_more: bool,
+/// The parameters of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRequest {
+    /// The maximum number of sessions on the page.
+    pub limit: Limit,
+    /// Whether sessions include their last message.
+    pub need_last_msg: bool,
 }
 
-impl Page {
-    /// The maximum length of a page's text, in bytes. A page ends before its text exceeds it. A function's response is limited to 6
-    /// MB, into which a body of this length fits as base64.
-    pub const MAX_TEXT_BYTES: usize = 4_000_000;
+/// Counts what is on a page, until it reaches its limit or its text reaches the maximum length.
+#[derive(Debug)]
+pub(super) struct Filler {
+    of: PageRequest,
+    sessions: usize,
+    text_bytes: usize,
+}
 
-    /// An upper bound for the length of the JSON text of a session, or of the id of a session that does not exist any more.
-    pub(crate) fn text_bytes(id: &SessionId, session: Option<&RecentSession>) -> usize {
-        FIXED_TEXT_BYTES + session.map_or(id.as_str().len(), RecentSession::text_len)
+impl Filler {
+    pub(super) fn new(of: PageRequest) -> Self {
+        Self { of, sessions: 0, text_bytes: 0 }
     }
 
-    /// Creates an empty page that continues where the query does.
-    #[must_use]
-    pub fn new(query: &ListQuery) -> Self {
-        Self {
-            limit: query.limit(),
-            window: query.window(),
-            text_bytes: 0,
-            cursor: query.cursor().cloned(),
-            sessions: Vec::with_capacity(query.limit().get()),
-            has_more: false,
+    /// Prepares a session for the page, or the id of a session that does not exist any more. Returns whether it fits. The first one
+    /// always does.
+    pub(super) fn fits(&mut self, id: &SessionId, session: Option<&mut RecentSession>) -> bool {
+        let session = session.map(|session| {
+            self.strip(session);
+            &*session
+        });
+        let text_bytes = self.text_bytes + text_bytes(id, session);
+        if self.sessions == self.of.limit.get() || (self.sessions > 0 && text_bytes > MAX_TEXT_BYTES) {
+            return false;
+        }
+        (self.sessions, self.text_bytes) = (self.sessions + 1, text_bytes);
+        true
+    }
+
+    /// Removes the last message if it is not wanted.
+    pub(super) fn strip(&self, session: &mut RecentSession) {
+        if !self.of.need_last_msg {
+            session.last_msg = None;
         }
     }
 
-    /// Adds the session of an own session item. Breaks if it does not fit any more; then the page has `hasMore` and is complete.
-    pub fn push_own(&mut self, session: RecentSession) -> ControlFlow<()> {
-        self.push(session, Cursor::after_own)
+    /// Whether these sessions fill the page and one is left over, which shows that there are more. Measures texts only if nothing
+    /// else decides.
+    pub(super) fn is_exceeded_by<'a>(
+        &self,
+        mut sessions: impl ExactSizeIterator<Item = &'a RecentSession> + Clone,
+    ) -> bool {
+        sessions.len() > self.of.limit.get()
+            || sessions.by_ref().map(RecentSession::text_len).sum::<usize>() > MAX_TEXT_BYTES
     }
+}
 
-    /// Adds a group's session, and breaks as [`push_own`](Self::push_own) does.
-    pub fn push_group(&mut self, session: RecentSession) -> ControlFlow<()> {
-        self.push(session, Cursor::after_group)
-    }
-
-    fn push(
-        &mut self,
-        session: RecentSession,
-        after: impl Fn(Option<Cursor>, Window, Timestamp, SessionId) -> Cursor,
-    ) -> ControlFlow<()> {
-        let text_bytes = self.text_bytes + Self::text_bytes(&session.session_id, Some(&session));
-        let too_long = text_bytes > Self::MAX_TEXT_BYTES && !self.sessions.is_empty();
-        if self.sessions.len() == self.limit.get() || too_long {
-            self.has_more = true;
-            return ControlFlow::Break(());
-        }
-        self.text_bytes = text_bytes;
-        let (time, id) = (session.update_time, session.session_id.clone());
-        self.cursor = Some(after(self.cursor.take(), self.window, time, id));
-        self.sessions.push(session);
-        ControlFlow::Continue(())
-    }
-
-    /// Returns the finished page, with the watermark of its list if the page begins one.
-    #[must_use]
-    pub fn finish(self, watermark: Option<Timestamp>) -> RecentSessionList {
-        RecentSessionList {
-            has_more: self.has_more,
-            session_list: self.sessions,
-            next_cursor: self.cursor.filter(|_| self.has_more),
-            min_timestamp: watermark,
-            sync_token: None,
-        }
-    }
+/// An upper bound for the length of the JSON text of a session, or of the id of a session that does not exist any more.
+fn text_bytes(id: &SessionId, session: Option<&RecentSession>) -> usize {
+    FIXED_TEXT_BYTES + session.map_or(id.as_str().len(), RecentSession::text_len)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn query(limit: &str, cursor: Option<Cursor>) -> ListQuery {
-        ListQuery::new(None, None, cursor, limit.parse().unwrap(), true).unwrap()
+    fn filler(limit: &str) -> Filler {
+        Filler::new(PageRequest { limit: limit.parse().unwrap(), need_last_msg: true })
     }
 
-    fn open() -> Window {
-        Window::new(Timestamp::default(), Timestamp::default()).unwrap()
-    }
-
-    fn session(time: u64, text: &str) -> RecentSession {
-        RecentSession {
-            session_id: format!("p2p|{time}").parse().unwrap(),
-            update_time: Timestamp::from_millis(time),
+    fn fits(filler: &mut Filler, text: &str) -> bool {
+        let id: SessionId = "p2p|a".parse().unwrap();
+        let mut session = RecentSession {
+            session_id: id.clone(),
+            update_time: crate::time::Timestamp::from_millis(9),
             ext: None,
             last_msg: Some(text.into()),
             last_msg_type: None,
-        }
+        };
+        filler.fits(&id, Some(&mut session))
     }
 
     #[test]
-    fn has_more_is_true_only_when_one_did_not_fit() {
-        let mut page = Page::new(&query("2", None));
-        assert!(page.push_own(session(9, "")).is_continue());
-        assert!(page.push_own(session(8, "")).is_continue());
-        assert!(
-            !Page { sessions: page.sessions.clone(), ..Page::new(&query("2", None)) }.finish(None).has_more
-        );
-        assert!(page.push_own(session(7, "")).is_break());
-        let list = page.finish(None);
-        assert!(list.has_more && list.session_list.len() == 2);
-        assert_eq!(
-            list.next_cursor,
-            Some(Cursor::after_own(None, open(), Timestamp::from_millis(8), "p2p|8".parse().unwrap()))
-        );
+    fn a_page_ends_at_its_limit() {
+        let mut filler = filler("2");
+        assert!(fits(&mut filler, "") && fits(&mut filler, "") && !fits(&mut filler, ""));
     }
 
     #[test]
     fn a_page_ends_before_its_text_is_too_long_but_never_empty() {
         let long = "\"".repeat(1_500_000);
-        let mut page = Page::new(&query("100", None));
-        assert!(page.push_own(session(9, &long)).is_continue());
-        assert!(page.push_own(session(8, &long)).is_break());
-        let mut page = Page::new(&query("100", None));
-        assert!(page.push_own(session(9, &long.repeat(2))).is_continue());
+        let mut page = filler("100");
+        assert!(fits(&mut page, &long) && !fits(&mut page, &long));
+        let mut page = filler("100");
+        assert!(fits(&mut page, &long.repeat(2)));
     }
 
     #[test]
-    fn the_last_page_has_no_cursor() {
-        let given = Cursor::start(open(), Timestamp::from_millis(5));
-        assert_eq!(Page::new(&query("2", Some(given))).finish(None).next_cursor, None);
+    fn a_session_that_does_not_exist_any_more_counts_by_its_id() {
+        let id: SessionId = "p2p|a".parse().unwrap();
+        assert_eq!(text_bytes(&id, None), FIXED_TEXT_BYTES + 5);
     }
 }

@@ -1,11 +1,16 @@
 //! A sync pass: which changes it reports, and how far it has come.
 
-use super::{LATE_MS, WINDOW_MS};
+use super::reader::IndexKey;
 use crate::{
-    id::{GroupId, SessionId},
-    item::{GroupItem, SessionItem},
+    id::GroupId,
+    item::{GroupItem, LATE_MS, SessionItem},
     time::Timestamp,
 };
+
+/// The maximum sum of the difference of two clocks, the time that a write takes to reach the table, and the lag of a group item's
+/// read: 6 minutes. If a request was frozen with its function, it is sent when the function thaws. DynamoDB rejects it only if it
+/// was signed more than 5 minutes ago. The remaining minute is for the rest.
+pub const WINDOW_MS: u64 = 6 * 60 * 1000;
 
 /// One sync pass over the changes. Its pages report first the session items that have a change time, in the order of their change
 /// times. Then come those that are found by their `updateTime`, newest first, and then the groups by id.
@@ -21,20 +26,11 @@ pub struct SyncPass {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// The session items by change time.
-    Changed(Option<ChangeKey>),
+    Changed(Option<IndexKey>),
     /// The session items by `updateTime`.
-    Updated(Option<ChangeKey>),
+    Updated(Option<IndexKey>),
     /// The groups.
     Groups(Option<GroupId>),
-}
-
-/// The position of a session item in an index by time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChangeKey {
-    /// The `changeTime` or `updateTime` of the item.
-    pub time: Timestamp,
-    /// The id of the session.
-    pub session_id: SessionId,
 }
 
 impl SyncPass {

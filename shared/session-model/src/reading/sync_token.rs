@@ -6,7 +6,10 @@ use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::sync_pass::{ChangeKey, Phase, SyncPass};
+use super::{
+    reader::IndexKey,
+    sync_pass::{Phase, SyncPass},
+};
 use crate::{
     id::{Account, SessionId},
     json::InvalidValue,
@@ -80,7 +83,7 @@ impl fmt::Display for SyncToken {
         let SyncPass { since, under_way } = &self.sync_pass;
         let mut parts = vec![self.epoch.to_string(), since.to_string()];
         if let Some((started, phase)) = under_way {
-            let key = |key: &ChangeKey| vec![key.time.to_string(), key.session_id.to_string()];
+            let key = |key: &IndexKey| vec![key.time.to_string(), key.session_id.to_string()];
             let (name, after) = match phase {
                 Phase::Changed(after) => ("c", after.as_ref().map(key)),
                 Phase::Updated(after) => ("u", after.as_ref().map(key)),
@@ -103,7 +106,7 @@ impl FromStr for UnverifiedToken {
             let parts: Vec<&str> = str::from_utf8(plain).ok()?.split('\0').collect();
             let key = |time: &str, id: &str| {
                 let session_id: SessionId = id.parse().ok()?;
-                Some(Some(ChangeKey { time: time.parse().ok()?, session_id }))
+                Some(Some(IndexKey { time: time.parse().ok()?, session_id }))
             };
             let (since, under_way) = match parts[..] {
                 [_, since] => (since, None),
@@ -168,7 +171,7 @@ mod tests {
         assert_eq!(accepted("bob", 3, now), Err(TokenRejection::Expired));
         assert_eq!(accepted("alice", 4, now), Err(TokenRejection::Expired));
         let month = now.later_by(SyncToken::MAX_AGE_DAYS * DAY_MS);
-        assert!(accepted("alice", 3, month.earlier_by(super::super::WINDOW_MS)).is_ok());
+        assert!(accepted("alice", 3, month.earlier_by(super::super::sync_pass::WINDOW_MS)).is_ok());
         assert_eq!(accepted("alice", 3, month), Err(TokenRejection::Expired));
         let hours_before = now.earlier_by(DAY_MS / 8);
         assert_eq!(accepted("alice", 3, hours_before), Err(TokenRejection::Expired), "from a skewed clock");
@@ -213,7 +216,7 @@ mod tests {
             id in proptest::option::of("(team|super_team)\\|[^/|\u{fffd}\\p{Cc}]{1,40}"),
         ) {
             let time = ms(since + after.min(lasts.unwrap_or_default()));
-            let key = id.as_ref().map(|id| ChangeKey { time, session_id: id.parse().unwrap() });
+            let key = id.as_ref().map(|id| IndexKey { time, session_id: id.parse().unwrap() });
             let phase = match phase {
                 0 => Phase::Changed(key),
                 1 => Phase::Updated(key),

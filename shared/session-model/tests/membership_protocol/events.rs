@@ -86,7 +86,7 @@ impl Event {
     pub(crate) async fn deliver(&self, items: &Scripted) -> Result<(), Interrupted<()>> {
         let (time, joined, left) = self.changes();
         let (entry, list) = (self.entry(), self.list());
-        apply(items, &group(), &MembershipEvent { time: ms(time), entry, list, joined, left }).await
+        apply(items, &group(), &MembershipEvent { time: ms(time), entry, list, joined, left }).await.map(drop)
     }
 }
 
@@ -96,7 +96,10 @@ pub(crate) type Outcome = (Option<Register>, Vec<(bool, Option<Register>)>);
 pub(crate) fn outcome(world: &World) -> Outcome {
     let of_user = |user: &str| {
         let session_item = world.session_item(user);
-        (world.group_item.is_seen_by(&group(), &user.parse().unwrap(), &session_item), session_item.register)
+        (
+            world.group_item.is_seen_by(&group(), &user.parse().unwrap(), session_item.membership),
+            session_item.register,
+        )
     };
     (world.group_item.register.clone(), USERS.map(of_user).to_vec())
 }

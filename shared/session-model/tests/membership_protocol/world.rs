@@ -11,7 +11,7 @@ use std::{
 use session_model::{
     Account, GroupItem, SessionItem, Timestamp,
     group::{GroupStore, GroupWrite, SessionWrite, Written},
-    reading::LATE_MS,
+    item::LATE_MS,
 };
 
 use crate::events::Event;
@@ -64,20 +64,24 @@ impl GroupStore for Scripted {
         }
     }
 
+    fn is_of_one_item((): &()) -> bool {
+        false
+    }
+
     async fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
-    ) -> Result<Vec<(Account, Written<SessionItem>)>, ()> {
+    ) -> Vec<(Account, Result<Written<SessionItem>, ()>)> {
         let mut written = Vec::new();
         for (user, write) in writes {
             let response = match self.write(Write::SessionItem(user.clone(), write)).await {
-                Response::Done => Written::Done,
-                Response::SessionItem(session_item) => Written::ConditionFailed(session_item),
-                Response::GroupItem(_) => return Err(()),
+                Response::Done => Ok(Written::Done),
+                Response::SessionItem(session_item) => Ok(Written::ConditionFailed(session_item)),
+                Response::GroupItem(_) => Err(()),
             };
             written.push((user, response));
         }
-        Ok(written)
+        written
     }
 }
 

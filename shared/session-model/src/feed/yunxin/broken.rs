@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::notification::Named;
+use super::named::Named;
 use crate::json::{
     JsonValue,
     object::{Lossy, is_digits},
@@ -18,12 +18,12 @@ pub(super) fn read(text: &str) -> Named<'_> {
     // This ends with an error, because the text is not JSON. Everything before the error is in `named` by then.
     let _ = Attachment { named: &mut named, in_data: false }.deserialize(&mut deserializer);
     // If a number ends where the text ends, more digits may have followed.
-    let goes_on = |value: JsonValue<'_>| {
+    let continues = |value: JsonValue<'_>| {
         value.json().as_bytes().as_ptr_range().end == text.as_bytes().as_ptr_range().end
     };
     let is_number = |value: &JsonValue<'_>| is_digits(value.json());
-    named.number = named.number.filter(|number| is_number(number) && !goes_on(*number));
-    named.id = named.id.filter(|id| !(is_number(id) && goes_on(*id)));
+    named.number = named.number.filter(|number| is_number(number) && !continues(*number));
+    named.id = named.id.filter(|id| !(is_number(id) && continues(*id)));
     named
 }
 

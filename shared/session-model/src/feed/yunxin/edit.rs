@@ -1,8 +1,11 @@
 //! Edits of messages, and the further text of an answer that an AI goes on writing.
 
-use super::{Conversation, raw_copy::RawCopy, session_items};
+use super::{
+    conversation::{Conversation, session_items},
+    raw_copy::RawCopy,
+};
 use crate::{
-    feed::{Effect, FeedEvent, NotApplied},
+    feed::effect::{Effect, FeedEvent, NotApplied},
     id::SessionType,
     register::{
         edits::Edit,
@@ -23,7 +26,7 @@ fn name(field: Field) -> &'static str {
 /// Parses an edit. The copy contains the message's id but not its time.
 pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
     let from = copy.account("from")?;
-    let place = Conversation::parse(copy, session_type, &from)?;
+    let conversation = Conversation::parse(copy, session_type, &from)?;
     let time = copy.time("modifyTime")?;
     let id = copy.ids_of_another("msgId", "clientId")?.message_id();
     let text = |field: Field| {
@@ -34,7 +37,7 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
     if edit.texts.is_empty() {
         return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
     }
-    let effect = match place {
+    let effect = match conversation {
         Conversation::P2p { from, to } => {
             Effect::EditP2p { session_items: session_items(&from, &to, true), edit }
         }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Conversation, members,
+    conversation::{Conversation, session_items},
+    members,
     notification::Notice,
     raw_copy::{Ids, RawCopy},
-    session_items,
 };
 use crate::{
-    feed::{Effect, FeedEvent, NotApplied},
+    feed::effect::{Effect, FeedEvent, NotApplied},
     group::{MemberList, MembershipEvent},
     id::{Account, GroupId, SessionType},
     json::InvalidField,
@@ -20,7 +20,7 @@ use crate::{
 /// A message of a session.
 pub(super) struct Message {
     /// The conversation in which it was sent.
-    place: Conversation,
+    conversation: Conversation,
     /// What the session shows of it.
     entry: Entry,
     /// The receiver has blocked the sender (`blacklist`).
@@ -45,11 +45,11 @@ impl Message {
             _ => return Err(NotApplied::Ignored("convType is none of PERSON, TEAM, SUPER_TEAM")),
         };
         let from = copy.account("fromAccount")?;
-        let place = Conversation::parse(copy, session_type, &from)?;
+        let conversation = Conversation::parse(copy, session_type, &from)?;
         let time = copy.time("msgTimestamp")?;
         let ids = copy.ids("msgidServer", "msgidClient")?;
         let message_type = copy.text("msgType")?;
-        let (members, notice) = match &place {
+        let (members, notice) = match &conversation {
             Conversation::P2p { .. } => (None, Notice::default()),
             Conversation::Group(_) => {
                 let members = members_of(copy)?;
@@ -62,7 +62,7 @@ impl Message {
         };
         let text = last_msg(copy, &from, time, &ids, &message_type);
         Ok(Self {
-            place,
+            conversation,
             entry: Entry { position: ids.position(time), last_msg: LastMsg::Message(text.into()) },
             blocked: copy.is_set("blacklist"),
             intercepted: copy.is_set("antispam"),
@@ -73,7 +73,7 @@ impl Message {
 
     pub(super) fn into_event(self) -> FeedEvent {
         let (latest, unknown_notice) = (self.entry.position.time, self.notice.unknown);
-        let effect = match self.place {
+        let effect = match self.conversation {
             Conversation::P2p { ref from, ref to } => {
                 let is_received = !(self.blocked || self.intercepted);
                 Effect::P2p { session_items: session_items(from, to, is_received), entry: self.entry }

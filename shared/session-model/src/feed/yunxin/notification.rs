@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use super::{broken, members, raw_copy::RawCopy};
+use super::{broken, members, named::Named, raw_copy::RawCopy};
 use crate::{
     id::{Account, AccountCase},
     json::{InvalidField, InvalidValue, JsonObject, JsonValue},
@@ -52,19 +52,6 @@ impl Kind {
             _ => return None,
         })
     }
-}
-
-/// The parts of an attachment, `{"id": n, "data": {…}}`, that determine which accounts are meant.
-#[derive(Debug, Default)]
-pub(super) struct Named<'a> {
-    /// The notification's `id`, which is its kind.
-    pub(super) number: Option<JsonValue<'a>>,
-    /// `data.ids`.
-    pub(super) ids: Option<JsonValue<'a>>,
-    /// `data.id`.
-    pub(super) id: Option<JsonValue<'a>>,
-    /// Whether the attachment breaks off, so that what is missing may have followed.
-    pub(super) is_broken: bool,
 }
 
 impl Notice {

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    id::MessageId,
-    register::{LastMsg, Position},
+    feed::effect::Effect,
+    group::MembershipEvent,
+    id::{Account, MessageId},
+    register::{Entry, LastMsg, Position},
 };
 
 const NOW: u64 = 1_700_000_000_000;

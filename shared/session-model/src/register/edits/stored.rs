@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edits, Pending};
+use super::known::{Edits, Pending};
 use crate::{
     id::MessageId,
     register::last_msg::{Field, Text},

@@ -3,10 +3,19 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::*;
+use super::{
+    InvalidEdits,
+    known::{Edit, Edits},
+    merge::MAX_PENDING_BYTES,
+};
 use crate::{
+    id::MessageId,
     item::SessionItem,
-    register::{Entry, Position},
+    register::{
+        Entry, LastMsg, Position, Register,
+        last_msg::{Field, Text},
+    },
+    time::Timestamp,
 };
 
 fn ms(millis: u64) -> Timestamp {
@@ -41,7 +50,11 @@ fn position(message: u64) -> Position {
 }
 
 fn edit(of: u64, time: u64, field: Field, text: &str) -> Edit {
-    Edit { id: id(of), time: ms(time), texts: BTreeMap::from([(field, Text::new(field.name(), text))]) }
+    Edit {
+        id: id(of),
+        time: ms(time),
+        texts: std::collections::BTreeMap::from([(field, Text::new(field.name(), text))]),
+    }
 }
 
 fn message(number: u64) -> Entry {

@@ -1,0 +1,40 @@
+//! The conversation that a copy belongs to.
+
+use super::raw_copy::RawCopy;
+use crate::{
+    id::{Account, GroupId, SessionId, SessionType},
+    json::{InvalidField, InvalidValue},
+};
+
+/// The conversation in which a message was sent.
+pub(super) enum Conversation {
+    /// From one account to another.
+    P2p { from: Account, to: Account },
+    /// In a team or super team.
+    Group(GroupId),
+}
+
+/// The session items of the sender and, if they receive it, of the receiver. There is only one if a user writes to themselves.
+pub(super) fn session_items(from: &Account, to: &Account, is_received: bool) -> Vec<(Account, SessionId)> {
+    let mut session_items = vec![(from.clone(), SessionId::p2p(to))];
+    if is_received && from != to {
+        session_items.push((to.clone(), SessionId::p2p(from)));
+    }
+    session_items
+}
+
+impl Conversation {
+    pub(super) fn parse(
+        copy: &RawCopy<'_>,
+        session_type: SessionType,
+        from: &Account,
+    ) -> Result<Self, InvalidField> {
+        // This also rejects a group's id that contains U+FFFD.
+        let to = copy.account("to")?;
+        if session_type == SessionType::P2p {
+            return Ok(Self::P2p { from: from.clone(), to });
+        }
+        let id = format!("{}|{to}", session_type.as_str());
+        id.parse().map(Self::Group).map_err(|reason: InvalidValue| reason.of("to"))
+    }
+}

@@ -1,0 +1,56 @@
+//! Reading group items.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use session_model::{GroupId, GroupItem};
+
+use crate::{
+    Store, StoreError,
+    codec::{
+        item::{self, Item, s},
+        raw_item::RawItem,
+        schema::GROUP_ID,
+    },
+};
+
+/// The maximum number of group items that one request reads (DynamoDB allows 100 keys).
+pub(crate) const PER_REQUEST: usize = 100;
+/// The attributes of a group item that are read to show it. The edits, which may be long, are not among them.
+const SHOWN: &str =
+    "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt, changeTime";
+/// The maximum number of concurrent requests for group items. It bounds the memory of an invocation.
+pub(crate) const CONCURRENT_REQUESTS: usize = 4;
+
+/// The key of a group item.
+pub(crate) fn key(group: &GroupId) -> Item {
+    Item::from([(GROUP_ID.to_owned(), s(group.as_str()))])
+}
+
+impl Store {
+    /// Reads a group's group item, or `None` before its first message or change of members. The read is eventually consistent, or
+    /// strongly consistent if a write depends on it.
+    pub(crate) async fn group_item(
+        &self,
+        group: &GroupId,
+        strongly: bool,
+    ) -> Result<Option<GroupItem>, StoreError> {
+        let item = self.read(&self.groups_table, key(group), strongly, Some(SHOWN)).await?;
+        item.map(|mut item| item::group_item(&mut item)).transpose()
+    }
+
+    /// Reads the group items with up to [`PER_REQUEST`] keys, and returns those that exist and can be read. Without its group item,
+    /// a group shows its members their own session items. The read is eventually consistent and costs half a unit for each item.
+    pub(crate) async fn group_items(
+        &self,
+        keys: Vec<Item>,
+    ) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
+        let mut group_items = HashMap::with_capacity(keys.len());
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).projection_expression(SHOWN);
+        let read = |mut item: RawItem<'_>| Ok((item::group_id(&item)?, item::group_item(&mut item)?));
+        for group_item in self.batch(&self.groups_table, wanted, read).await? {
+            group_items.extend(self.readable(group_item)?);
+        }
+        Ok(group_items)
+    }
+}
