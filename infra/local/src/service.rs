@@ -14,7 +14,7 @@ use crate::{
     console::{
         dev_routes::{self, LocalService},
         recorder::{Completed, LogSink, Recorder},
-        trace::Tracer,
+        trace::{self, Tracer},
     },
     cost::prices::Prices,
     emulator::{
@@ -102,14 +102,14 @@ impl Service {
         let endpoint = options.functions_endpoint.as_deref().unwrap_or(dynamodb.endpoint());
         let tracer = match options.tracing.clone() {
             None => None,
-            Some(prices) => Some(Tracer::start(endpoint, prices, options.clock.clone(), &mut tasks).await?),
+            Some(prices) => Some(trace::start(endpoint, prices, options.clock.clone(), &mut tasks).await?),
         };
         let recorder = Arc::new(Recorder::new(tracer, Arc::clone(&options.log)));
         let gateway = Arc::new(Gateway {
             url,
             routes: Routes::new(&template.routes)?,
             authorizer: Authorizer::new(template.authorizer.clone(), issuer.keys()?, options.clock.clone()),
-            issuer,
+            issuer: Arc::new(issuer),
             functions: functions(&template, endpoint, &options, &recorder)?,
             clock: options.clock,
             observer: Arc::clone(&recorder) as Arc<dyn Observer>,
@@ -121,7 +121,7 @@ impl Service {
             swept,
             signed_by,
         });
-        let router = gateway::router(Arc::clone(&gateway), &template.cors, dev_routes)?;
+        let router = gateway::router(&gateway, &template.cors, dev_routes)?;
         tasks.spawn(async move {
             if let Err(error) = axum::serve(options.listener, router).await {
                 eprintln!("the gateway failed: {error}");

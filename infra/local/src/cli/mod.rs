@@ -8,15 +8,15 @@ mod seed;
 mod send;
 mod serve;
 mod stop;
+mod token;
 mod trace;
 mod trigger;
 
 use std::{ffi::OsString, process::ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
-use serde_json::Value;
-use session_local::{backend::client::no_service, emulator::clock, http};
+use session_local::emulator::clock;
 
 use backend::{Backend, Target};
 
@@ -108,7 +108,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
     let cli = Cli::parse_from(arguments());
     match cli.command {
         None => cli.serve.run().await?,
-        Some(Command::Token { user, target }) => println!("{}", token(&user, &target.url).await?),
+        Some(Command::Token { user, target }) => println!("{}", token::token(&user, &target.url).await?),
         Some(Command::Send { message, backend }) => message.send(&backend).await?,
         Some(Command::Trigger { choice, backend }) if choice.posts() => {
             choice.run(&backend.feed().await?).await?;
@@ -131,18 +131,4 @@ fn arguments() -> Vec<OsString> {
         arguments.remove(1);
     }
     arguments
-}
-
-async fn token(user: &str, url: &str) -> Result<String> {
-    let endpoint = format!("{}/local-issuer/token", url.trim_end_matches('/'));
-    let request = http::client().post(&endpoint).query(&[("user", user)]);
-    let response = request.send().await.with_context(|| no_service(url))?;
-    if !response.status().is_success() {
-        bail!("{endpoint} responds {}: is it a service started by cargo local?", response.status());
-    }
-    let response: Value = response.json().await?;
-    response["access_token"]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| format!("{endpoint} returns no token"))
 }

@@ -11,7 +11,7 @@ use session_local::{
     http,
 };
 
-use super::{backend::Backend, token};
+use super::{backend::Backend, token::token};
 
 #[derive(Args)]
 pub(crate) struct Message {

@@ -10,8 +10,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-use super::unreadable;
-
 /// A line to post.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -142,6 +140,11 @@ fn dead_letters(document: &[u8]) -> Result<Vec<Line>> {
         Ok(Line { number, read_bytes: document.len() as u64, what: What::Copy(body) })
     };
     (1..).zip(scan.items).map(line).collect()
+}
+
+/// The error for a line that cannot be replayed.
+pub(super) fn unreadable(number: u64, reason: &str) -> anyhow::Error {
+    anyhow::anyhow!("line {number}: {reason}")
 }
 
 #[cfg(test)]

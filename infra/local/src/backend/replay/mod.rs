@@ -6,7 +6,7 @@ mod post;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use futures_util::{Stream, StreamExt, stream::FuturesUnordered};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -137,9 +137,4 @@ async fn next_line(
         pace.tick().await;
     }
     lines.next().await
-}
-
-/// The error for a line that cannot be replayed.
-fn unreadable(number: u64, reason: &str) -> anyhow::Error {
-    anyhow!("line {number}: {reason}")
 }

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{DbRequest, shortened};
+use super::{request::DbRequest, shortened::shortened};
 use crate::{
     cost::prices::{BILLED_MS, OperationUsage, Prices},
     shell,

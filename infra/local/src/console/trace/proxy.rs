@@ -12,7 +12,7 @@ use axum::{
 use reqwest::Client;
 use serde_json::Value;
 
-use super::{DbRequest, Tracer};
+use super::{request::DbRequest, tracer::Tracer};
 use crate::http;
 
 struct Proxy {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shortened;
+use super::shortened::shortened;
 
 /// The maximum number of bytes stored of an input. Longer ones are truncated.
 const MAX_BYTES: usize = 16 * 1024;

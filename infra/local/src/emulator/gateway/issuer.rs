@@ -11,21 +11,21 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Gateway;
+use crate::emulator::jwt::Issuer;
 
-pub(super) fn router() -> Router<Arc<Gateway>> {
+pub(super) fn router() -> Router<Arc<Issuer>> {
     Router::new()
         .route("/local-issuer/.well-known/openid-configuration", get(configuration))
         .route("/local-issuer/.well-known/jwks.json", get(keys))
         .route("/local-issuer/token", post(token))
 }
 
-async fn configuration(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
-    Json(gateway.issuer.configuration())
+async fn configuration(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
+    Json(issuer.configuration())
 }
 
-async fn keys(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
-    let keys = gateway.issuer.keys().and_then(|keys| Ok(serde_json::to_value(keys)?));
+async fn keys(State(issuer): State<Arc<Issuer>>) -> Result<Json<Value>, StatusCode> {
+    let keys = issuer.keys().and_then(|keys| Ok(serde_json::to_value(keys)?));
     keys.map(Json).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
@@ -35,9 +35,9 @@ struct TokenRequest {
 }
 
 async fn token(
-    State(gateway): State<Arc<Gateway>>,
+    State(issuer): State<Arc<Issuer>>,
     Query(request): Query<TokenRequest>,
 ) -> Result<Json<Value>, StatusCode> {
-    let token = gateway.issuer.token(&request.user).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let token = issuer.token(&request.user).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(Json(json!({"access_token": token, "token_type": "Bearer"})))
 }

@@ -48,7 +48,7 @@ pub(crate) struct Gateway {
     /// The authorizer, which checks tokens.
     pub(crate) authorizer: Authorizer,
     /// The issuer of tokens, for local use.
-    pub(crate) issuer: Issuer,
+    pub(crate) issuer: Arc<Issuer>,
     /// The functions by logical id.
     pub(crate) functions: BTreeMap<String, Arc<Function>>,
     /// The clock of the service.
@@ -58,15 +58,15 @@ pub(crate) struct Gateway {
 }
 
 /// Serves the API and its OpenAPI document, to web apps too. The token issuer, and these further routes, are served without CORS.
-pub(crate) fn router(gateway: Arc<Gateway>, cors: &Cors, further: Router) -> Result<Router> {
+pub(crate) fn router(gateway: &Arc<Gateway>, cors: &Cors, further: Router) -> Result<Router> {
     let api = Router::new()
         .route("/openapi.json", get(whole_document))
         .route("/openapi-apps.json", get(document_for_apps))
         .fallback(serve)
         .layer(cors::layer(cors)?)
         .layer(middleware::from_fn(cors::browser_only))
-        .with_state(Arc::clone(&gateway));
-    Ok(issuer::router().with_state(gateway).merge(further).fallback_service(api))
+        .with_state(Arc::clone(gateway));
+    Ok(issuer::router().with_state(Arc::clone(&gateway.issuer)).merge(further).fallback_service(api))
 }
 
 async fn whole_document(State(gateway): State<Arc<Gateway>>) -> Result<Json<Value>, StatusCode> {
