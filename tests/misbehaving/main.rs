@@ -1,7 +1,8 @@
 //! A function that misbehaves as its path requests, for testing the effects: `GET /v1/sessions/p2p|panic`. A `PUT` fails with a
 //! 500.
 
-use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext};
+use session_api::{Context, Environment, HttpRequest, Method, Operation, Problem, Reply};
+use session_model::SessionId;
 use session_store::StoreError;
 
 struct Misbehaving;
@@ -13,11 +14,18 @@ impl Operation for Misbehaving {
         Self
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
-        if request.method() == Method::PUT {
+    /// The session that the path names; `None` for a `PUT`.
+    type Request = Option<SessionId>;
+
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Option<SessionId>, Problem> {
+        Ok(if request.method() == Method::PUT { None } else { Some(request.session_id()?) })
+    }
+
+    async fn handle(&self, id: Option<SessionId>, _: &Context) -> Result<Reply, Problem> {
+        let Some(id) = id else {
             return Err(StoreError::Failed("ResourceNotFoundException".into()).into());
-        }
-        match request.session_id()?.as_str() {
+        };
+        match id.as_str() {
             "p2p|panic" => panic!("a secret"),
             "p2p|exit" => std::process::exit(3),
             "p2p|wait" => std::future::pending().await,

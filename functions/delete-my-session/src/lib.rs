@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
-use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext};
+use session_api::{Context, Environment, HttpRequest, Method, Operation, Problem, Reply};
 use session_model::{
-    AccountCase, SessionId, Timestamp,
+    Account, AccountCase, SessionId, Timestamp,
     json::{Fields, InvalidField, InvalidValue},
 };
 use session_store::{Deleted, StoreError};
@@ -30,30 +30,45 @@ const TIME_FOR_ALL: Duration = Duration::from_millis(3_700);
 #[derive(Debug)]
 pub struct DeleteMySession;
 
+/// Sessions of the caller, and the time up to which they are to be deleted.
+#[derive(Debug)]
+pub struct Request {
+    caller: Account,
+    ids: Vec<SessionId>,
+    up_to: Option<Timestamp>,
+}
+
 impl Operation for DeleteMySession {
     const NAME: &'static str = "deleteMySession";
+
+    type Request = Request;
 
     fn configure(_: &mut Environment) -> Self {
         Self
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
         let caller = request.caller()?;
         let (ids, up_to) = if request.method() == Method::POST {
-            request.reject_unknown_query(&[])?;
+            request.no_query()?;
             batch(&request.fields()?, request.account_case())?
         } else {
-            request.reject_unknown_query(&[UP_TO])?;
-            (vec![request.session_id()?], request.query(UP_TO)?)
+            let up_to = request.query(|query| query.read(UP_TO))?;
+            (vec![request.session_id()?], up_to)
         };
-        let sessions = request.store().sessions_of(&caller);
+        Ok(Request { caller, ids, up_to })
+    }
+
+    async fn handle(&self, request: Request, context: &Context) -> Result<Reply, Problem> {
+        let Request { caller, ids, up_to } = request;
+        let sessions = context.store().sessions_of(&caller);
         let deadline = Instant::now() + TIME_FOR_ALL;
         let delete = |id: SessionId| async move {
-            let deleted = timeout_at(deadline, sessions.delete(&id, up_to, request.now())).await;
+            let deleted = timeout_at(deadline, sessions.delete(&id, up_to, context.now())).await;
             (id, deleted.unwrap_or_else(|_| Err(StoreError::Unavailable("deadline".into()))))
         };
         let results = stream::iter(ids).map(delete).buffered(AT_ONCE).collect::<Vec<_>>().await;
-        outcome(results).map(|outcome| Reply::json(&outcome))
+        Reply::json(&outcome(results)?)
     }
 }
 

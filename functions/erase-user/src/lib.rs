@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use session_api::{Environment, Operation, Problem, Reply, RequestContext, Signature};
+use session_api::{Context, Environment, HttpRequest, Operation, Problem, Reply, Signature};
 use session_model::{
     Account, AccountCase,
     json::{Fields, InvalidField},
@@ -25,6 +25,9 @@ const MAX_AGE: Duration = Duration::from_mins(15);
 const MAX_ITEMS: usize = 1_000;
 const WITHIN: Duration = Duration::from_secs(3);
 
+/// The field with the account.
+const ACCOUNT: &str = "account";
+
 /// The operation eraseUser.
 pub struct EraseUser {
     signature: Signature,
@@ -34,16 +37,21 @@ impl Operation for EraseUser {
     const NAME: &'static str = "eraseUser";
     const FOR_BACKEND: bool = true;
 
+    type Request = Account;
+
     fn configure(environment: &mut Environment) -> Self {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
-        self.signature.verify_recent(request, request.body(RequestContext::MAX_BODY_BYTES)?, MAX_AGE)?;
-        request.reject_unknown_query(&[])?;
-        let user = account(&request.fields()?, request.account_case())?;
-        let erased = request.store().sessions_of(&user).erase(MAX_ITEMS, WITHIN).await?;
-        Ok(Reply::json(&EraseUserResponse::from(erased)))
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Account, Problem> {
+        self.signature.verify_recent(request, request.body(HttpRequest::MAX_BODY_BYTES)?, MAX_AGE)?;
+        request.no_query()?;
+        Ok(account(&request.fields()?, request.account_case())?)
+    }
+
+    async fn handle(&self, user: Account, context: &Context) -> Result<Reply, Problem> {
+        let erased = context.store().sessions_of(&user).erase(MAX_ITEMS, WITHIN).await?;
+        Reply::json(&EraseUserResponse::from(erased))
     }
 }
 
@@ -60,8 +68,8 @@ impl From<Erased> for EraseUserResponse {
 }
 
 fn account(fields: &Fields, case: AccountCase) -> Result<Account, InvalidField> {
-    fields.reject_unknown_fields(&["account"])?;
-    fields.read("account", |text| case.account(text))
+    fields.reject_unknown_fields(&[ACCOUNT])?;
+    fields.read(ACCOUNT, |text| case.account(text))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! queryMySessionChanges: `GET /v1/sessions/changes`. Returns one page of what has changed in the caller's list since a
 //! `syncToken`, deletes included.
 
-use session_api::{Environment, Operation, Problem, Reply, RequestContext};
+use session_api::{Context, Environment, HttpRequest, Operation, Problem, Reply};
 use session_model::{
     Account, Timestamp,
-    json::{InvalidField, InvalidValue},
+    json::InvalidValue,
     reading::{
         Flag, Limit, PageRequest, RecentSessionChanges, SyncPass, SyncToken, TokenRejection, UnverifiedToken,
     },
@@ -16,30 +16,47 @@ pub struct QueryMySessionChanges {
     sync_epoch: u32,
 }
 
+/// A page of what has changed in the caller's list.
+#[derive(Debug)]
+pub struct Request {
+    caller: Account,
+    sync_pass: SyncPass,
+    page: PageRequest,
+}
+
 impl Operation for QueryMySessionChanges {
     const NAME: &'static str = "queryMySessionChanges";
     const CONNECTIONS: usize = 2;
+
+    type Request = Request;
 
     fn configure(environment: &mut Environment) -> Self {
         Self { sync_epoch: environment.parsed("SYNC_EPOCH").unwrap_or_default() }
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
         let caller = request.caller()?;
-        request.reject_unknown_query(&["since", "limit", "needLastMsg"])?;
-        let of = PageRequest {
-            limit: request.query("limit")?.unwrap_or(Limit::MAX),
-            need_last_msg: request.query("needLastMsg")?.unwrap_or(Flag::YES).is_set(),
-        };
-        let sync_pass = self.sync_pass(request.query("since")?, &caller, request.now())?;
-        let page = request.store().sessions_of(&caller).changes(&sync_pass, of, request.now()).await?;
+        let (token, page) = request.query(|query| {
+            let token: Option<UnverifiedToken> = query.read("since")?;
+            let limit = query.read("limit")?.unwrap_or(Limit::MAX);
+            let need_last_msg = query.read("needLastMsg")?.unwrap_or(Flag::YES).is_set();
+            let token =
+                token.ok_or_else(|| InvalidValue::new("is required: a list's syncToken").of("since"))?;
+            Ok((token, PageRequest { limit, need_last_msg }))
+        })?;
+        Ok(Request { sync_pass: self.sync_pass(token, &caller, request.now())?, caller, page })
+    }
+
+    async fn handle(&self, request: Request, context: &Context) -> Result<Reply, Problem> {
+        let Request { caller, sync_pass, page } = request;
+        let page = context.store().sessions_of(&caller).changes(&sync_pass, page, context.now()).await?;
         let changes = RecentSessionChanges {
             updated: page.updated,
             deleted: page.deleted,
             has_more: page.has_more,
             sync_token: SyncToken::new(&caller, self.sync_epoch, page.next),
         };
-        Ok(Reply::json(&changes).compressible())
+        Ok(Reply::json(&changes)?.compressible())
     }
 }
 
@@ -47,12 +64,10 @@ impl QueryMySessionChanges {
     /// Returns the sync pass that a token continues.
     fn sync_pass(
         &self,
-        since: Option<UnverifiedToken>,
+        token: UnverifiedToken,
         caller: &Account,
         now: Timestamp,
     ) -> Result<SyncPass, Problem> {
-        let missing = || -> InvalidField { InvalidValue::new("is required: a list's syncToken").of("since") };
-        let token = since.ok_or_else(missing)?;
         match token.sync_pass(caller, self.sync_epoch, now) {
             Ok(sync_pass) => Ok(sync_pass),
             Err(TokenRejection::Expired) => Err(Problem::sync_token_expired()),
@@ -70,13 +85,9 @@ mod tests {
         let sync_pass = |epoch: u32, account: &str| {
             let token = SyncToken::new(&alice, 1, SyncPass::after(now)).to_string().parse().unwrap();
             let operation = QueryMySessionChanges { sync_epoch: epoch };
-            operation
-                .sync_pass(Some(token), &account.parse().unwrap(), now)
-                .map_err(|problem| problem.status())
+            operation.sync_pass(token, &account.parse().unwrap(), now).map_err(|problem| problem.status())
         };
         assert_eq!(sync_pass(1, "alice"), Ok(SyncPass::after(now)));
         assert_eq!((sync_pass(2, "alice"), sync_pass(1, "bob")), (Err(410), Err(410)));
-        let none = QueryMySessionChanges { sync_epoch: 0 }.sync_pass(None, &alice, now).unwrap_err();
-        assert_eq!((none.status(), none.detail()), (400, "since is required: a list's syncToken"));
     }
 }

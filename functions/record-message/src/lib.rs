@@ -17,11 +17,13 @@
 use std::borrow::Cow;
 
 use futures_util::future;
-use serde_json::json;
-use session_api::{Environment, Method, Note, Operation, Outcome, Problem, Reply, RequestContext, Signature};
+use serde::Serialize;
+use session_api::{
+    Context, Environment, HttpRequest, Method, Note, Operation, Outcome, Problem, Reply, Signature,
+};
 use session_model::{
     Account, SessionId,
-    feed::{Effect, MessageCopy, NotApplied},
+    feed::{Effect, FeedEvent, MessageCopy, NotApplied},
 };
 use session_store::{DeadLetterError, StoreError};
 
@@ -34,10 +36,24 @@ pub struct RecordMessage {
     dead_letters: String,
 }
 
+/// A signed copy.
+#[derive(Debug)]
+pub struct SignedCopy {
+    /// The body as received, which is stored if the copy cannot be applied.
+    body: Vec<u8>,
+    /// The server id of the message, for the log.
+    msg_id: Option<String>,
+    /// The event, or the reason why the copy is not applied.
+    event: Result<FeedEvent, NotApplied>,
+}
+
 impl Operation for RecordMessage {
     const NAME: &'static str = "recordMessage";
     const FOR_BACKEND: bool = true;
     const CONNECTIONS: usize = 2;
+
+    /// `None` is the test request of Yunxin's console.
+    type Request = Option<SignedCopy>;
 
     fn configure(environment: &mut Environment) -> Self {
         Self {
@@ -46,32 +62,37 @@ impl Operation for RecordMessage {
         }
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Option<SignedCopy>, Problem> {
         // The feed endpoint has no gateway in front of it that would distinguish methods.
         if request.method() != Method::POST {
             return Err(Problem::only_post());
         }
         let body = request.body(MAX_BODY_BYTES)?;
         if is_console_check(body) {
-            return Ok(Reply::default());
+            return Ok(None);
         }
         self.signature.verify(request, body)?;
         // A byte that is not UTF-8 matters only in a field that is read.
         let text = String::from_utf8_lossy(body);
         let copy = MessageCopy::parse(&text);
         let msg_id = copy.as_ref().ok().and_then(MessageCopy::server_id).map(Cow::into_owned);
-        let mut note = Note { msg_id, ..Note::default() };
         let event =
             copy.map_err(NotApplied::from).and_then(|copy| copy.event(request.now(), request.account_case()));
+        Ok(Some(SignedCopy { body: body.to_vec(), msg_id, event }))
+    }
+
+    async fn handle(&self, copy: Option<SignedCopy>, context: &Context) -> Result<Reply, Problem> {
+        let Some(SignedCopy { body, msg_id, event }) = copy else { return Ok(Reply::default()) };
+        let mut note = Note { msg_id, ..Note::default() };
         let mut is_early = false;
         let (outcome, reason) = match event {
-            Ok(event) if event.latest.is_ahead(request.now()) => {
+            Ok(event) if event.latest.is_ahead(context.now()) => {
                 is_early = true;
                 (Outcome::DeadLettered, Some(EARLY.to_owned()))
             }
             Ok(event) => {
                 note.unknown_notice = event.unknown_notice;
-                apply(request, &event.effect).await?
+                apply(context, &event.effect).await?
             }
             Err(NotApplied::Ignored(why)) => (Outcome::Ignored, Some(why.to_owned())),
             Err(NotApplied::Unreadable(error)) => (Outcome::DeadLettered, Some(error.to_string())),
@@ -79,31 +100,37 @@ impl Operation for RecordMessage {
         note.outcome = Some(outcome).filter(|outcome| *outcome != Outcome::Applied);
         note.reason.clone_from(&reason);
         if let (Outcome::DeadLettered, Some(why)) = (outcome, &reason) {
-            let stored = request.store().dead_letters(&self.dead_letters).put(body, why, request.now()).await;
+            let stored =
+                context.store().dead_letters(&self.dead_letters).put(&body, why, context.now()).await;
             if let Err(error) = stored {
-                return Err(not_stored(request, note, error));
+                return Err(not_stored(note, error));
             }
         }
-        request.note(note);
-        match reason {
-            _ if is_early => Err(Problem::unavailable(EARLY)),
-            None => Ok(Reply::json(&json!({ "result": outcome }))),
-            Some(reason) => Ok(Reply::json(&json!({ "result": outcome, "reason": reason }))),
+        if is_early {
+            return Err(Problem::unavailable(EARLY).with_note(note));
         }
+        let response = RecordMessageResponse { result: outcome, reason };
+        Ok(Reply::json(&response)?.with_note(note))
     }
 }
 
+/// What came of a copy.
+#[derive(Debug, Serialize)]
+struct RecordMessageResponse {
+    result: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
 /// The problem when a copy that cannot be applied cannot be stored as a dead letter either.
-fn not_stored(request: &RequestContext<'_>, note: Note, error: DeadLetterError) -> Problem {
+fn not_stored(note: Note, error: DeadLetterError) -> Problem {
     match error {
         DeadLetterError::TooLong => {
-            let reason = note.reason.map(|why| format!("too long for a dead letter: {why}"));
-            request.note(Note { outcome: Some(Outcome::Rejected), reason, ..note });
-            Problem::too_large_to_store()
+            let reason = note.reason.as_ref().map(|why| format!("too long for a dead letter: {why}"));
+            Problem::too_large_to_store().with_note(Note { outcome: Some(Outcome::Rejected), reason, ..note })
         }
         DeadLetterError::Store(error) => {
-            request.note(Note { msg_id: note.msg_id, ..Note::default() });
-            error.into()
+            Problem::from(error).with_note(Note { msg_id: note.msg_id, ..Note::default() })
         }
     }
 }
@@ -112,29 +139,26 @@ const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to re
 
 /// Applies as much of the effect as possible. An item that can never be written, because its partition is full or the item is
 /// damaged, does not hold up the others.
-async fn apply(
-    request: &RequestContext<'_>,
-    effect: &Effect,
-) -> Result<(Outcome, Option<String>), StoreError> {
+async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
     // All session items are written even if one fails, so that the repeat only has to write those that failed.
     let results: Vec<Result<(), StoreError>> = match effect {
         Effect::P2p { session_items, entry } => {
             let record = async |(user, id): &(Account, SessionId)| {
-                request.store().sessions_of(user).record(id, entry, request.now()).await
+                context.store().sessions_of(user).record(id, entry, context.now()).await
             };
             future::join_all(session_items.iter().map(record)).await
         }
         Effect::EditP2p { session_items, edit } => {
             let edit = async |(user, id): &(Account, SessionId)| {
-                request.store().sessions_of(user).edit(id, edit, request.now()).await
+                context.store().sessions_of(user).edit(id, edit, context.now()).await
             };
             future::join_all(session_items.iter().map(edit)).await
         }
         Effect::EditGroup { group, edit } => {
-            vec![request.store().group(group, request.now()).edit(edit).await]
+            vec![context.store().group(group, context.now()).edit(edit).await]
         }
         Effect::Group { group, event } => {
-            match request.store().group(group, request.now()).apply(event).await {
+            match context.store().group(group, context.now()).apply(event).await {
                 Ok(left_out) => left_out.into_iter().map(|left_out| Err(left_out.error)).collect(),
                 Err(error) => vec![Err(error)],
             }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use session_api::{Environment, Method, Operation, Problem, Reply, RequestContext, Signature};
+use session_api::{Context, Environment, HttpRequest, Method, Operation, Problem, Reply, Signature};
 use session_model::{
     Account, AccountCase, GroupId, Timestamp,
     group::{LeftOut, MembershipEvent},
@@ -20,22 +20,37 @@ const MAX_CHANGES: usize = 1_000;
 /// The maximum number of members in one `PUT`: as many as a message copy would contain.
 const MAX_MEMBERS: usize = 200;
 
+const GROUP_ID: &str = "groupId";
+const TIME: &str = "time";
+const MEMBERS: &str = "members";
+const ADD: &str = "add";
+const REMOVE: &str = "remove";
+
 /// The operation updateGroupMembers.
 pub struct UpdateGroupMembers {
     signature: Signature,
+}
+
+/// A change of a group's members.
+#[derive(Debug)]
+pub struct Request {
+    group: GroupId,
+    event: MembershipEvent,
 }
 
 impl Operation for UpdateGroupMembers {
     const NAME: &'static str = "updateGroupMembers";
     const FOR_BACKEND: bool = true;
 
+    type Request = Request;
+
     fn configure(environment: &mut Environment) -> Self {
         Self { signature: Signature::configure(environment) }
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
-        self.signature.verify(request, request.body(RequestContext::MAX_BODY_BYTES)?)?;
-        request.reject_unknown_query(&[])?;
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
+        self.signature.verify(request, request.body(HttpRequest::MAX_BODY_BYTES)?)?;
+        request.no_query()?;
         let body = Body {
             group: request.group_id()?,
             fields: request.fields()?,
@@ -43,8 +58,12 @@ impl Operation for UpdateGroupMembers {
             case: request.account_case(),
         };
         let event = if request.method() == Method::PUT { body.whole_list()? } else { body.changes()? };
-        let left_out = request.store().group(&body.group, request.now()).apply(&event).await?;
-        Ok(Reply::json(&UpdateGroupMembersResponse::new(left_out)))
+        Ok(Request { group: body.group, event })
+    }
+
+    async fn handle(&self, Request { group, event }: Request, context: &Context) -> Result<Reply, Problem> {
+        let left_out = context.store().group(&group, context.now()).apply(&event).await?;
+        Reply::json(&UpdateGroupMembersResponse::new(left_out))
     }
 }
 
@@ -89,32 +108,32 @@ struct Body {
 
 impl Body {
     fn whole_list(&self) -> Result<MembershipEvent, InvalidField> {
-        self.fields.reject_unknown_fields(&["groupId", "time", "members"])?;
+        self.fields.reject_unknown_fields(&[GROUP_ID, TIME, MEMBERS])?;
         let time = self.time()?;
-        let members = self.accounts("members")?;
+        let members = self.accounts(MEMBERS)?;
         if members.len() > MAX_MEMBERS {
             return Err(
-                InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).in_body("members")
+                InvalidValue::new(format!("must hold at most {MAX_MEMBERS} accounts")).in_body(MEMBERS)
             );
         }
         Ok(MembershipEvent::of_list(&self.group, time, &members))
     }
 
     fn changes(&self) -> Result<MembershipEvent, InvalidField> {
-        self.fields.reject_unknown_fields(&["groupId", "time", "add", "remove"])?;
+        self.fields.reject_unknown_fields(&[GROUP_ID, TIME, ADD, REMOVE])?;
         let time = self.time()?;
         let some =
             |name| if self.fields.value(name).is_some() { self.accounts(name) } else { Ok(BTreeSet::new()) };
-        let (add, remove) = (some("add")?, some("remove")?);
+        let (add, remove) = (some(ADD)?, some(REMOVE)?);
         if !add.is_disjoint(&remove) {
-            return Err(InvalidValue::new("must not hold an account that add holds too").in_body("remove"));
+            return Err(InvalidValue::new("must not hold an account that add holds too").in_body(REMOVE));
         }
         match add.len() + remove.len() {
-            0 => Err(InvalidValue::new("must hold accounts, or remove must").in_body("add")),
+            0 => Err(InvalidValue::new("must hold accounts, or remove must").in_body(ADD)),
             1..=MAX_CHANGES => Ok(MembershipEvent::of_changes(time, add, remove)),
             _ => {
                 let reason = format!("must hold at most {MAX_CHANGES} accounts, together with remove");
-                Err(InvalidValue::new(reason).in_body("add"))
+                Err(InvalidValue::new(reason).in_body(ADD))
             }
         }
     }
@@ -122,10 +141,10 @@ impl Body {
     /// Returns the event's time, after checking `groupId`. The signature covers only the body, so the body must name the group that
     /// it is for.
     fn time(&self) -> Result<Timestamp, InvalidField> {
-        if self.fields.read("groupId", |text| self.case.group_id(text))? != self.group {
-            return Err(InvalidValue::new("must be the group that the path names").in_body("groupId"));
+        if self.fields.read(GROUP_ID, |text| self.case.group_id(text))? != self.group {
+            return Err(InvalidValue::new("must be the group that the path names").in_body(GROUP_ID));
         }
-        self.fields.time("time", self.now)
+        self.fields.time(TIME, self.now)
     }
 
     fn accounts(&self, name: &'static str) -> Result<BTreeSet<Account>, InvalidField> {
@@ -140,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    const TIME: u64 = 1_700_000_000_000;
+    const NOW: u64 = 1_700_000_000_000;
 
     fn parsed<T>(
         parse: fn(&Body) -> Result<MembershipEvent, InvalidField>,
@@ -150,7 +169,7 @@ mod tests {
         let body = Body {
             group: "team|1".parse().unwrap(),
             fields: Fields::parse(body.to_string().as_bytes()).unwrap(),
-            now: Timestamp::from_millis(TIME),
+            now: Timestamp::from_millis(NOW),
             case: AccountCase::Keep,
         };
         parse(&body).map(result).map_err(|rejection| rejection.to_string())
@@ -163,7 +182,7 @@ mod tests {
     #[test]
     fn a_change_names_its_group_its_time_and_its_accounts() {
         let change = |add: Value, remove: Value| {
-            let body = json!({"groupId": "team|1", "time": TIME, "add": add, "remove": remove});
+            let body = json!({"groupId": "team|1", "time": NOW, "add": add, "remove": remove});
             parsed(Body::changes, &body, |event| (event.joined.len(), event.left.len()))
         };
         assert_eq!(change(json!(["a", "b"]), json!(["c"])), Ok((2, 1)));
@@ -184,9 +203,9 @@ mod tests {
             assert_eq!(change(add, remove), Err(rejection.to_owned()));
         }
         for (body, rejection) in [
-            (json!({"time": TIME, "add": ["a"]}), "groupId is required"),
+            (json!({"time": NOW, "add": ["a"]}), "groupId is required"),
             (
-                json!({"groupId": "team|2", "time": TIME, "add": ["a"]}),
+                json!({"groupId": "team|2", "time": NOW, "add": ["a"]}),
                 "groupId must be the group that the path names",
             ),
             (json!({"groupId": "team|1", "add": ["a"]}), "time is required"),
@@ -195,11 +214,11 @@ mod tests {
                 "time must be a time in milliseconds, not before",
             ),
             (
-                json!({"groupId": "team|1", "time": TIME + 300_001, "add": ["a"]}),
+                json!({"groupId": "team|1", "time": NOW + 300_001, "add": ["a"]}),
                 "time must be a time in milliseconds, not more than 5 minutes ahead",
             ),
             (
-                json!({"groupId": "team|1", "time": TIME, "members": []}),
+                json!({"groupId": "team|1", "time": NOW, "members": []}),
                 "body must hold no other fields than groupId",
             ),
         ] {
@@ -210,7 +229,7 @@ mod tests {
     #[test]
     fn a_whole_list_may_be_empty_and_has_its_limit() {
         let list = |members: Value| {
-            let body = json!({"groupId": "team|1", "time": TIME, "members": members});
+            let body = json!({"groupId": "team|1", "time": NOW, "members": members});
             parsed(Body::whole_list, &body, |event| event.list.unwrap().members().len())
         };
         assert_eq!(list(json!([])), Ok(0));

@@ -1,35 +1,55 @@
 //! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's custom data of a session, or removes it
 //! if `ext` is `""`. A session that does not exist or is deleted is created, without a last message. Returns the session.
 
-use session_api::{Environment, Operation, Problem, Reply, RequestContext};
+use session_api::{Context, Environment, HttpRequest, Operation, Problem, Reply};
 use session_model::{
+    Account, SessionId,
     item::Ext,
     json::{Fields, InvalidField},
 };
+
+/// The field with the custom data.
+const EXT: &str = "ext";
 
 /// The operation updateMySession.
 #[derive(Debug)]
 pub struct UpdateMySession;
 
+/// The custom data of one session of the caller.
+#[derive(Debug)]
+pub struct Request {
+    caller: Account,
+    id: SessionId,
+    ext: Ext,
+}
+
 impl Operation for UpdateMySession {
     const NAME: &'static str = "updateMySession";
+
+    type Request = Request;
 
     fn configure(_: &mut Environment) -> Self {
         Self
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
         let caller = request.caller()?;
-        request.reject_unknown_query(&[])?;
-        let id = request.session_id()?;
-        let ext = ext(&request.patch()?)?;
-        Ok(Reply::json(&request.store().sessions_of(&caller).set_ext(&id, &ext, request.now()).await?))
+        request.no_query()?;
+        Ok(Request { caller, id: request.session_id()?, ext: ext(&request.patch()?)? })
+    }
+
+    async fn handle(
+        &self,
+        Request { caller, id, ext }: Request,
+        context: &Context,
+    ) -> Result<Reply, Problem> {
+        Reply::json(&context.store().sessions_of(&caller).set_ext(&id, &ext, context.now()).await?)
     }
 }
 
 fn ext(fields: &Fields) -> Result<Ext, InvalidField> {
-    fields.reject_unknown_fields(&["ext"])?;
-    fields.parsed("ext")
+    fields.reject_unknown_fields(&[EXT])?;
+    fields.parsed(EXT)
 }
 
 #[cfg(test)]

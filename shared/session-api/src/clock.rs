@@ -19,6 +19,7 @@ pub(crate) fn move_ahead(ms: u64) {
 /// The current time.
 #[expect(clippy::disallowed_methods, reason = "this is the edge at which the time enters")]
 pub(crate) fn now() -> Timestamp {
+    // A clock before 1970 counts as 1970. Its skew is logged.
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
     Timestamp::from_millis(ms.saturating_add(AHEAD_MS.load(Ordering::Relaxed)))

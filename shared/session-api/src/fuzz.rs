@@ -4,14 +4,14 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 use session_model::{
-    AccountCase, Timestamp,
+    Account, AccountCase, Timestamp,
     reading::{Cursor, Flag, Limit, UnverifiedToken},
 };
 use session_store::{Settings, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
-    Environment, Operation, Problem, Reply, RequestContext,
+    Context, Environment, HttpRequest, Operation, Problem, Reply,
     event::GatewayEvent,
     request::CallerSettings,
     serve::{Ready, Server},
@@ -33,18 +33,20 @@ impl Operation for Reads {
         Self
     }
 
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
+    type Request = Account;
+
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Account, Problem> {
         let caller = request.caller()?;
-        request.body(RequestContext::MAX_BODY_BYTES)?;
+        request.body(HttpRequest::MAX_BODY_BYTES)?;
         match request.method().as_str() {
-            "GET" => {
-                request.reject_unknown_query(&["minTimestamp", "limit", "needLastMsg", "cursor", "since"])?;
-                request.query::<Timestamp>("minTimestamp")?;
-                request.query::<Limit>("limit")?;
-                request.query::<Flag>("needLastMsg")?;
-                request.query::<Cursor>("cursor")?;
-                request.query::<UnverifiedToken>("since")?;
-            }
+            "GET" => request.query(|query| {
+                query.read::<Timestamp>("minTimestamp")?;
+                query.read::<Limit>("limit")?;
+                query.read::<Flag>("needLastMsg")?;
+                query.read::<Cursor>("cursor")?;
+                query.read::<UnverifiedToken>("since")?;
+                Ok(())
+            })?,
             "PATCH" => {
                 let fields = request.patch()?;
                 fields.reject_unknown_fields(&["ext"])?;
@@ -56,7 +58,11 @@ impl Operation for Reads {
             }
             _ => drop(request.session_id()?),
         }
-        Ok(Reply::json(&caller.to_string()).compressible())
+        Ok(caller)
+    }
+
+    async fn handle(&self, caller: Account, _: &Context) -> Result<Reply, Problem> {
+        Ok(Reply::json(&caller.to_string())?.compressible())
     }
 }
 

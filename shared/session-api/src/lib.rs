@@ -2,6 +2,7 @@
 //! This is the only crate that uses `lambda_http`.
 
 mod clock;
+mod context;
 mod environment;
 mod event;
 #[cfg(any(test, fuzzing))]
@@ -14,11 +15,12 @@ mod request;
 mod serve;
 mod signature;
 
+pub use context::Context;
 pub use environment::Environment;
 pub use lambda_http::http::Method;
 pub use log::{Note, Outcome};
 pub use problem::Problem;
 pub use reply::Reply;
-pub use request::RequestContext;
+pub use request::{HttpRequest, Query};
 pub use serve::{Operation, main};
 pub use signature::Signature;

@@ -148,7 +148,8 @@ fn error_line(operation: &'static str, message: &str, location: Option<&str>) ->
 }
 
 fn print(line: &impl Serialize) {
-    let mut text = serde_json::to_vec(line).unwrap_or_default();
+    const UNSERIALIZABLE: &str = r#"{"level":"ERROR","message":"a log line could not be created"}"#;
+    let mut text = serde_json::to_vec(line).unwrap_or_else(|_| UNSERIALIZABLE.into());
     text.push(b'\n');
     // If the log itself cannot be written, the error cannot be reported anywhere.
     let _ = io::stdout().lock().write_all(&text);

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 use session_model::json::{InvalidField, Place};
 use session_store::StoreError;
 
+use crate::Note;
+
 /// The reason why a request failed. The caller gets `detail`; only the log gets the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -11,6 +13,7 @@ pub struct Problem {
     detail: String,
     parameter: Option<String>,
     cause: Option<String>,
+    note: Option<Box<Note>>,
 }
 
 /// The kinds of problems that a program may tell apart.
@@ -30,22 +33,59 @@ enum Kind {
     Unavailable,
 }
 
+/// What a problem document shows of its kind.
+struct KindInfo {
+    /// The end of the type.
+    name: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// Yunxin's code.
+    code: u16,
+    title: &'static str,
+}
+
 impl Kind {
-    /// The type, the status, Yunxin's code and the title.
-    fn row(self) -> (&'static str, u16, u16, &'static str) {
+    fn info(self) -> KindInfo {
         match self {
-            Self::InvalidParameter => ("invalid-parameter", 400, 414, "Bad Request"),
-            Self::InvalidBody => ("invalid-body", 400, 414, "Bad Request"),
-            Self::AnotherList => ("cursor-outside-window", 400, 414, "Bad Request"),
-            Self::UnsupportedMediaType => ("unsupported-media-type", 415, 414, "Unsupported Media Type"),
-            Self::Unauthenticated => ("unauthenticated", 401, 302, "Unauthorized"),
-            Self::BadSignature => ("bad-signature", 403, 403, "Forbidden"),
-            Self::NoSuchSession => ("no-such-session", 404, 404, "Not Found"),
-            Self::MethodNotAllowed => ("method-not-allowed", 405, 414, "Method Not Allowed"),
-            Self::SyncTokenExpired => ("sync-token-expired", 410, 410, "Gone"),
-            Self::TooLarge => ("too-large", 413, 414, "Content Too Large"),
-            Self::Internal => ("internal", 500, 500, "Internal Server Error"),
-            Self::Unavailable => ("unavailable", 503, 503, "Service Unavailable"),
+            Self::InvalidParameter => {
+                KindInfo { name: "invalid-parameter", status: 400, code: 414, title: "Bad Request" }
+            }
+            Self::InvalidBody => {
+                KindInfo { name: "invalid-body", status: 400, code: 414, title: "Bad Request" }
+            }
+            Self::AnotherList => {
+                KindInfo { name: "cursor-outside-window", status: 400, code: 414, title: "Bad Request" }
+            }
+            Self::UnsupportedMediaType => KindInfo {
+                name: "unsupported-media-type",
+                status: 415,
+                code: 414,
+                title: "Unsupported Media Type",
+            },
+            Self::Unauthenticated => {
+                KindInfo { name: "unauthenticated", status: 401, code: 302, title: "Unauthorized" }
+            }
+            Self::BadSignature => {
+                KindInfo { name: "bad-signature", status: 403, code: 403, title: "Forbidden" }
+            }
+            Self::NoSuchSession => {
+                KindInfo { name: "no-such-session", status: 404, code: 404, title: "Not Found" }
+            }
+            Self::MethodNotAllowed => {
+                KindInfo { name: "method-not-allowed", status: 405, code: 414, title: "Method Not Allowed" }
+            }
+            Self::SyncTokenExpired => {
+                KindInfo { name: "sync-token-expired", status: 410, code: 410, title: "Gone" }
+            }
+            Self::TooLarge => {
+                KindInfo { name: "too-large", status: 413, code: 414, title: "Content Too Large" }
+            }
+            Self::Internal => {
+                KindInfo { name: "internal", status: 500, code: 500, title: "Internal Server Error" }
+            }
+            Self::Unavailable => {
+                KindInfo { name: "unavailable", status: 503, code: 503, title: "Service Unavailable" }
+            }
         }
     }
 
@@ -62,11 +102,27 @@ impl Kind {
 
 impl Problem {
     fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), parameter: None, cause: None }
+        Self { kind, detail: detail.into(), parameter: None, cause: None, note: None }
     }
 
     pub(crate) fn because(self, cause: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..self }
+    }
+
+    /// Adds a note for the log.
+    #[must_use]
+    pub fn with_note(self, note: Note) -> Self {
+        Self { note: Some(Box::new(note)), ..self }
+    }
+
+    pub(crate) fn note(&self) -> Option<&Note> {
+        self.note.as_deref()
+    }
+
+    /// 500: a response that has no JSON form.
+    pub(crate) fn unserializable() -> Self {
+        Self::new(Kind::Internal, "the response could not be created")
+            .because("a response without a JSON form")
     }
 
     /// 401: the request has no authenticated user.
@@ -162,13 +218,13 @@ impl Problem {
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.kind.row().1
+        self.kind.info().status
     }
 
     /// Yunxin's code.
     #[must_use]
     pub fn code(&self) -> u16 {
-        self.kind.row().2
+        self.kind.info().code
     }
 
     /// The description of what went wrong, for the caller.
@@ -184,9 +240,9 @@ impl Problem {
 
     /// The problem document.
     pub(crate) fn document(&self, request_id: &str) -> Value {
-        let (case, status, code, title) = self.kind.row();
+        let KindInfo { name, status, code, title } = self.kind.info();
         let mut document = json!({
-            "type": format!("urn:session-service:{case}"),
+            "type": format!("urn:session-service:{name}"),
             "title": title,
             "status": status,
             "detail": self.detail,

@@ -1,15 +1,15 @@
 //! Replies, and how they are encoded as responses.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
-use serde_json::{
-    Value,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
 
-use crate::Problem;
+use crate::{Note, Problem};
 
 /// The length in bytes from which a page is worth compressing.
 const MIN_GZIP_BYTES: usize = 1_000;
@@ -23,21 +23,30 @@ const MAX_ESCAPED_BYTES: usize = 8_000;
 pub struct Reply {
     json: String,
     compressible: bool,
+    note: Option<Box<Note>>,
 }
 
 impl Reply {
-    /// Creates a reply with the value as JSON.
-    #[must_use]
-    pub fn json(value: &impl Serialize) -> Self {
-        // Serialisation fails only for maps with keys that are not strings and for failing `Serialize` implementations. Replies
-        // have neither.
-        Self { json: serde_json::to_string(value).unwrap_or_default(), compressible: false }
+    /// Creates a reply with the value as JSON. Fails if the value has no JSON form, which no response of ours lacks.
+    pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
+        let json = serde_json::to_string(value).map_err(|_| Problem::unserializable())?;
+        Ok(Self { json, compressible: false, note: None })
     }
 
     /// Allows compression with gzip if the client accepts it (HTTP APIs of API Gateway do not compress).
     #[must_use]
     pub fn compressible(self) -> Self {
         Self { compressible: true, ..self }
+    }
+
+    /// Adds a note for the log.
+    #[must_use]
+    pub fn with_note(self, note: Note) -> Self {
+        Self { note: Some(Box::new(note)), ..self }
+    }
+
+    pub(crate) fn note(&self) -> Option<&Note> {
+        self.note.as_deref()
     }
 
     /// The JSON text.
@@ -51,8 +60,11 @@ impl Reply {
         let mut head = ResponseHead::new(200, "application/json");
         if self.compressible {
             head = head.with_header("vary", "accept-encoding");
-            if self.json.len() >= MIN_GZIP_BYTES && accepts_gzip(accept_encoding) {
-                return head.with_header("content-encoding", "gzip").with_bytes(&gzip(self.json.as_bytes()));
+            if self.json.len() >= MIN_GZIP_BYTES
+                && accepts_gzip(accept_encoding)
+                && let Ok(gzipped) = gzip(self.json.as_bytes())
+            {
+                return head.with_header("content-encoding", "gzip").with_bytes(&gzipped);
             }
         }
         if self.json.len() > MAX_ESCAPED_BYTES {
@@ -143,17 +155,16 @@ fn accepts_gzip(codings: &str) -> bool {
     gzip > 0.0 && gzip >= weight("identity").unwrap_or(0.0)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
-    // Writing to memory does not fail.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }
 
 /// The empty JSON object, for operations that have nothing to return.
 impl Default for Reply {
     fn default() -> Self {
-        Self::json(&Value::Object(serde_json::Map::new()))
+        Self { json: "{}".to_owned(), compressible: false, note: None }
     }
 }
 
@@ -162,7 +173,7 @@ mod tests {
     use std::io::Read;
 
     use flate2::read::GzDecoder;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -191,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_compressed_page_has_the_same_content() {
-        let page = Reply::json(&vec!["text"; 1_000]).compressible();
+        let page = Reply::json(&vec!["text"; 1_000]).unwrap().compressible();
         let response = responded(&page, "gzip");
         assert_eq!(response["headers"]["content-encoding"], "gzip");
         assert_eq!(response["headers"]["vary"], "accept-encoding");
@@ -205,7 +216,7 @@ mod tests {
     #[test]
     fn a_long_body_is_sent_as_base64() {
         let long = "\"".repeat(4_000);
-        let sent = |text: &str| responded(&Reply::json(&text), "");
+        let sent = |text: &str| responded(&Reply::json(&text).unwrap(), "");
         let (headers, body) = (
             json!({"content-type": "application/json", "cache-control": "no-store"}),
             base64_simd::STANDARD.encode_to_string(serde_json::to_string(&long).unwrap()),

@@ -1,6 +1,6 @@
 //! One request: its caller and its input.
 
-use std::{borrow::Cow, str::FromStr, sync::OnceLock};
+use std::{borrow::Cow, str::FromStr};
 
 use lambda_http::http::Method;
 use percent_encoding::percent_decode_str;
@@ -8,9 +8,8 @@ use session_model::{
     Account, AccountCase, GroupId, SessionId, Timestamp,
     json::{Fields, InvalidField, InvalidValue},
 };
-use session_store::Store;
 
-use crate::{Note, Problem, event::GatewayEvent};
+use crate::{Problem, event::GatewayEvent};
 
 /// The settings for callers, which are known before any request.
 #[derive(Clone, Debug)]
@@ -21,33 +20,20 @@ pub(crate) struct CallerSettings {
     pub(crate) account_case: AccountCase,
 }
 
-/// One request to an operation.
+/// One request to an operation: everything that can be parsed without a store.
 #[derive(Debug)]
-pub struct RequestContext<'a> {
+pub struct HttpRequest<'a> {
     event: GatewayEvent<'a>,
-    store: Store,
     now: Timestamp,
     caller_settings: &'a CallerSettings,
-    note: OnceLock<Note>,
 }
 
-impl<'a> RequestContext<'a> {
+impl<'a> HttpRequest<'a> {
     /// The maximum length of the body for most operations, in bytes: 256 KB.
     pub const MAX_BODY_BYTES: usize = 256 * 1024;
 
-    pub(crate) fn new(
-        event: GatewayEvent<'a>,
-        store: Store,
-        now: Timestamp,
-        caller_settings: &'a CallerSettings,
-    ) -> Self {
-        Self { event, store, now, caller_settings, note: OnceLock::new() }
-    }
-
-    /// The store, which counts the units of this request.
-    #[must_use]
-    pub fn store(&self) -> &Store {
-        &self.store
+    pub(crate) fn new(event: GatewayEvent<'a>, now: Timestamp, caller_settings: &'a CallerSettings) -> Self {
+        Self { event, now, caller_settings }
     }
 
     /// When the request arrived.
@@ -93,31 +79,21 @@ impl<'a> RequestContext<'a> {
         read(&self.event.path_parameter(name).unwrap_or_default()).map_err(|reason| reason.of(name))
     }
 
-    /// Rejects query parameters other than these. Otherwise a misspelt parameter would be treated as absent.
-    pub fn reject_unknown_query(&self, parameters: &[&'static str]) -> Result<(), Problem> {
-        let mut unknown = self.event.query_names().filter(|name| !parameters.contains(&&**name));
-        let Some(first) = unknown.next() else { return Ok(()) };
-        let others: Vec<_> = unknown.collect();
-        let others =
-            if others.is_empty() { String::new() } else { format!(", nor is {}", others.join(", ")) };
-        let known = if parameters.is_empty() { "none".to_owned() } else { parameters.join(", ") };
-        let reason = InvalidValue::new(format!("is not known{others}; known here: {known}"));
-        // What the caller wrote must not be logged.
-        Err(Problem::from(reason.of(first.into_owned())).because("a query parameter that is not known"))
+    /// Reads the query parameters. Any other parameter than those that `read` asks for is rejected. Otherwise a misspelt parameter
+    /// would be treated as absent.
+    pub fn query<T>(
+        &self,
+        read: impl FnOnce(&mut Query<'_, 'a>) -> Result<T, InvalidField>,
+    ) -> Result<T, Problem> {
+        let mut query = Query { event: &self.event, known: Vec::new() };
+        let value = read(&mut query)?;
+        query.reject_others()?;
+        Ok(value)
     }
 
-    /// A query parameter, if it is present.
-    pub fn query<T: FromStr<Err = InvalidValue>>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, InvalidField> {
-        let mut values = self.event.query(name);
-        match (values.next(), values.next()) {
-            (None, _) => Ok(None),
-            (Some(value), None) if value.is_empty() => Err(InvalidValue::new("must not be empty").of(name)),
-            (Some(value), None) => value.parse().map(Some).map_err(|reason: InvalidValue| reason.of(name)),
-            (Some(_), Some(_)) => Err(InvalidValue::new("must be given only once").of(name)),
-        }
+    /// Rejects all query parameters.
+    pub fn no_query(&self) -> Result<(), Problem> {
+        self.query(|_| Ok(()))
     }
 
     /// The value of a header, or `None` if it is absent.
@@ -151,14 +127,42 @@ impl<'a> RequestContext<'a> {
         }
         Ok(Fields::parse(body)?)
     }
+}
 
-    /// Adds a note to the log line of this request. Only the first note counts.
-    pub fn note(&self, note: Note) {
-        let _ = self.note.set(note);
+/// The query of a request.
+#[derive(Debug)]
+pub struct Query<'r, 'a> {
+    event: &'r GatewayEvent<'a>,
+    /// The parameters that were asked for.
+    known: Vec<&'static str>,
+}
+
+impl Query<'_, '_> {
+    /// A parameter, if it is present.
+    pub fn read<T: FromStr<Err = InvalidValue>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, InvalidField> {
+        self.known.push(name);
+        let mut values = self.event.query(name);
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) if value.is_empty() => Err(InvalidValue::new("must not be empty").of(name)),
+            (Some(value), None) => value.parse().map(Some).map_err(|reason: InvalidValue| reason.of(name)),
+            (Some(_), Some(_)) => Err(InvalidValue::new("must be given only once").of(name)),
+        }
     }
 
-    pub(crate) fn noted(&self) -> Option<&Note> {
-        self.note.get()
+    fn reject_others(&self) -> Result<(), Problem> {
+        let mut unknown = self.event.query_names().filter(|name| !self.known.contains(&&**name));
+        let Some(first) = unknown.next() else { return Ok(()) };
+        let others: Vec<_> = unknown.collect();
+        let others =
+            if others.is_empty() { String::new() } else { format!(", nor is {}", others.join(", ")) };
+        let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+        let reason = InvalidValue::new(format!("is not known{others}; known here: {known}"));
+        // The log must not contain anything that the caller wrote.
+        Err(Problem::from(reason.of(first.into_owned())).because("a query parameter that is not known"))
     }
 }
 
@@ -175,20 +179,19 @@ fn decoded(text: &str) -> Result<Cow<'_, str>, InvalidValue> {
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::{Value, json};
-    use session_model::reading::Limit;
-    use session_store::Settings;
+    use session_model::reading::{Cursor, Limit};
 
     use super::*;
 
     /// Calls `read` with a request as API Gateway sends it, with these parts of the event set, and returns the result.
-    pub(crate) fn with_request<T>(parts: &Value, read: impl FnOnce(&RequestContext<'_>) -> T) -> T {
+    pub(crate) fn with_request<T>(parts: &Value, read: impl FnOnce(&HttpRequest<'_>) -> T) -> T {
         with_request_in(AccountCase::Keep, parts, read)
     }
 
     fn with_request_in<T>(
         account_case: AccountCase,
         parts: &Value,
-        read: impl FnOnce(&RequestContext<'_>) -> T,
+        read: impl FnOnce(&HttpRequest<'_>) -> T,
     ) -> T {
         let mut event = json!({
             "version": "2.0", "rawQueryString": "", "headers": {"content-type": "application/json"},
@@ -202,10 +205,8 @@ pub(crate) mod tests {
         }
         let (json, caller_settings) =
             (event.to_string(), CallerSettings { user_claim: "sub".into(), account_case });
-        let store = Store::connect(Settings::default()).unwrap();
-        read(&RequestContext::new(
+        read(&HttpRequest::new(
             GatewayEvent::parse(&json).unwrap(),
-            store,
             Timestamp::from_millis(1),
             &caller_settings,
         ))
@@ -279,22 +280,25 @@ pub(crate) mod tests {
         }
     }
 
+    fn limit_and_cursor(query: &mut Query<'_, '_>) -> Result<Option<Limit>, InvalidField> {
+        let limit = query.read("limit")?;
+        query.read::<Cursor>("cursor")?;
+        Ok(limit)
+    }
+
     #[test]
     fn an_unknown_query_parameter_is_named() {
         let check = |query: &str| {
             with_request(&json!({"rawQueryString": query}), |request| {
-                request
-                    .reject_unknown_query(&["limit", "cursor"])
-                    .map_err(|problem| problem.detail().to_owned())
+                request.query(limit_and_cursor).map(drop).map_err(|problem| problem.detail().to_owned())
             })
         };
-        assert_eq!((check(""), check("limit=1&cursor=2&limit=3")), (Ok(()), Ok(())));
+        assert_eq!((check(""), check("limit=1")), (Ok(()), Ok(())));
         assert_eq!(check("limit=1&limt=2"), Err("limt is not known; known here: limit, cursor".into()));
         let both = "Limit is not known, nor is x y; known here: limit, cursor";
         assert_eq!(check("Limit=1&x+y"), Err(both.into()));
-        let none = with_request(&json!({"rawQueryString": "secret=1"}), |request| {
-            request.reject_unknown_query(&[]).unwrap_err()
-        });
+        let none =
+            with_request(&json!({"rawQueryString": "secret=1"}), |request| request.no_query().unwrap_err());
         assert_eq!((none.status(), none.detail()), (400, "secret is not known; known here: none"));
         assert_eq!(none.cause(), "a query parameter that is not known");
     }
@@ -303,7 +307,7 @@ pub(crate) mod tests {
     fn a_repeated_query_parameter_is_rejected() {
         let limit = |query: &str| {
             with_request(&json!({"rawQueryString": query}), |request| {
-                request.query::<Limit>("limit").map_err(|rejection| rejection.to_string())
+                request.query(limit_and_cursor).map_err(|problem| problem.detail().to_owned())
             })
         };
         assert_eq!(limit(""), Ok(None));
@@ -332,7 +336,7 @@ pub(crate) mod tests {
         assert_eq!(with("application/merge-patch+json", "{}", true), Ok(true));
         assert_eq!(with("text/plain", "{}", true), Err(415));
         assert_eq!(fields("application/json", "{"), Err(400));
-        let long = format!("{{{}}}", " ".repeat(RequestContext::MAX_BODY_BYTES));
+        let long = format!("{{{}}}", " ".repeat(HttpRequest::MAX_BODY_BYTES));
         assert_eq!(fields("application/json", &long), Err(413));
     }
 }

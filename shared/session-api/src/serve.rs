@@ -18,8 +18,8 @@ use session_store::{ClockCheck, Settings, Store, TrustedRoots};
 use tokio::time::timeout;
 
 use crate::{
-    Environment, Note, Outcome, Problem, Reply, RequestContext, clock, event::GatewayEvent, log, memory,
-    reply::Response, request::CallerSettings,
+    Context, Environment, HttpRequest, Note, Outcome, Problem, Reply, clock, event::GatewayEvent, log,
+    memory, reply::Response, request::CallerSettings,
 };
 
 /// The time after which a function responds 503 by itself. The feed waits 5 s. A timeout in the gateway would lead to a 500 or 504,
@@ -38,8 +38,18 @@ pub trait Operation: Send + Sync + Sized + 'static {
     /// Reads the configuration that the operation needs besides that of the store.
     fn configure(environment: &mut Environment) -> Self;
 
+    /// The request as far as the operation needs it, parsed.
+    type Request: Send;
+
+    /// Parses and checks a request, without a store.
+    fn parse(&self, request: &HttpRequest<'_>) -> Result<Self::Request, Problem>;
+
     /// Handles one request.
-    fn handle(&self, request: &RequestContext<'_>) -> impl Future<Output = Result<Reply, Problem>> + Send;
+    fn handle(
+        &self,
+        request: Self::Request,
+        context: &Context,
+    ) -> impl Future<Output = Result<Reply, Problem>> + Send;
 }
 
 /// The `main` of a function: reads the configuration, opens connections to DynamoDB while the start-up still has a whole CPU, then
@@ -155,10 +165,13 @@ impl<O: Operation> Server<O> {
         let request_id = event.as_ref().and_then(GatewayEvent::request_id).unwrap_or(invocation.into());
         let request = self.request(event);
         let result = match &request {
-            Ok((ready, request)) => ready.handle(request).await,
+            Ok((ready, request, context)) => ready.handle(request, context).await,
             Err(problem) => Err(problem.clone()),
         };
-        let request = request.as_ref().ok().map(|(_, request)| request);
+        let (request, context) = match &request {
+            Ok((_, request, context)) => (Some(request), Some(context)),
+            Err(_) => (None, None),
+        };
         let (status, code, cause) = match &result {
             Ok(_) => (200, 200, None),
             Err(problem) => (problem.status(), problem.code(), Some(problem.cause())),
@@ -169,11 +182,11 @@ impl<O: Operation> Server<O> {
             code,
             cause,
             duration: started.elapsed(),
-            units: request.map(|request| request.store().units()).unwrap_or_default(),
+            units: context.map(|context| context.store().units()).unwrap_or_default(),
             request_id: &request_id,
             cold_start: !self.has_been_called.swap(true, Ordering::Relaxed),
-            unreadable: request.and_then(|request| request.store().unreadable()),
-            note: request.and_then(RequestContext::noted),
+            unreadable: context.and_then(|context| context.store().unreadable()),
+            note: result.as_ref().map_or_else(Problem::note, Reply::note),
         }
         .log();
         match result {
@@ -188,17 +201,22 @@ impl<O: Operation> Server<O> {
     fn request<'a>(
         &'a self,
         event: Option<GatewayEvent<'a>>,
-    ) -> Result<(&'a Ready<O>, RequestContext<'a>), Problem> {
+    ) -> Result<(&'a Ready<O>, HttpRequest<'a>, Context), Problem> {
         let ready = self.ready.as_ref().map_err(|reason| Problem::misconfigured(reason))?;
         let event = event.ok_or_else(Problem::unreadable_event)?;
-        Ok((ready, RequestContext::new(event, ready.store.metered(), clock::now(), &ready.caller_settings)))
+        let now = clock::now();
+        let request = HttpRequest::new(event, now, &ready.caller_settings);
+        Ok((ready, request, Context::new(ready.store.metered(), now)))
     }
 }
 
 impl<O: Operation> Ready<O> {
-    async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
-        let response = AssertUnwindSafe(Box::pin(self.operation.handle(request))).catch_unwind();
-        let result = match timeout(DEADLINE, response).await {
+    async fn handle(&self, request: &HttpRequest<'_>, context: &Context) -> Result<Reply, Problem> {
+        let handled = Box::pin(async {
+            let parsed = self.operation.parse(request)?;
+            self.operation.handle(parsed, context).await
+        });
+        let result = match timeout(DEADLINE, AssertUnwindSafe(handled).catch_unwind()).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Problem::panicked()),
             Err(_) => Err(Problem::out_of_time()),
@@ -209,8 +227,10 @@ impl<O: Operation> Ready<O> {
         result.map_err(|problem| {
             // Anyone who finds the address may send requests. Only a request that is signed in some way shows that the feed has a
             // problem.
-            if [403, 413].contains(&problem.status()) && request.header("CheckSum").is_some() {
-                request.note(Note { outcome: Some(Outcome::Rejected), ..Note::default() });
+            let is_rejected = [403, 413].contains(&problem.status()) && problem.note().is_none();
+            if is_rejected && request.header("CheckSum").is_some() {
+                let note = Note { outcome: Some(Outcome::Rejected), ..Note::default() };
+                return problem.with_note(note);
             }
             problem.repeatable()
         })
@@ -234,8 +254,14 @@ mod tests {
             Self
         }
 
-        async fn handle(&self, request: &RequestContext<'_>) -> Result<Reply, Problem> {
-            match request.header("how").as_deref() {
+        type Request = Option<String>;
+
+        fn parse(&self, request: &HttpRequest<'_>) -> Result<Option<String>, Problem> {
+            Ok(request.header("how").map(Into::into))
+        }
+
+        async fn handle(&self, how: Option<String>, _: &Context) -> Result<Reply, Problem> {
+            match how.as_deref() {
                 Some("panic") => panic!("secret"),
                 Some("fail") => Err(StoreError::Failed("AccessDeniedException".into()).into()),
                 _ => Ok(Reply::default()),

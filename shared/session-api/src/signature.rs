@@ -8,7 +8,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use session_model::Timestamp;
 
-use crate::{Environment, Problem, RequestContext};
+use crate::{Environment, HttpRequest, Problem};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -36,7 +36,7 @@ impl Signature {
     /// sender; `AppKey` is compared if it is present.
     ///
     /// Old signatures are rejected: a copy from an archive must not restore what was removed since.
-    pub fn verify(&self, request: &RequestContext<'_>, body: &[u8]) -> Result<(), Problem> {
+    pub fn verify(&self, request: &HttpRequest<'_>, body: &[u8]) -> Result<(), Problem> {
         let cur_time = self.verify_sums(request, body)?;
         self.check_age(&cur_time, request.now()).map_err(Problem::forbidden)
     }
@@ -44,7 +44,7 @@ impl Signature {
     /// Verifies a request that must have been signed at most `max_age` before or after now, whatever is configured.
     pub fn verify_recent(
         &self,
-        request: &RequestContext<'_>,
+        request: &HttpRequest<'_>,
         body: &[u8],
         max_age: Duration,
     ) -> Result<(), Problem> {
@@ -58,7 +58,7 @@ impl Signature {
     }
 
     /// Verifies `AppKey`, `MD5` and `CheckSum`, and returns the `CurTime` at which the backend signed the body.
-    fn verify_sums<'a>(&self, request: &RequestContext<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
+    fn verify_sums<'a>(&self, request: &HttpRequest<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
         let header =
             |name: &str| request.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
         let is_ours = |app_key: &str| bool::from(app_key.as_bytes().ct_eq(self.app_key.as_bytes()));

@@ -67,6 +67,7 @@ impl Meter {
     }
 }
 
+/// The reported units. They are absent only if an engine does not count them.
 fn reported(consumed: Option<&ConsumedCapacity>) -> f64 {
     consumed.and_then(ConsumedCapacity::capacity_units).unwrap_or_default()
 }

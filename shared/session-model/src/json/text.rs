@@ -9,6 +9,8 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
+use super::object::Lossy;
+
 /// A string that may be kept as a JSON string, with its quotes and escapes. A list reads 100 of them from one JSON document and
 /// writes them into another. In this form they are neither unescaped nor escaped again on the way.
 #[derive(Clone)]
@@ -32,8 +34,10 @@ impl JsonText {
     pub fn plain(&self) -> Cow<'_, str> {
         match &self.0 {
             Form::Plain(text) => text.into(),
-            // Every JSON string can be unescaped, except one with a lone surrogate, which DynamoDB does not store.
-            Form::Json(json) => serde_json::from_str::<String>(json.get()).unwrap_or_default().into(),
+            // One that cannot be unescaped, which a JSON document does not contain, is not equal to any other.
+            Form::Json(json) => {
+                serde_json::from_str::<Lossy>(json.get()).map_or_else(|_| json.get().into(), |text| text.0)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Dead letters: signed copies that could not be applied, stored until somebody has looked at them.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use flate2::{Compression, write::GzEncoder};
@@ -37,7 +37,7 @@ pub enum DeadLetterError {
 impl DeadLetters<'_> {
     /// Stores the body of a copy for 30 days from `now`. Storing it again overwrites it.
     pub async fn put(&self, body: &[u8], reason: &str, now: Timestamp) -> Result<(), DeadLetterError> {
-        let gzipped = gzip(body);
+        let gzipped = gzip(body).map_err(|_| StoreError::Failed("the body cannot be compressed".into()))?;
         if gzipped.len() > MAX_BYTES {
             return Err(DeadLetterError::TooLong);
         }
@@ -58,9 +58,8 @@ impl DeadLetters<'_> {
     }
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    // Writing to memory does not fail.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
+    encoder.write_all(bytes)?;
+    encoder.finish()
 }

@@ -169,6 +169,7 @@ impl Store {
         match request.send().await {
             Ok(output) => {
                 self.meter.add_write(output.consumed_capacity());
+                // Empty unless the item was asked for, as below.
                 Ok(Updated::Done(output.attributes.unwrap_or_default()))
             }
             Err(error) => match error.as_service_error() {

@@ -116,9 +116,10 @@ impl Edits {
         let mut newest_first: Vec<_> =
             self.pending.iter().map(|(id, pending)| (edited_at(pending), id.clone())).collect();
         newest_first.sort_by(|a, b| b.cmp(a));
-        let mut bytes = 0;
+        let mut bytes = 0_usize;
         for (index, (_, id)) in newest_first.into_iter().enumerate() {
-            bytes += self.pending.get(&id).map_or(0, |pending| length(&id, pending));
+            let length = self.pending.get(&id).map_or(0, |pending| length(&id, pending));
+            bytes = bytes.saturating_add(length);
             if index > 0 && (index >= MAX_PENDING || bytes > MAX_PENDING_BYTES) {
                 self.pending.remove(&id);
             }

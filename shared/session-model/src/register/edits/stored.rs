@@ -41,7 +41,7 @@ fn stored(pending: &Pending) -> StoredPending {
 /// The length of the edits of one message in the stored form.
 pub(super) fn length(id: &MessageId, pending: &Pending) -> usize {
     // Strings and numbers have a JSON form.
-    serde_json::to_string(&(id.as_str(), stored(pending))).unwrap_or_default().len()
+    serde_json::to_string(&(id.as_str(), stored(pending))).map_or(usize::MAX, |text| text.len())
 }
 
 impl Edits {
