@@ -40,7 +40,7 @@ fn the_pages_document_the_same_limits() {
             assert!(page(name).contains(limit) && contract.contains(limit), "{limit}");
         }
     }
-    let code = fs::read_to_string(workspace().join("shared/session-model/src/last_msg.rs")).unwrap();
+    let code = fs::read_to_string(workspace().join("shared/session-model/src/register/last_msg.rs")).unwrap();
     for limit in ["20_000", "16_384", "4_096", "1_020"] {
         assert!(code.contains(limit), "{limit}");
     }

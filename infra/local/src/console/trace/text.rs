@@ -63,7 +63,7 @@ mod tests {
         });
         let expected = "\n#7 deleteMySession DELETE /v1/sessions/p2p%7Cbob, alice, 200, 2.5 ms, $4.03 a million\
                         \n   UpdateItem T userId=alice: done, 0.0 read and 4.0 write units, $2.50 a million, 1.0 ms\
-                        \n   answer {}";
+                        \n   response {}";
         assert_eq!(text(&exchange), expected);
     }
 }

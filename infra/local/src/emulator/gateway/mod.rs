@@ -161,7 +161,7 @@ impl Gateway {
             operation: &program.operation,
             function: &program.name,
             memory_mb: program.memory_mb,
-            user: claims.as_ref().and_then(|claims| claims["sub"].as_str()),
+            user: claims.as_ref().and_then(|claims| claims.get("sub")?.as_str()),
             body: &body,
         });
         let event = event::payload(&parts, &body, &found, claims, request_id, &self.clock);

@@ -22,7 +22,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::Program;
+use super::program::Program;
 use crate::emulator::{
     clock::Clock,
     observer::{Observer, ProcessObserver},

@@ -1,13 +1,11 @@
 //! Lambda: functions invoked through the Runtime API, with one execution environment per concurrent invocation.
 
 mod environment;
+mod program;
 
 use std::{
-    collections::BTreeMap,
     fmt,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::Value;
@@ -15,7 +13,7 @@ use tokio::{sync::Semaphore, time};
 
 use environment::ExecutionEnvironment;
 
-use super::{clock::Clock, observer::Observer};
+pub use program::Program;
 
 /// The maximum number of environments of a function; further invocations wait for one. Lambda's own limit is far higher than what
 /// one machine can run.
@@ -37,27 +35,6 @@ impl fmt::Display for InvokeError {
             Self::Failed(reason) => f.write_str(reason),
         }
     }
-}
-
-/// The settings from which each environment of a function is started.
-#[derive(Clone)]
-pub struct Program {
-    /// The function's name.
-    pub name: String,
-    /// The operation that the function implements.
-    pub operation: String,
-    /// The function's executable.
-    pub executable: PathBuf,
-    /// The function's environment variables.
-    pub variables: BTreeMap<String, String>,
-    /// The time after which an invocation is given up.
-    pub timeout: Duration,
-    /// The memory size that the function is given, in MB. It is not enforced locally.
-    pub memory_mb: u64,
-    /// The function's clock. An environment that was started with another clock offset is replaced.
-    pub clock: Clock,
-    /// The observer of the function's processes.
-    pub observer: Arc<dyn Observer>,
 }
 
 /// A function with as many environments as concurrent invocations. Idle environments are reused, and dead ones are replaced.

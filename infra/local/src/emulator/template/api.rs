@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Result, anyhow};
 use serde_json::Value;
 
-use super::{list, text_at};
+use super::values::{list, text_at};
 
 /// A route of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

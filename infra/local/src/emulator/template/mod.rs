@@ -4,7 +4,9 @@
 //! everything that it does not understand, so that the local service never silently differs from the deployed one.
 
 mod api;
+mod policies;
 mod resolver;
+mod values;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -16,9 +18,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
 pub use api::{Authorizer, Cors, Route};
+pub use policies::Allowed;
 
 use api::overwritten;
+use policies::allowed;
 use resolver::{Resolver, long_form};
+use values::{object, scalar_text, text_at};
 
 use crate::workspace::workspace;
 
@@ -52,17 +57,6 @@ pub struct Function {
     pub memory_mb: u64,
     /// The permissions that the function's policies grant.
     pub allowed: BTreeSet<Allowed>,
-}
-
-/// A permission of a function.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Allowed {
-    /// The action, such as `dynamodb:GetItem`.
-    pub action: String,
-    /// The resource that the action is allowed on.
-    pub resource: String,
-    /// The only partition that the action is allowed on; none means any partition.
-    pub partition: Option<String>,
 }
 
 /// A table.
@@ -241,50 +235,6 @@ impl Function {
     }
 }
 
-/// Returns the permissions that a list of policies grants. Fails on a statement that does not allow, and on any condition other
-/// than one on the partition.
-fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
-    let mut allowed = BTreeSet::new();
-    for statement in list(policies).into_iter().flat_map(|policy| list(&policy["Statement"])) {
-        if statement["Effect"] != "Allow" {
-            bail!("a statement of a policy does not allow: {statement}");
-        }
-        let partition = match statement.get("Condition") {
-            None => None,
-            Some(condition) => {
-                let partition = condition.pointer("/ForAllValues:StringEquals/dynamodb:LeadingKeys/0");
-                let partition = partition.and_then(Value::as_str).map(str::to_owned);
-                Some(
-                    partition
-                        .ok_or_else(|| anyhow!("a condition of a policy is not understood: {condition}"))?,
-                )
-            }
-        };
-        for (action, resource) in list(&statement["Action"]).into_iter().flat_map(|action| {
-            list(&statement["Resource"]).into_iter().map(move |resource| (action, resource))
-        }) {
-            let text = |value: &Value| {
-                value.as_str().map(str::to_owned).ok_or_else(|| anyhow!("{value} is not a string"))
-            };
-            allowed.insert(Allowed {
-                action: text(action)?,
-                resource: text(resource)?,
-                partition: partition.clone(),
-            });
-        }
-    }
-    Ok(allowed)
-}
-
-/// Returns the elements of a list. CloudFormation accepts a single value in place of a list of one.
-fn list(value: &Value) -> Vec<&Value> {
-    match value {
-        Value::Null => Vec::new(),
-        Value::Array(values) => values.iter().collect(),
-        one => vec![one],
-    }
-}
-
 impl Table {
     /// Creates a table. CloudFormation names the properties of a table as `CreateTable` does.
     fn new(id: &str, properties: &Value) -> Self {
@@ -296,23 +246,6 @@ impl Table {
         }
         let ttl = properties.pointer("/TimeToLiveSpecification/AttributeName").and_then(Value::as_str);
         Self { name: id.to_owned(), create, ttl_attribute: ttl.map(str::to_owned) }
-    }
-}
-
-fn object<'a>(value: &'a Value, name: &str) -> Result<&'a Map<String, Value>> {
-    value[name].as_object().ok_or_else(|| anyhow!("no {name}"))
-}
-
-fn text_at<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).ok_or_else(|| anyhow!("no string at {pointer}"))
-}
-
-fn scalar_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-use super::{object, scalar_text};
+use super::values::{object, scalar_text};
 
 /// The values of references and conditions.
 pub(super) struct Resolver<'a> {
