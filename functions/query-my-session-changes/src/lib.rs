@@ -10,6 +10,9 @@ use session_model::{
     },
 };
 
+/// The parameter with the sync token.
+const SINCE: &str = "since";
+
 /// The operation queryMySessionChanges.
 #[derive(Debug)]
 pub struct QueryMySessionChanges {
@@ -37,13 +40,12 @@ impl Operation for QueryMySessionChanges {
     fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
         let caller = request.caller()?;
         let (token, page) = request.query(|query| {
-            let token: Option<UnverifiedToken> = query.read("since")?;
+            let token: Option<UnverifiedToken> = query.read(SINCE)?;
             let limit = query.read("limit")?.unwrap_or(Limit::MAX);
             let need_last_msg = query.read("needLastMsg")?.unwrap_or(Flag::YES).is_set();
-            let token =
-                token.ok_or_else(|| InvalidValue::new("is required: a list's syncToken").of("since"))?;
             Ok((token, PageRequest { limit, need_last_msg }))
         })?;
+        let token = token.ok_or_else(|| InvalidValue::new("is required: a list's syncToken").of(SINCE))?;
         Ok(Request { sync_pass: self.sync_pass(token, &caller, request.now())?, caller, page })
     }
 

@@ -42,6 +42,8 @@ impl DynamoDbLocal {
         let libraries = fetch().await?;
         let port = free_port().await?;
         let process = Command::new("java")
+            // Its whole run is a warm-up, in which the second compiler takes more time than it saves.
+            .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
             .arg(format!("-Dsqlite4java.library.path={}", libraries.display()))
             .args(["-cp", &format!("{}/*", libraries.display())])
             .arg("software.amazon.dynamodb.services.local.main.ServerRunner")

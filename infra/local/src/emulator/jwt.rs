@@ -1,6 +1,6 @@
 //! Tokens: an issuer for local use, and an authorizer that checks them as API Gateway's JWT authorizer does.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use jsonwebtoken::{
@@ -17,7 +17,7 @@ use super::{clock::Clock, template};
 const LIFETIME: u64 = 12 * 60 * 60;
 
 /// The key of the issuers that share one. Generating it takes longer than the rest of a service's start-up.
-static SHARED_KEY: OnceLock<EncodingKey> = OnceLock::new();
+static SHARED_KEY: Mutex<Option<EncodingKey>> = Mutex::new(None);
 
 /// An issuer of signed tokens.
 pub struct Issuer {
@@ -36,11 +36,12 @@ impl Issuer {
 
     /// Creates an issuer with the key that all such issuers of this process share.
     pub fn with_shared_key(url: String, audience: String, clock: Clock) -> Result<Self> {
-        if SHARED_KEY.get().is_none() {
-            // If two threads generate a key at the same time, one of the keys is kept.
-            let _ = SHARED_KEY.set(new_key()?);
-        }
-        let key = SHARED_KEY.get().context("no signing key")?.clone();
+        // While one thread generates the key, the others wait.
+        let mut shared = SHARED_KEY.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = match &*shared {
+            Some(key) => key.clone(),
+            None => shared.insert(new_key()?).clone(),
+        };
         Ok(Self::with_key(key, url, audience, clock))
     }
 
