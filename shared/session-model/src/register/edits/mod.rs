@@ -2,8 +2,8 @@
 //!
 //! Yunxin sends message copies for edited messages, and for the further text of an answer that an AI goes on writing. Such a copy
 //! names its message by id and does not contain the message's time. It may therefore come before its message, after another one, or
-//! again, and no position shows which is the case. [`Edits`] is stored next to the [`Register`] of a session item or of a group
-//! item, and contains:
+//! again, and no position shows which is the case. [`Edits`] is stored next to the [`Register`](super::Register) of a session item
+//! or of a group item, and contains:
 //!
 //! - *held*: for the message in the register, which is the held message, and for each field, the time of the edit whose text is in
 //!   `lastMsg`;
