@@ -116,7 +116,7 @@ fn invariants_name_tests_that_exist() {
 
 #[test]
 fn links_have_targets() {
-    let pages = PAGES.iter().copied().chain(["SECURITY.md", "tests/ministack/README.md"]);
+    let pages = PAGES.iter().copied().chain(["CONTRIBUTING.md", "SECURITY.md", "tests/ministack/README.md"]);
     for path in pages {
         let text = prose(&page(path));
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

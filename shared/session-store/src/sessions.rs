@@ -1,4 +1,4 @@
-//! One user's sessions.
+//! One user's sessions. Lists and changes are in `read::sessions`, writes in `write::session`, erasure in `write::erase`.
 
 use session_model::{Account, GroupId, GroupItem, RecentSession, SessionId, SessionItem};
 

@@ -1,4 +1,4 @@
-//! Reading items by their keys.
+//! Reads: items by their keys here, lists and changes in `sessions`, and group items.
 
 pub(crate) mod group_items;
 mod sessions;
