@@ -130,6 +130,7 @@ fn outcome(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use session_api::testing;
 
     use super::*;
 
@@ -174,6 +175,21 @@ mod tests {
             let rejection = parsed(&ids).unwrap_err();
             assert!(rejection.starts_with(&format!("sessionIds {reason}")), "{ids}: {rejection}");
         }
+    }
+
+    #[test]
+    fn one_session_is_named_by_the_path() {
+        let parsed = |query: &str| {
+            let event = json!({
+                "rawQueryString": query, "pathParameters": {"sessionId": "p2p|bob"},
+                "requestContext": {"http": {"method": "DELETE"}, "authorizer": {"jwt": {"claims": {"sub": "alice"}}}},
+            });
+            testing::parse(&DeleteMySession, &event.to_string(), Timestamp::from_millis(9))
+        };
+        let Request { caller, ids, up_to } = parsed("upTo=7").unwrap();
+        assert_eq!((caller.as_str(), ids[0].as_str(), ids.len()), ("alice", "p2p|bob", 1));
+        assert_eq!((up_to, parsed("").unwrap().up_to), (Some(Timestamp::from_millis(7)), None));
+        assert_eq!(parsed("upto=7").unwrap_err().detail(), "upto is not known; known here: upTo");
     }
 
     #[test]

@@ -79,17 +79,27 @@ impl QueryMySessionChanges {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+    use session_api::testing;
+
     use super::*;
 
     #[test]
     fn a_token_continues_for_its_account_in_its_epoch() {
         let (alice, now) = ("alice".parse().unwrap(), Timestamp::from_millis(1_700_000_000_000));
-        let sync_pass = |epoch: u32, account: &str| {
-            let token = SyncToken::new(&alice, 1, SyncPass::after(now)).to_string().parse().unwrap();
-            let operation = QueryMySessionChanges { sync_epoch: epoch };
-            operation.sync_pass(token, &account.parse().unwrap(), now).map_err(|problem| problem.status())
+        let of_start = SyncPass::after(now);
+        let parsed = |epoch: u32, account: &str, query: &str| {
+            let event = json!({
+                "rawQueryString": query,
+                "requestContext": {"http": {"method": "GET"}, "authorizer": {"jwt": {"claims": {"sub": account}}}},
+            });
+            testing::parse(&QueryMySessionChanges { sync_epoch: epoch }, &event.to_string(), now)
         };
-        assert_eq!(sync_pass(1, "alice"), Ok(SyncPass::after(now)));
-        assert_eq!((sync_pass(2, "alice"), sync_pass(1, "bob")), (Err(410), Err(410)));
+        let since = format!("since={}", SyncToken::new(&alice, 1, of_start.clone()));
+        assert_eq!(parsed(1, "alice", &since).unwrap().sync_pass, of_start);
+        assert_eq!(parsed(2, "alice", &since).unwrap_err().status(), 410);
+        assert_eq!(parsed(1, "bob", &since).unwrap_err().status(), 410);
+        let missing = parsed(1, "alice", "limit=5").unwrap_err();
+        assert_eq!((missing.status(), missing.detail()), (400, "since is required: a list's syncToken"));
     }
 }

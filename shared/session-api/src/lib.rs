@@ -14,6 +14,7 @@ mod reply;
 mod request;
 mod serve;
 mod signature;
+pub mod testing;
 
 pub use context::Context;
 pub use environment::Environment;
