@@ -35,7 +35,7 @@ const NOT_READ: [&str; 6] =
 fn retired(line: &str) -> Vec<(&'static str, &'static str)> {
     let line = line.to_lowercase().replace("connection refused", "");
     let is_letter = |c: char| c.is_ascii_alphabetic();
-    let stands = |word: &str| {
+    let occurs = |word: &str| {
         let (word, is_beginning) = word.strip_suffix('*').map_or((word, false), |word| (word, true));
         line.match_indices(word).any(|(at, _)| {
             let before = line[..at].chars().next_back();
@@ -44,7 +44,7 @@ fn retired(line: &str) -> Vec<(&'static str, &'static str)> {
         })
     };
     let pronouns = PRONOUNS.map(|word| (word, "they, them, their"));
-    RETIRED.into_iter().chain(pronouns).filter(|(word, _)| stands(word)).collect()
+    RETIRED.into_iter().chain(pronouns).filter(|(word, _)| occurs(word)).collect()
 }
 
 #[test]

@@ -21,7 +21,7 @@ const MAX_IDS: usize = 100;
 const UP_TO: &str = "upTo";
 /// The number of concurrent deletes. It is large enough to finish 100 of them in a fraction of the deadline, and small enough to
 /// need few connections.
-const AT_ONCE: usize = 10;
+const CONCURRENCY: usize = 10;
 /// The time limit for all deletes. Sessions that are not deleted by then are reported as failed, before the function's deadline
 /// fails the whole request.
 const TIME_FOR_ALL: Duration = Duration::from_millis(3_700);
@@ -67,7 +67,7 @@ impl Operation for DeleteMySession {
             let deleted = timeout_at(deadline, sessions.delete(&id, up_to, context.now())).await;
             (id, deleted.unwrap_or_else(|_| Err(StoreError::Unavailable("deadline".into()))))
         };
-        let results = stream::iter(ids).map(delete).buffered(AT_ONCE).collect::<Vec<_>>().await;
+        let results = stream::iter(ids).map(delete).buffered(CONCURRENCY).collect::<Vec<_>>().await;
         Reply::json(&outcome(results)?)
     }
 }

@@ -25,7 +25,7 @@ use test_support::{
 scenarios![every_operation_under_every_fault_at_every_request];
 
 /// The number of concurrent cases. They spend most of their time waiting.
-const AT_ONCE: usize = 24;
+const CONCURRENCY: usize = 24;
 /// The latest time of a message copy or membership change. Any later time is the time of a request.
 const LAST: u64 = T0 + 10;
 /// The page with the matrix. `UPDATE_FAULTS=1` writes it again.
@@ -321,7 +321,7 @@ async fn every_operation_under_every_fault_at_every_request(t: Test) {
     });
     let mut matrix: BTreeMap<_, BTreeSet<&str>> = BTreeMap::new();
     let (mut wrong, mut count) = (Vec::new(), 0);
-    let mut outcomes = outcomes.buffer_unordered(AT_ONCE);
+    let mut outcomes = outcomes.buffer_unordered(CONCURRENCY);
     while let Some(outcome) = outcomes.next().await {
         count += 1;
         match outcome {

@@ -152,7 +152,7 @@ impl App {
     }
 
     /// Starts another service on the same tables.
-    async fn beside(&self, change: impl FnOnce(&mut Options)) -> Self {
+    async fn sibling(&self, change: impl FnOnce(&mut Options)) -> Self {
         let endpoint = self.dynamodb().endpoint().to_owned();
         let app = Self::start_with(self.engine, self.executables.clone(), |options| {
             options.dynamodb_endpoint = Some(endpoint);
@@ -163,13 +163,13 @@ impl App {
 
     /// Starts another service on the same tables, whose functions reach them at another address.
     pub async fn behind(&self, functions_endpoint: &str) -> Self {
-        self.beside(|options| options.functions_endpoint = Some(functions_endpoint.to_owned())).await
+        self.sibling(|options| options.functions_endpoint = Some(functions_endpoint.to_owned())).await
     }
 
     /// Starts another service on the same tables, with another executable in place of a function.
     pub async fn with_function(&self, function: &str, executable: &str) -> Self {
         let executable = self.executables[executable].clone();
-        let app = self.beside(|options| {
+        let app = self.sibling(|options| {
             options.executables.insert(function.to_owned(), executable);
         });
         Self { is_itself: false, ..app.await }
@@ -178,7 +178,7 @@ impl App {
     /// Starts another service on the same tables, with other parameters of the template.
     pub async fn with_parameters(&self, parameters: &[(&'static str, &str)]) -> Self {
         let parameters = parameters.iter().map(|(name, value)| (*name, (*value).to_owned()));
-        self.beside(|options| options.parameters = parameters.collect()).await
+        self.sibling(|options| options.parameters = parameters.collect()).await
     }
 
     /// Starts a service on its own embedded engine.

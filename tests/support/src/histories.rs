@@ -14,7 +14,7 @@ use tokio::{runtime::Handle, task::block_in_place};
 
 /// The number of histories from which on several are tried concurrently.
 const MANY: u32 = 100;
-const AT_ONCE: u32 = 4;
+const CONCURRENCY: u32 = 4;
 /// The number of histories after which a line of progress is printed.
 const PROGRESS_STEP: u32 = 1_000;
 
@@ -27,7 +27,7 @@ pub fn explore<S: Strategy>(
     let count =
         asked_for("HISTORIES").map_or(usual, |count| u32::try_from(count).expect("a smaller HISTORIES"));
     let seed = asked_for("HISTORIES_SEED").unwrap_or_else(|| RandomState::new().hash_one(count) >> 1);
-    let workers = if count < MANY { 1 } else { AT_ONCE };
+    let workers = if count < MANY { 1 } else { CONCURRENCY };
     let (runtime, begun) = (Handle::current(), AtomicU32::new(0));
     let work = |worker: u32| {
         let config = Config {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use session_local::backend::client::{Feed, super_team_message, team_message, text_message};
 
 /// The number of message copies posted concurrently.
-const AT_ONCE: usize = 8;
+const CONCURRENCY: usize = 8;
 /// The approximate time between consecutive sessions, counted back from now.
 const STEP_MS: u64 = 17 * 60 * 1000;
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(plan: &Plan, feed: &Feed) -> Result<()> {
             progress.inc(1);
             anyhow::Ok(())
         })
-        .buffer_unordered(AT_ONCE)
+        .buffer_unordered(CONCURRENCY)
         .try_collect::<()>()
         .await?;
     progress.finish();

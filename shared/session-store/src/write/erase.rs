@@ -19,7 +19,7 @@ const PAGE: i32 = 500;
 /// The number of session items that one request deletes, which is the limit of `BatchWriteItem`.
 const BATCH: usize = 25;
 /// The number of concurrent delete requests. A partition can process about 1,000 units a second, and a session item costs 3 or 4.
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 
 /// The result of erasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,10 @@ impl Sessions<'_> {
     /// Deletes these session items. Returns how many it did not get to.
     async fn delete_all(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {
         let batches: Vec<_> = keys.chunks(BATCH).map(|keys| self.delete_batch(keys, until)).collect();
-        stream::iter(batches).buffer_unordered(AT_ONCE).try_fold(0, async |sum, left| Ok(sum + left)).await
+        stream::iter(batches)
+            .buffer_unordered(CONCURRENCY)
+            .try_fold(0, async |sum, left| Ok(sum + left))
+            .await
     }
 
     async fn delete_batch(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {

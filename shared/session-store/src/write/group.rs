@@ -22,10 +22,10 @@ use crate::{
 };
 
 /// The maximum number of session items that are written concurrently: 1,000 removals finish in a second, on few enough connections.
-const AT_ONCE: usize = 32;
+const CONCURRENCY: usize = 32;
 /// The number of concurrent writes at first. Each further connection costs a handshake, at a small share of a CPU, so connections
 /// are opened while others are in use.
-const AT_ONCE_AT_FIRST: usize = 2;
+const FIRST_CONCURRENCY: usize = 2;
 
 /// The condition that a session item records no membership event after (`:at`, `:rank`).
 const NOT_GREATER: &str =
@@ -117,13 +117,13 @@ impl GroupStore for Group<'_> {
     }
 }
 
-/// Runs all of these: a few concurrently at first, and then 2 more for each that is done, up to [`AT_ONCE`].
+/// Runs all of these: a few concurrently at first, and then 2 more for each that is done, up to [`CONCURRENCY`].
 async fn more_and_more<F: Future>(mut waiting: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: FuturesUnordered<F> = waiting.by_ref().take(AT_ONCE_AT_FIRST).collect();
+    let mut running: FuturesUnordered<F> = waiting.by_ref().take(FIRST_CONCURRENCY).collect();
     let mut done = Vec::with_capacity(waiting.size_hint().0);
     while let Some(one) = running.next().await {
         done.push(one);
-        let room = AT_ONCE - running.len();
+        let room = CONCURRENCY - running.len();
         running.extend(waiting.by_ref().take(room.min(2)));
     }
     done
@@ -292,6 +292,6 @@ mod tests {
         let seen = most.take();
         assert_eq!(&seen[..2], [1, 2]);
         assert!(seen[2..6].iter().all(|running| *running <= 4), "{:?}", &seen[..6]);
-        assert_eq!(seen.iter().max(), Some(&AT_ONCE));
+        assert_eq!(seen.iter().max(), Some(&CONCURRENCY));
     }
 }
