@@ -1,6 +1,6 @@
 //! `cargo local` as its users run it.
 
-use std::{process::Stdio, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use session_local::emulator::dynamodb::DynamoDb;
@@ -133,14 +133,19 @@ async fn a_command_without_a_service_explains_what_to_do(t: Test) {
 
 async fn a_data_folder_persists_until_items_expire(t: Test) {
     let folder = Folder::new();
-    let data = folder.path.join("created by the service");
-    let data = ["--data", data.to_str().unwrap()];
+    let data_folder = folder.path.join("created by the service");
+    let data = ["--data", data_folder.to_str().unwrap()];
     let (service, ready) = start(&t, &data).await;
     let url = ready["url"].as_str().unwrap();
     printed(&t, &["send", "--from", "alice", "--to", "bob", "--text", "kept", "--url", url]).await;
     let expired = json!({"userId": {"S": "bob"}, "sessionId": {"S": "p2p|gone"}, "expiresAt": {"N": "1"}});
     let put = json!({"TableName": "SessionsTable", "Item": expired});
     DynamoDb::at(ready["dynamodb"].as_str().unwrap()).request("PutItem", &put).await.unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data_folder), 0o700, "only its owner may read it");
+    for file in fs::read_dir(&data_folder).unwrap() {
+        assert_eq!(mode(&file.unwrap().path()), 0o600);
+    }
     stop(service).await;
     let (service, ready) = start(&t, &data).await;
     let key = json!({"userId": {"S": "bob"}, "sessionId": {"S": "p2p|gone"}});

@@ -1,6 +1,13 @@
 //! A DynamoDB-compatible engine, either embedded or already running, accessed through DynamoDB's JSON protocol.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::{self, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use dynoxide::Database;
@@ -21,6 +28,35 @@ pub struct DynamoDb {
     http: Client,
 }
 
+/// Creates the folder and the file of the embedded engine, unless they exist. What is created is for its owner only.
+fn create_files(folder: &Path) -> Result<PathBuf> {
+    if !folder.exists() {
+        fs::create_dir_all(folder)
+            .and_then(|()| restrict(folder, 0o700))
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    let file = folder.join("dynamodb.sqlite");
+    // SQLite gives its other files the permissions of this one.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)
+        .and_then(|_| restrict(&file, 0o600))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(file)
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// Elsewhere, a user's folder is private already.
+#[cfg(not(unix))]
+fn restrict(_: &Path, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
 impl DynamoDb {
     /// Uses the engine that runs at this address.
     #[must_use]
@@ -33,10 +69,7 @@ impl DynamoDb {
         let database = match data {
             None => Database::memory()?,
             Some(folder) => {
-                tokio::fs::create_dir_all(folder)
-                    .await
-                    .with_context(|| format!("cannot create {}", folder.display()))?;
-                let file = folder.join("dynamodb.sqlite");
+                let file = create_files(folder)?;
                 let path = file.to_str().with_context(|| format!("{} is not UTF-8", file.display()))?;
                 Database::new(path).with_context(|| format!("cannot open {path}"))?
             }

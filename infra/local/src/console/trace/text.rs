@@ -8,7 +8,7 @@ use serde_json::Value;
 pub(super) fn text(exchange: &Value) -> String {
     let word = |name: &str| match &exchange[name] {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => printable(text),
         other => other.to_string(),
     };
     let mut text = format!(
@@ -25,7 +25,7 @@ pub(super) fn text(exchange: &Value) -> String {
         let _ = write!(text, ", ${dollars:.2} a million");
     }
     for request in exchange["requests"].as_array().into_iter().flatten() {
-        let part = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        let part = |name: &str| printable(request[name].as_str().unwrap_or_default());
         let _ = write!(
             text,
             "\n   {} {} {}: {}, {} read and {} write units, ${:.2} a million, {} ms",
@@ -47,6 +47,19 @@ pub(super) fn text(exchange: &Value) -> String {
     text
 }
 
+/// Escapes the control characters of a text, which could otherwise rewrite the terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -65,5 +78,12 @@ mod tests {
                         \n   UpdateItem T userId=alice: done, 0.0 read and 4.0 write units, $2.50 a million, 1.0 ms\
                         \n   response {}";
         assert_eq!(text(&exchange), expected);
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let text = text(&json!({"user": "a\u{1b}[2Jb", "path": "/ä\r", "response": "x\n"}));
+        assert!(text.contains(r"a\u{1b}[2Jb") && text.contains(r"/ä\r") && text.contains(r"x\n"), "{text}");
+        assert_eq!(text.trim_start().lines().count(), 2, "{text}");
     }
 }
