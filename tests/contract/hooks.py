@@ -9,6 +9,9 @@ import requests
 import schemathesis
 
 
+VERSION = "1700000000001-17"
+
+
 @schemathesis.auth().apply_to(tag="apps")
 class Token:
     """The token of a user."""
@@ -57,6 +60,13 @@ def make_it_fit(case):
         case.query["since"] = os.environ["SYNC_TOKEN"]
     if "cursor" in case.query:
         del case.query["cursor"]
+    if "version" in case.query:
+        # Nor can a version, which has one spelling.
+        case.query["version"] = VERSION
+    if isinstance(case.body, dict) and isinstance(case.body.get("sessions"), list):
+        # No session is named twice.
+        by_id = {session["sessionId"]: session for session in case.body["sessions"]}
+        case.body["sessions"] = [{"sessionId": session, "version": VERSION} for session in by_id]
     bounds = [int(case.query.get(name, 0)) for name in ("minTimestamp", "maxTimestamp")]
     if bounds[0] > bounds[1] > 0:
         case.query["minTimestamp"], case.query["maxTimestamp"] = reversed(bounds)

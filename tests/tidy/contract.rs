@@ -23,7 +23,7 @@ fn the_pages_document_the_same_limits() {
     for (name, phrase) in [
         ("apps.md", format!("| `limit` | {0} | how many, 1 to {0} |", number(LIMIT))),
         ("apps.md", format!("At most {} characters", thousands(number(EXT)))),
-        ("apps.md", format!("1 to {} ids", number(IDS))),
+        ("apps.md", format!("1 to {} sessions", number(IDS))),
         ("backends.md", format!("Up to {} accounts together", thousands(number(CHANGES)))),
         ("backends.md", format!("The whole list of a group of up to {}", number(MEMBERS))),
         ("apps.zh-CN.md", format!("| `limit` | {0} | 条数\u{ff0c}1 到 {0} |", number(LIMIT))),
@@ -70,7 +70,8 @@ fn the_document_obeys_the_rules_for_generated_clients() {
             assert!(!value.as_str().unwrap().contains('/'), "{path}");
         }
     });
-    let requests = ["SessionUpdate", "SessionDeletes", "MemberChanges", "MemberList", "UserToErase"];
+    let requests =
+        ["SessionUpdate", "SessionDeletes", "SessionVersion", "MemberChanges", "MemberList", "UserToErase"];
     for (name, schema) in contract["components"]["schemas"].as_object().unwrap() {
         if schema["type"] == "object" {
             let may_grow = !requests.contains(&name.as_str());

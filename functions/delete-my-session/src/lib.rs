@@ -1,8 +1,9 @@
-//! deleteMySession: `DELETE /v1/sessions/{sessionId}`, and `POST /v1/sessions/batch-delete` with `{"sessionIds": […]}`.
+//! deleteMySession: `DELETE /v1/sessions/{sessionId}`, and `POST /v1/sessions/batch-delete` with `{"sessions": […]}` or
+//! `{"sessionIds": […]}`.
 //!
-//! Hides sessions from the caller's list until a newer message arrives. The operation is idempotent, and ids that never existed
-//! count as deleted. With `upTo`, in the query or in the body, a session whose `updateTime` is after `upTo` is not deleted, because
-//! the caller has not seen what it shows.
+//! Hides sessions from the caller's list until a newer message arrives. Ids that never existed count as deleted. With the `version`
+//! that the caller has seen, a session that has got a newer message since is not deleted, so the request is safe to repeat. Without
+//! a version, a repeat may also delete what arrived in between.
 
 use std::time::Duration;
 
@@ -10,15 +11,17 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use session_api::{Context, Environment, HttpRequest, Method, Operation, Problem, Reply};
 use session_model::{
-    Account, AccountCase, SessionId, Timestamp,
+    Account, AccountCase, SessionId,
+    item::{Deleted, Version},
     json::{Fields, InvalidField, InvalidValue},
 };
-use session_store::{Deleted, StoreError};
+use session_store::StoreError;
 use tokio::time::{Instant, timeout_at};
 
-const MAX_IDS: usize = 100;
-/// The query parameter or body field with the `updateTime` that the caller sees.
-const UP_TO: &str = "upTo";
+/// The maximum number of sessions in a batch.
+const MAX_SESSIONS: usize = 100;
+/// The query parameter or body field with the version that the caller has seen.
+const VERSION: &str = "version";
 /// The number of concurrent deletes. It is large enough to finish 100 of them in a fraction of the deadline, and small enough to
 /// need few connections.
 const CONCURRENCY: usize = 10;
@@ -30,12 +33,18 @@ const TIME_FOR_ALL: Duration = Duration::from_millis(3_700);
 #[derive(Debug)]
 pub struct DeleteMySession;
 
-/// Sessions of the caller, and the time up to which they are to be deleted.
+/// Sessions of the caller.
 #[derive(Debug)]
 pub struct Request {
     caller: Account,
-    ids: Vec<SessionId>,
-    up_to: Option<Timestamp>,
+    sessions: Vec<ToDelete>,
+}
+
+/// A session, and the version that the caller has seen, if they say so.
+#[derive(Debug)]
+struct ToDelete {
+    id: SessionId,
+    version: Option<Version>,
 }
 
 impl Operation for DeleteMySession {
@@ -49,42 +58,60 @@ impl Operation for DeleteMySession {
 
     fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
         let caller = request.caller()?;
-        let (ids, up_to) = if request.method() == Method::POST {
+        let sessions = if request.method() == Method::POST {
             request.no_query()?;
             batch(&request.fields()?, request.account_case())?
         } else {
-            let up_to = request.query(|query| query.read(UP_TO))?;
-            (vec![request.session_id()?], up_to)
+            let version = request.query(|query| query.read(VERSION))?;
+            vec![ToDelete { id: request.session_id()?, version }]
         };
-        Ok(Request { caller, ids, up_to })
+        Ok(Request { caller, sessions })
     }
 
     async fn handle(&self, request: Request, context: &Context) -> Result<Reply, Problem> {
-        let Request { caller, ids, up_to } = request;
+        let Request { caller, sessions: to_delete } = request;
         let sessions = context.store().sessions_of(&caller);
         let deadline = Instant::now() + TIME_FOR_ALL;
-        let delete = |id: SessionId| async move {
-            let deleted = timeout_at(deadline, sessions.delete(&id, up_to, context.now())).await;
+        let delete = |ToDelete { id, version }: ToDelete| async move {
+            let deleted = timeout_at(deadline, sessions.delete(&id, version.as_ref(), context.now())).await;
             (id, deleted.unwrap_or_else(|_| Err(StoreError::Unavailable("deadline".into()))))
         };
-        let results = stream::iter(ids).map(delete).buffered(CONCURRENCY).collect::<Vec<_>>().await;
+        let results = stream::iter(to_delete).map(delete).buffered(CONCURRENCY).collect::<Vec<_>>().await;
         Reply::json(&outcome(results)?)
     }
 }
 
-/// Reads the session ids of a batch, and the time up to which they are to be deleted.
-fn batch(fields: &Fields, case: AccountCase) -> Result<(Vec<SessionId>, Option<Timestamp>), InvalidField> {
-    const NAME: &str = "sessionIds";
-    fields.reject_unknown_fields(&[NAME, UP_TO])?;
-    let texts = fields.texts(NAME)?;
-    if texts.is_empty() || texts.len() > MAX_IDS {
-        return Err(InvalidValue::new("must hold 1 to 100 session ids").in_body(NAME));
+/// Reads the sessions of a batch: `sessions` with their versions, or `sessionIds` alone.
+fn batch(fields: &Fields, case: AccountCase) -> Result<Vec<ToDelete>, InvalidField> {
+    const SESSIONS: &str = "sessions";
+    const SESSION_IDS: &str = "sessionIds";
+    const SESSION_ID: &str = "sessionId";
+    fields.reject_unknown_fields(&[SESSIONS, SESSION_IDS])?;
+    let (name, sessions) = match (fields.value(SESSIONS), fields.value(SESSION_IDS)) {
+        (Some(_), Some(_)) => {
+            return Err(InvalidValue::new("must hold sessions or sessionIds, not both").in_body("body"));
+        }
+        (None, None) => return Err(InvalidValue::new("must hold sessions or sessionIds").in_body("body")),
+        (Some(_), None) => {
+            let read = |session: &Fields| {
+                session.reject_unknown_fields(&[SESSION_ID, VERSION])?;
+                let id = session.read(SESSION_ID, |text| case.session_id(text))?;
+                Ok(ToDelete { id, version: Some(session.parsed(VERSION)?) })
+            };
+            (SESSIONS, fields.distinct_objects(SESSIONS, SESSIONS, read, |session| session.id.clone())?)
+        }
+        (None, Some(_)) => {
+            let ids = fields.distinct(SESSION_IDS, "ids", |text| case.session_id(text))?;
+            (SESSION_IDS, ids.into_iter().map(|id| ToDelete { id, version: None }).collect())
+        }
+    };
+    if sessions.is_empty() || sessions.len() > MAX_SESSIONS {
+        return Err(InvalidValue::new("must hold 1 to 100 sessions").in_body(name));
     }
-    let ids = fields.distinct(NAME, "ids", |text| case.session_id(text))?;
-    Ok((ids, fields.optional_time(UP_TO)?))
+    Ok(sessions)
 }
 
-/// The deleted sessions, the sessions that are kept because they are newer than `upTo`, and those that the store could not delete
+/// The deleted sessions, the sessions that are kept because they have a newer version, and those that the store could not delete
 /// now.
 #[derive(Debug, Serialize)]
 struct DeleteMySessionResponse {
@@ -131,41 +158,73 @@ fn outcome(
 mod tests {
     use serde_json::json;
     use session_api::testing;
+    use session_model::Timestamp;
 
     use super::*;
 
-    fn parsed(ids: &serde_json::Value) -> Result<usize, String> {
-        let fields = Fields::parse(json!({"sessionIds": ids}).to_string().as_bytes()).unwrap();
-        batch(&fields, AccountCase::Lower)
-            .map(|(ids, _)| ids.len())
-            .map_err(|rejection| rejection.to_string())
+    fn parsed(body: &serde_json::Value) -> Result<Vec<(String, Option<String>)>, String> {
+        let fields = Fields::parse(body.to_string().as_bytes()).unwrap();
+        let sessions = batch(&fields, AccountCase::Lower).map_err(|rejection| rejection.to_string())?;
+        let session =
+            |ToDelete { id, version }| (id.to_string(), version.map(|version: Version| version.to_string()));
+        Ok(sessions.into_iter().map(session).collect())
     }
 
     #[test]
-    fn a_batch_has_one_up_to_for_all() {
-        let up_to = |value: serde_json::Value| {
-            let body = json!({"sessionIds": ["p2p|a"], "upTo": value}).to_string();
-            let batch = batch(&Fields::parse(body.as_bytes()).unwrap(), AccountCase::Keep);
-            batch.map(|(_, up_to)| up_to.map(Timestamp::as_millis)).map_err(|rejection| rejection.to_string())
-        };
+    fn each_session_of_a_batch_has_its_version() {
+        let sessions =
+            json!([{"sessionId": "p2p|A", "version": "7-9"}, {"sessionId": "team|1", "version": "0"}]);
         assert_eq!(
-            (up_to(json!(null)), up_to(json!(7)), up_to(json!(7.0))),
-            (Ok(None), Ok(Some(7)), Ok(Some(7)))
+            parsed(&json!({ "sessions": sessions })),
+            Ok(vec![("p2p|a".into(), Some("7-9".into())), ("team|1".into(), Some("0".into()))])
         );
-        for value in [json!(-1), json!(1.5), json!([7]), json!("soon")] {
-            assert!(up_to(value.clone()).unwrap_err().starts_with("upTo must be a time in milli"), "{value}");
+        let one = |session: serde_json::Value| parsed(&json!({"sessions": [session]})).unwrap_err();
+        let wrong = "sessions must hold valid sessions: number 1 has: ";
+        for (session, reason) in [
+            (json!({"sessionId": "p2p|a"}), "version is required"),
+            (json!({"version": "0"}), "sessionId is required"),
+            (json!({"sessionId": "p2p|a", "version": 0}), "version must be a string"),
+            (
+                json!({"sessionId": "p2p|a", "version": "7"}),
+                "version must be the version of a session as it was returned",
+            ),
+            (json!({"sessionId": "a", "version": "0"}), "sessionId must be one of p2p|<accid>"),
+            (
+                json!({"sessionId": "p2p|a", "version": "0", "upTo": 7}),
+                "body must hold no other fields than sessionId, version",
+            ),
+        ] {
+            let rejection = one(session.clone());
+            assert!(rejection.starts_with(&format!("{wrong}{reason}")), "{session}: {rejection}");
         }
+        assert_eq!(one(json!("p2p|a")), "sessions must be an array of objects");
+        let twice = json!([{"sessionId": "p2p|a", "version": "0"}, {"sessionId": "p2p|A", "version": "7-9"}]);
+        assert_eq!(
+            parsed(&json!({ "sessions": twice })).unwrap_err(),
+            "sessions must hold valid sessions: number 2 is there twice"
+        );
+    }
+
+    #[test]
+    fn a_batch_is_of_sessions_or_of_ids() {
+        let both = json!({"sessions": [{"sessionId": "p2p|a", "version": "0"}], "sessionIds": ["p2p|a"]});
+        assert_eq!(parsed(&both), Err("body must hold sessions or sessionIds, not both".into()));
+        assert_eq!(parsed(&json!({"sessions": null})), Err("body must hold sessions or sessionIds".into()));
+        let other = json!({"sessionIds": ["p2p|a"], "upTo": 7});
+        assert_eq!(parsed(&other), Err("body must hold no other fields than sessions, sessionIds".into()));
+        assert_eq!(parsed(&json!({"sessions": []})), Err("sessions must hold 1 to 100 sessions".into()));
     }
 
     #[test]
     fn one_bad_id_rejects_all() {
+        let parsed =
+            |ids: &serde_json::Value| parsed(&json!({ "sessionIds": ids })).map(|sessions| sessions.len());
         let many = |count: usize| json!((0..count).map(|n| format!("p2p|{n}")).collect::<Vec<_>>());
         assert_eq!(parsed(&many(1)), Ok(1));
         assert_eq!(parsed(&many(100)), Ok(100));
         for (ids, reason) in [
-            (many(0), "must hold 1 to 100 session ids"),
-            (many(101), "must hold 1 to 100 session ids"),
-            (json!(null), "is required"),
+            (many(0), "must hold 1 to 100 sessions"),
+            (many(101), "must hold 1 to 100 sessions"),
             (json!("p2p|a"), "must be an array of strings"),
             (json!(["p2p|a", 5]), "must be an array of strings"),
             (json!(["p2p|a", "p2p|b", "p2p|a"]), "must hold valid ids: number 3 is there twice"),
@@ -186,10 +245,15 @@ mod tests {
             });
             testing::parse(&DeleteMySession, &event.to_string(), Timestamp::from_millis(9))
         };
-        let Request { caller, ids, up_to } = parsed("upTo=7").unwrap();
-        assert_eq!((caller.as_str(), ids[0].as_str(), ids.len()), ("alice", "p2p|bob", 1));
-        assert_eq!((up_to, parsed("").unwrap().up_to), (Some(Timestamp::from_millis(7)), None));
-        assert_eq!(parsed("upto=7").unwrap_err().detail(), "upto is not known; known here: upTo");
+        let Request { caller, sessions } = parsed("version=7-9").unwrap();
+        assert_eq!((caller.as_str(), sessions[0].id.as_str(), sessions.len()), ("alice", "p2p|bob", 1));
+        assert_eq!(sessions[0].version, Some("7-9".parse().unwrap()));
+        assert_eq!(parsed("").unwrap().sessions[0].version, None);
+        assert_eq!(
+            parsed("version=7").unwrap_err().detail(),
+            "version must be the version of a session as it was returned"
+        );
+        assert_eq!(parsed("upTo=7").unwrap_err().detail(), "upTo is not known; known here: version");
     }
 
     #[test]

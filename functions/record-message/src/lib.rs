@@ -142,20 +142,20 @@ const EARLY: &str = "a time of the copy is more than 5 minutes ahead; safe to re
 async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<String>), StoreError> {
     // All session items are written even if one fails, so that the repeat only has to write those that failed.
     let results: Vec<Result<(), StoreError>> = match effect {
-        Effect::P2p { session_items, entry } => {
+        Effect::P2p { session_items, message } => {
             let record = async |(user, id): &(Account, SessionId)| {
-                context.store().sessions_of(user).record(id, entry, context.now()).await
+                context.store().sessions_of(user).record(id, message, context.now()).await
             };
             future::join_all(session_items.iter().map(record)).await
         }
-        Effect::EditP2p { session_items, edit } => {
-            let edit = async |(user, id): &(Account, SessionId)| {
-                context.store().sessions_of(user).edit(id, edit, context.now()).await
+        Effect::AmendP2p { session_items, amendment } => {
+            let amend = async |(user, id): &(Account, SessionId)| {
+                context.store().sessions_of(user).amend(id, amendment, context.now()).await
             };
-            future::join_all(session_items.iter().map(edit)).await
+            future::join_all(session_items.iter().map(amend)).await
         }
-        Effect::EditGroup { group, edit } => {
-            vec![context.store().group(group, context.now()).edit(edit).await]
+        Effect::AmendGroup { group, amendment } => {
+            vec![context.store().group(group, context.now()).amend(amendment).await]
         }
         Effect::Group { group, event } => {
             match context.store().group(group, context.now()).apply(event).await {

@@ -1,5 +1,6 @@
 //! updateMySession: `PATCH /v1/sessions/{sessionId}` with `{"ext": "…"}`. Sets the caller's custom data of a session, or removes it
-//! if `ext` is `""`. A session that does not exist or is deleted is created, without a last message. Returns the session.
+//! if `ext` is `""`. A session that does not exist or is deleted is created, without a last message. Returns the session, or 404 to a
+//! user whom a newer list of the group's members has dropped.
 
 use session_api::{Context, Environment, HttpRequest, Operation, Problem, Reply};
 use session_model::{
@@ -43,7 +44,8 @@ impl Operation for UpdateMySession {
         Request { caller, id, ext }: Request,
         context: &Context,
     ) -> Result<Reply, Problem> {
-        Reply::json(&context.store().sessions_of(&caller).set_ext(&id, &ext, context.now()).await?)
+        let session = context.store().sessions_of(&caller).set_ext(&id, &ext, context.now()).await?;
+        Reply::json(&session.ok_or_else(Problem::no_such_session)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Sessions in DynamoDB. This is the only crate that uses `aws_sdk_dynamodb`. It contains keys and attributes, the mapping of
 //! items, reads, conditional writes, the classes of errors, and the connection.
 //!
-//! Every write of a message, recall, delete or ext is one `UpdateItem` of one item, and does exactly what
+//! Every write of a message, amendment, delete or ext is one `UpdateItem` of one item, and does exactly what
 //! [`session_model::SessionItem`] does. All methods are safe to retry.
 
 mod client;
@@ -31,7 +31,6 @@ pub use write::{
     dead_letters::{DeadLetterError, DeadLetters},
     erase::Erased,
     group::Group,
-    session::Deleted,
 };
 
 use units::Meter;

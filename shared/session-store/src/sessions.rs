@@ -48,7 +48,7 @@ impl Sessions<'_> {
         }
     }
 
-    /// Reads the user's session item of the session without its edits, even if the session is deleted. Strongly consistent.
+    /// Reads the user's session item of the session without its amendments, even if the session is deleted. Strongly consistent.
     pub(crate) async fn session_item(&self, id: &SessionId) -> Result<Option<SessionItem>, StoreError> {
         let item = self.store.read(&self.store.sessions_table, self.key(id), true, None).await?;
         item.map(|mut item| item::session_item(&mut item)).transpose()

@@ -181,18 +181,22 @@ impl Worker {
         let event = read.event(now, AccountCase::Keep).map_err(|why| anyhow::anyhow!("{copy}: {why:?}"))?;
         let user = self.user();
         match event.effect {
-            Effect::P2p { session_items, entry } => {
+            Effect::P2p { session_items, message } => {
                 for (_, id) in session_items.into_iter().filter(|(account, _)| account.as_str() == user) {
-                    self.session_items.entry(id).or_default().record(&entry, now);
+                    self.session_items.entry(id).or_default().record(&message, now);
                 }
             }
-            Effect::EditP2p { session_items, edit } => {
+            Effect::AmendP2p { session_items, amendment } => {
                 for (_, id) in session_items.into_iter().filter(|(account, _)| account.as_str() == user) {
-                    self.session_items.entry(id).or_default().edit(&edit, now);
+                    self.session_items.entry(id).or_default().amend(&amendment, now);
                 }
             }
-            Effect::Group { event, .. } => drop(event.entry.map(|entry| self.group_item.record(&entry, now))),
-            Effect::EditGroup { edit, .. } => drop(self.group_item.edit(&edit, now)),
+            Effect::Group { event, .. } => {
+                if let Some(message) = event.message {
+                    self.group_item.record(&message, now);
+                }
+            }
+            Effect::AmendGroup { amendment, .. } => drop(self.group_item.amend(&amendment, now)),
         }
         if copy["eventType"] == "1" {
             self.recent.push_front(copy);
@@ -224,10 +228,13 @@ impl Worker {
 
     async fn delete(&mut self) -> Result<()> {
         let Some(id) = self.any_shown() else { return Ok(()) };
-        let path = path(&id);
+        let session = self.session_items.get(&id).cloned().and_then(|item| item.into_session(id.clone()));
+        let version = session.context("a shown session")?.version;
+        let path = format!("{}?version={version}", path(&id));
         self.call(Method::DELETE, &path, None).await?;
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
-        self.session_items.entry(id).or_default().delete(Timestamp::from_millis(clock::now_ms()));
+        let now = Timestamp::from_millis(clock::now_ms());
+        self.session_items.entry(id).or_default().delete(Some(&version), now);
         Ok(())
     }
 

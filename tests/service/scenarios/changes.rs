@@ -218,7 +218,9 @@ async fn sessions_may_come_without_their_messages(t: Test) {
     let device = Device::new(&bob, 100).await;
     t.deliver([&message(&alice, &bob, 1)]).await;
     let page = bob.try_changes(&format!("since={}&needLastMsg=0", device.token)).await.ok();
-    let session = json!({"sessionId": alice.session_id(), "updateTime": T0 + 1, "lastMsgType": 0});
+    let version = format!("{}_fm0x", T0 + 1);
+    let session =
+        json!({"sessionId": alice.session_id(), "updateTime": T0 + 1, "version": version, "lastMsgType": 0});
     assert_eq!((&page["updated"], &page["deleted"]), (&json!([session]), &json!([])));
 }
 

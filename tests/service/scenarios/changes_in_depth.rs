@@ -8,7 +8,7 @@ use session_model::{
     SessionId, Timestamp,
     item::LATE_MS,
     reading::{PageRequest, SyncPass},
-    register::{Entry, LastMsg, Position},
+    register::{Message, Position},
 };
 use session_store::{Sessions, Settings, Store};
 
@@ -26,14 +26,42 @@ scenarios![LOCAL_ONLY: the_bounds_of_a_sync_pass_are_inclusive, a_page_ends_even
 /// A step of a history: an event that affects Bob's list, or a page of changes for one of Bob's devices.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    Message { friend: usize, at: u64, on_time: bool },
-    Recall { friend: usize, at: u64, on_time: bool },
-    Edit { friend: usize, at: u64, later: u64 },
-    Delete { session: usize },
-    SetExt { session: usize, text: &'static str },
-    GroupMessage { at: u64, listed: Option<bool>, on_time: bool },
-    Members { at: u64, joins: bool },
-    Page { device: usize },
+    Message {
+        friend: usize,
+        at: u64,
+        on_time: bool,
+    },
+    Recall {
+        friend: usize,
+        at: u64,
+        on_time: bool,
+    },
+    Edit {
+        friend: usize,
+        at: u64,
+        later: u64,
+    },
+    /// With the version that a list shows, or without one.
+    Delete {
+        session: usize,
+        seen: bool,
+    },
+    SetExt {
+        session: usize,
+        text: &'static str,
+    },
+    GroupMessage {
+        at: u64,
+        listed: Option<bool>,
+        on_time: bool,
+    },
+    Members {
+        at: u64,
+        joins: bool,
+    },
+    Page {
+        device: usize,
+    },
 }
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
@@ -44,7 +72,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (friend.clone(), 0..6u64, any::<bool>())
             .prop_map(|(friend, at, on_time)| Step::Recall { friend, at, on_time }),
         2 => (friend, 0..6u64, 1..4u64).prop_map(|(friend, at, later)| Step::Edit { friend, at, later }),
-        2 => session.clone().prop_map(|session| Step::Delete { session }),
+        2 => (session.clone(), any::<bool>()).prop_map(|(session, seen)| Step::Delete { session, seen }),
         1 => (session, prop::sample::select(vec!["", "x", "y"]))
             .prop_map(|(session, text)| Step::SetExt { session, text }),
         3 => (0..6u64, proptest::option::of(any::<bool>()), any::<bool>())
@@ -81,9 +109,18 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
             Step::Edit { friend, at, later } => {
                 deliver(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
             }
-            Step::Delete { session } => drop(bob.try_delete(&sessions[session]).await.ok()),
+            Step::Delete { session, seen } => {
+                let id = &sessions[session];
+                let shown = bob.try_get(id).await;
+                match shown.body["version"].as_str().filter(|_| seen) {
+                    Some(version) => bob.try_delete_version(id, version).await.ok(),
+                    None => bob.try_delete(id).await.ok(),
+                };
+            }
             Step::SetExt { session, text } => {
-                bob.patch(&sessions[session], &json!({ "ext": text })).await.ok();
+                let response = bob.patch(&sessions[session], &json!({ "ext": text })).await;
+                // A member whom a newer list has dropped sees no session, whatever they set.
+                assert!([200, 404].contains(&response.status), "{}", response.body);
             }
             Step::GroupMessage { at, listed, on_time } => {
                 let copy = group_message(&friends[0], &group, at);
@@ -149,9 +186,8 @@ async fn the_bounds_of_a_sync_pass_are_inclusive(t: Test) {
     let (since, least, end) =
         (sync_pass.since(), sync_pass.since().earlier_by(LATE_MS), now.later_by(60_000));
     let record = async |name: &str, sent: Timestamp, at: Timestamp| {
-        let last_msg = LastMsg::Message("{}".into());
-        let entry = Entry { position: Position { time: sent, id: "1".into() }, last_msg };
-        sessions.record(&format!("p2p|{name}").parse().unwrap(), &entry, at).await.unwrap();
+        let message = Message { position: Position { time: sent, id: "1".into() }, text: "{}".into() };
+        sessions.record(&format!("p2p|{name}").parse().unwrap(), &message, at).await.unwrap();
     };
     // Items with a change time, whose messages are of long ago, and items that are found by their `updateTime` alone.
     let long_ago = Timestamp::from_millis(1_000_000);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use test_support::{
-    copies::{T0, group_message, listing, message, recall, shown_message, shown_recall},
+    copies::{T0, group_message, group_recall, listing, message, recall, shown_message, shown_recall},
     scenarios,
     test::{Test, User, team},
 };
@@ -12,12 +12,16 @@ scenarios![
     a_deleted_session_is_hidden_from_its_user_only,
     late_copies_do_not_revive_a_deleted_session,
     a_newer_message_revives_it,
-    the_recall_of_a_newer_message_revives_it,
+    the_recall_of_a_newer_message_does_not_revive_it,
     deleting_is_idempotent,
     a_deleted_session_expires_in_31_days,
     a_batch_deletes_up_to_a_hundred,
-    an_unseen_newer_message_survives_a_delete,
-    up_to_is_compared_with_what_the_member_sees,
+    a_delete_with_a_version_keeps_what_is_newer,
+    a_message_before_a_recall_notice_is_newer_than_the_recalled_one,
+    a_late_message_is_newer_than_a_placeholder,
+    each_session_of_a_batch_has_its_version,
+    the_version_of_a_group_is_what_the_member_sees,
+    a_forged_version_deletes_nothing_but_what_it_covers,
 ];
 
 async fn deleted_at(t: &Test, at: u64) -> (User, User) {
@@ -55,10 +59,12 @@ async fn a_newer_message_revives_it(t: Test) {
     assert_eq!(t.item(&bob, &alice.session_id()).await.unwrap()["expiresAt"], Value::Null);
 }
 
-async fn the_recall_of_a_newer_message_revives_it(t: Test) {
+async fn the_recall_of_a_newer_message_does_not_revive_it(t: Test) {
     let (alice, bob) = deleted_at(&t, 5).await;
     t.deliver([&recall(&alice, &bob, 6, 9)]).await;
-    assert_eq!(bob.last_msg(&alice).await, shown_recall(&alice, 6, 9));
+    assert!(!bob.has(&alice).await);
+    t.deliver([&message(&alice, &bob, 6)]).await;
+    assert_eq!(bob.last_msg(&alice).await, shown_recall(&alice, 6, 9), "the message does");
 }
 
 async fn deleting_is_idempotent(t: Test) {
@@ -100,47 +106,128 @@ async fn a_batch_deletes_up_to_a_hundred(t: Test) {
     assert_eq!(bob.listed().await, [carol.session_id()]);
 }
 
-/// Deletes up to a time, with a single delete and then with a batch. Returns both responses, which are expected to be the same.
-async fn delete_up_to(user: &User, session_id: &str, up_to: u64) -> (Value, Value) {
-    let alone = user.try_delete_up_to(session_id, up_to).await.ok();
-    let batch = user.batch_delete(&json!({"sessionIds": [session_id], "upTo": up_to})).await.ok();
-    (alone, batch)
+async fn version(user: &User, session_id: &str) -> String {
+    user.try_get(session_id).await.ok()["version"].as_str().unwrap().to_owned()
 }
 
-async fn an_unseen_newer_message_survives_a_delete(t: Test) {
+fn deleted(session_id: &str) -> Value {
+    json!({"deleted": [session_id], "newer": [], "failed": []})
+}
+
+fn newer(session_id: &str) -> Value {
+    json!({"deleted": [], "newer": [session_id], "failed": []})
+}
+
+/// Deletes what the user saw at a version, with a single delete and then with a batch. Returns both responses, which are expected to
+/// be the same.
+async fn delete_version(user: &User, session_id: &str, version: &str) -> Value {
+    let alone = user.try_delete_version(session_id, version).await.ok();
+    let sessions = json!([{"sessionId": session_id, "version": version}]);
+    let batch = user.batch_delete(&json!({ "sessions": sessions })).await.ok();
+    assert_eq!(alone, batch);
+    alone
+}
+
+async fn a_delete_with_a_version_keeps_what_is_newer(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    t.deliver([&message(&alice, &bob, 5), &message(&alice, &bob, 6)]).await;
     let id = alice.session_id();
-    let stays = json!({"deleted": [], "newer": [id], "failed": []});
-    assert_eq!(delete_up_to(&bob, &id, T0 + 5).await, (stays.clone(), stays));
+    t.deliver([&message(&alice, &bob, 5)]).await;
+    let seen = version(&bob, &id).await;
+    t.deliver([&message(&alice, &bob, 6)]).await;
+    assert_eq!(delete_version(&bob, &id, &seen).await, newer(&id));
     assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 6));
-    let deleted = json!({"deleted": [id], "newer": [], "failed": []});
-    assert_eq!(
-        delete_up_to(&bob, &id, T0 + 6).await,
-        (deleted.clone(), deleted.clone()),
-        "the second finds nothing"
-    );
+    let seen = version(&bob, &id).await;
+    bob.set_ext(&alice, "mine").await;
+    assert_eq!(version(&bob, &id).await, seen, "an ext does not change it");
+    assert_eq!(delete_version(&bob, &id, &seen).await, deleted(&id), "the second finds nothing");
     assert!(!bob.has(&alice).await);
     t.deliver([&message(&alice, &bob, 7)]).await;
-    assert!(
-        bob.try_delete_up_to(&id, T0 + 6).await.ok()["newer"][0].is_string(),
-        "a retry reads nothing new"
-    );
+    assert_eq!(delete_version(&bob, &id, &seen).await, newer(&id), "a repeat hides nothing new");
     assert!(bob.has(&alice).await);
-    let unknown = "p2p|nobody";
-    let nothing = json!({"deleted": [unknown], "newer": [], "failed": []});
-    assert_eq!(delete_up_to(&bob, unknown, 0).await, (nothing.clone(), nothing));
+    assert_eq!(delete_version(&bob, "p2p|nobody", "0").await, deleted("p2p|nobody"));
 }
 
-async fn up_to_is_compared_with_what_the_member_sees(t: Test) {
+/// The recall notice has a later `updateTime` than the message that follows.
+async fn a_message_before_a_recall_notice_is_newer_than_the_recalled_one(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let id = alice.session_id();
+    t.deliver([&message(&alice, &bob, 1), &recall(&alice, &bob, 1, 9)]).await;
+    let seen = version(&bob, &id).await;
+    t.deliver([&message(&alice, &bob, 2)]).await;
+    assert!(bob.get(&alice).await["updateTime"].as_u64() < Some(T0 + 9));
+    assert_eq!(delete_version(&bob, &id, &seen).await, newer(&id));
+    assert_eq!(bob.last_msg(&alice).await, shown_message(&alice, 2));
+    t.deliver([&recall(&alice, &bob, 2, 11)]).await;
+    assert_eq!(version(&bob, &id).await, format!("{}_{}", T0 + 2, "fm0y"), "that of the message");
+}
+
+async fn a_late_message_is_newer_than_a_placeholder(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let id = alice.session_id();
+    bob.set_ext(&alice, "mine").await;
+    assert_eq!(version(&bob, &id).await, "0");
+    t.deliver([&message(&alice, &bob, 5)]).await;
+    assert_eq!(delete_version(&bob, &id, "0").await, newer(&id));
+    let seen = version(&bob, &id).await;
+    assert_eq!(delete_version(&bob, &id, &seen).await, deleted(&id));
+    bob.set_ext(&alice, "again").await;
+    assert_eq!(version(&bob, &id).await, seen, "the tombstone holds under a placeholder");
+    assert_eq!(delete_version(&bob, &id, "0").await, newer(&id));
+    assert_eq!(delete_version(&bob, &id, &seen).await, deleted(&id));
+}
+
+async fn each_session_of_a_batch_has_its_version(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let (carol, team) = (t.user("carol"), team());
+    let message_at = |at| listing(group_message(&alice, &team, at), &[&alice, &bob]);
+    t.deliver([&message(&alice, &bob, 1), &message(&carol, &bob, 9), &message_at(3)]).await;
+    let list = bob.list("").await;
+    let sessions: Vec<_> = list["sessionList"].as_array().unwrap().iter().collect();
+    let batch: Vec<_> =
+        sessions.iter().map(|of| json!({"sessionId": of["sessionId"], "version": of["version"]})).collect();
+    // A time for all of them would have hidden this one.
+    t.deliver([&message(&alice, &bob, 2)]).await;
+    let outcome = bob.batch_delete(&json!({ "sessions": batch })).await.ok();
+    let expected =
+        json!({"deleted": [carol.session_id(), team], "newer": [alice.session_id()], "failed": []});
+    assert_eq!(outcome, expected);
+    assert_eq!(bob.listed().await, [alice.session_id()]);
+}
+
+async fn the_version_of_a_group_is_what_the_member_sees(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let group = team();
-    t.deliver([&listing(group_message(&alice, &group, 5), &[&alice, &bob])]).await;
-    assert_eq!(bob.try_delete_up_to(&group, T0 + 4).await.ok()["newer"], json!([group]));
-    assert_eq!(bob.listed().await, [&*group]);
-    assert_eq!(bob.try_delete_up_to(&group, T0 + 5).await.ok()["deleted"], json!([group]));
+    let message_at = |at| listing(group_message(&alice, &group, at), &[&alice, &bob]);
+    t.deliver([&message_at(5)]).await;
+    assert_eq!(delete_version(&bob, &group, "0").await, newer(&group));
+    let seen = version(&bob, &group).await;
+    t.deliver([&group_recall(&alice, &group, 5, 9), &message_at(6)]).await;
+    assert_eq!(delete_version(&bob, &group, &seen).await, newer(&group));
+    let seen = version(&bob, &group).await;
+    assert_eq!(delete_version(&bob, &group, &seen).await, deleted(&group));
     assert!(bob.listed().await.is_empty());
-    t.deliver([&listing(group_message(&alice, &group, 6), &[&alice, &bob])]).await;
-    assert_eq!(bob.try_delete_up_to(&group, T0 + 5).await.ok()["newer"], json!([group]));
+    t.deliver([&message_at(7)]).await;
+    assert_eq!(delete_version(&bob, &group, &seen).await, newer(&group));
     assert_eq!(bob.listed().await, [group]);
+}
+
+async fn a_forged_version_deletes_nothing_but_what_it_covers(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let id = alice.session_id();
+    t.deliver([&message(&alice, &bob, 5)]).await;
+    assert_eq!(delete_version(&bob, &id, &format!("{}-9", T0 + 99)).await, deleted(&id));
+    t.deliver([&message(&alice, &bob, 6)]).await;
+    assert!(bob.has(&alice).await, "the tombstone is where the session was, not where the version claims");
+    for version in ["", "7", "7-m1", "7_", "now"] {
+        let response = bob.try_delete_version(&id, version).await;
+        if version == "7_" {
+            assert_eq!(response.ok(), newer(&id), "a position before any message of its time");
+        } else {
+            response.is_problem(400, "version must");
+        }
+    }
+    let sessions = json!([{"sessionId": id, "version": "7"}]);
+    let response = bob.batch_delete(&json!({ "sessions": sessions })).await;
+    response.is_problem(400, "sessions must hold valid sessions: number 1 has: version must");
+    assert!(bob.has(&alice).await);
 }

@@ -52,7 +52,7 @@ async fn an_edit_is_shown_to_sender_and_receiver(t: Test) {
     let last_msg = alice.last_msg(&bob).await;
     assert_eq!((&last_msg["body"], &last_msg["editTime"]), (&json!("text 7"), &Value::Null));
     let item = t.item(&alice, &bob.session_id()).await.unwrap();
-    assert_eq!(item.get("edits"), None, "and nothing is left of them");
+    assert_eq!(item.get("amendments"), None, "and nothing is left of them");
 }
 
 async fn an_edit_in_a_group_is_shown_to_all_members(t: Test) {
@@ -263,7 +263,8 @@ async fn an_item_at_all_limits_fits_the_item_size_limit(t: Test) {
         t.deliver([&with(edit, "extension", full(4_096))]).await;
     }
     let item = t.item(&bob, &alice.session_id()).await.unwrap();
-    let bytes: usize = ["lastMsg", "edits"].iter().map(|name| item[name]["S"].as_str().unwrap().len()).sum();
+    let bytes: usize =
+        ["lastMsg", "amendments"].iter().map(|name| item[name]["S"].as_str().unwrap().len()).sum();
     assert!(bytes > 150_000 && bytes < 390_000, "{bytes}");
     t.deliver([&message(&alice, &bob, 11)]).await;
     assert_eq!(bob.last_msg(&alice).await["body"], full(20_000));

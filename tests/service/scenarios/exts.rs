@@ -1,11 +1,12 @@
 //! The user's custom data.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use test_support::{
-    copies::{T0, message, shown_message},
+    copies::{T0, group_message, listing, message, on_time, shown_message},
+    device::Device,
     scenarios,
-    test::Test,
+    test::{Test, super_team, team},
 };
 
 scenarios![
@@ -15,6 +16,8 @@ scenarios![
     the_empty_ext_removes_it,
     an_ext_is_private,
     any_string_of_1024_characters_is_read_back_unchanged,
+    a_member_whom_a_list_drops_keeps_no_empty_session,
+    an_ext_set_before_leaving_shows_no_empty_session,
 ];
 
 async fn an_ext_stays_with_its_live_session(t: Test) {
@@ -83,4 +86,50 @@ async fn any_string_of_1024_characters_is_read_back_unchanged(t: Test) {
         assert_eq!(bob.set_ext(&alice, &text).await["ext"], text);
         assert_eq!(bob.get(&alice).await["ext"], text);
     }
+}
+
+async fn a_member_whom_a_list_drops_keeps_no_empty_session(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for text in ["mine", ""] {
+        let group = team();
+        t.deliver([&listing(group_message(&alice, &group, 1), &[&alice, &bob])]).await;
+        // What shows once the message is deleted is the ext alone.
+        bob.try_delete(&group).await.ok();
+        bob.patch(&group, &json!({ "ext": text })).await.ok();
+        let mut device = Device::new(&bob, 100).await;
+        assert!(device.sessions.contains_key(&group));
+        t.deliver([&on_time(listing(group_message(&alice, &group, 2), &[&alice]))]).await;
+        assert_eq!(bob.try_get(&group).await.status, 404);
+        device.is_right("a newer list has dropped them").await;
+        assert!(!device.sessions.contains_key(&group));
+        let deleted = json!({"deleted": [group], "newer": [], "failed": []});
+        assert_eq!(bob.try_delete(&group).await.ok(), deleted, "there is no session");
+        let response = bob.patch(&group, &json!({ "ext": "unseen" })).await;
+        response.is_problem(404, "sessionId names no session of the caller");
+        assert_eq!(bob.try_get(&group).await.status, 404, "what it wrote stays unseen");
+        device.is_right("after the ext").await;
+        t.deliver([&on_time(listing(group_message(&alice, &group, 3), &[&alice, &bob]))]).await;
+        assert_eq!(bob.last_msg_of(&group).await["body"], "text 3", "they are back");
+        device.is_right("they are back").await;
+    }
+}
+
+async fn an_ext_set_before_leaving_shows_no_empty_session(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = super_team();
+    let session = bob.patch(&group, &json!({"ext": "mine"})).await.ok();
+    assert_eq!(
+        (&session["ext"], &session["version"]),
+        (&json!("mine"), &json!("0")),
+        "a session of their own"
+    );
+    let later = session_local::emulator::clock::now_ms() - T0 + 1_000;
+    t.deliver([&group_message(&alice, &group, later + 1_000)]).await;
+    t.patch_members(&group, later, &[&bob], &[]).await;
+    bob.try_delete(&group).await.ok();
+    // They leave after the ext was set and before the deleted message, so no notice of it is newer than the tombstone.
+    bob.patch(&group, &json!({"ext": "again"})).await.ok();
+    t.patch_members(&group, later + 500, &[], &[&bob]).await;
+    assert_eq!(bob.try_get(&group).await.status, 404);
+    assert!(bob.listed().await.is_empty());
 }

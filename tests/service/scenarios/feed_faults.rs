@@ -9,7 +9,7 @@ use session_model::{
     AccountCase, Timestamp,
     feed::{Effect, MessageCopy, NotApplied},
     group::MembershipEvent,
-    register::{Entry, Position},
+    register::{Message, Position},
 };
 
 use test_support::{
@@ -76,10 +76,10 @@ async fn a_damaged_item_does_not_block_other_copies(t: Test) {
     let joins = listing(group_message(&alice, &team, 1), &[&alice, &bob, &carol]);
     is_dead_lettered(&t, &joins, "malformed item: attribute memberRank").await;
     assert_eq!(carol.time_of(&team).await, Some(T0 + 1));
-    let session_item = json!({"userId": {"S": bob.account}, "sessionId": {"S": alice.session_id()}, "edits": {"S": "no edits"}});
+    let session_item = json!({"userId": {"S": bob.account}, "sessionId": {"S": alice.session_id()}, "amendments": {"S": "no amendments"}});
     put("SessionsTable", session_item).await;
     for copy in [message(&alice, &bob, 1), edit(&alice, &bob, 1, 2, "better")] {
-        is_dead_lettered(&t, &copy, "malformed item: attribute edits").await;
+        is_dead_lettered(&t, &copy, "malformed item: attribute amendments").await;
     }
     assert_eq!(alice.last_msg(&bob).await["body"], "better");
     let damaged = super_team();
@@ -296,17 +296,17 @@ async fn fate(t: &Test, body: &[u8], response: &Response) -> usize {
 /// Asserts that every item that the effect concerns stores the effect or something newer.
 async fn is_applied(t: &Test, effect: &Effect) {
     match effect {
-        Effect::P2p { session_items, entry } => {
+        Effect::P2p { session_items, message } => {
             for (user, id) in session_items {
-                holds(t.session_item(user.as_str(), id.as_str()).await.as_ref(), entry);
+                holds(t.session_item(user.as_str(), id.as_str()).await.as_ref(), message);
             }
         }
-        // An edit that is older than the stored state may leave no trace.
-        Effect::EditP2p { .. } | Effect::EditGroup { .. } => {}
+        // An amendment of a message that is older than the stored state may leave no trace.
+        Effect::AmendP2p { .. } | Effect::AmendGroup { .. } => {}
         Effect::Group { group, event } => {
-            let MembershipEvent { time, entry, list, joined, left } = event;
-            if let Some(entry) = entry {
-                holds(t.group_item(group.as_str()).await.as_ref(), entry);
+            let MembershipEvent { time, message, list, joined, left } = event;
+            if let Some(message) = message {
+                holds(t.group_item(group.as_str()).await.as_ref(), message);
             }
             if list.is_some() {
                 let group_item = t.group_item(group.as_str()).await.expect("a group item");
@@ -326,11 +326,11 @@ async fn is_applied(t: &Test, effect: &Effect) {
     }
 }
 
-fn holds(item: Option<&Value>, entry: &Entry) {
+fn holds(item: Option<&Value>, message: &Message) {
     let item = item.expect("an item");
     let id = session_model::MessageId::from_canonical(item["msgId"]["S"].as_str().expect("an id"));
     let held = Position { time: Timestamp::from_millis(number(item, "msgTime")), id };
-    assert!(held >= entry.position, "{held:?} < {:?}", entry.position);
+    assert!(held >= message.position, "{held:?} < {:?}", message.position);
 }
 
 fn number(item: &Value, name: &str) -> u64 {

@@ -4,7 +4,10 @@
 use proptest::prelude::*;
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_model::{SessionId, Timestamp};
+use session_model::{
+    SessionId, Timestamp,
+    item::{Deleted, Version},
+};
 
 use super::group_reference::{Posted, Reference};
 use test_support::{
@@ -32,8 +35,18 @@ enum Event {
 /// An action of a user.
 #[derive(Clone, Debug)]
 enum Action {
-    Delete { user: usize, session: usize },
+    Delete { user: usize, session: usize, version: Seen },
     SetExt { user: usize, session: usize, ext: &'static str },
+}
+
+/// The version with which a user deletes.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    Nothing,
+    /// What the list shows.
+    Shown,
+    /// What the list showed before the events of this phase.
+    Before,
 }
 
 /// Some events, in the order of their delivery, and then an action.
@@ -78,7 +91,8 @@ fn events(phase: u64) -> impl Strategy<Value = Event> {
 
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
-        (0..3usize, 0..5usize).prop_map(|(user, session)| Action::Delete { user, session }),
+        (0..3usize, 0..5usize, prop::sample::select(vec![Seen::Nothing, Seen::Shown, Seen::Before]))
+            .prop_map(|(user, session, version)| Action::Delete { user, session, version }),
         (0..3usize, 0..5usize, prop::sample::select(vec!["", "x", "y"]))
             .prop_map(|(user, session, ext)| Action::SetExt { user, session, ext }),
     ]
@@ -162,14 +176,15 @@ impl World {
         }
     }
 
-    /// Posts an event. Every item of a group that it changes must get a change time, except for an edit that is still pending.
+    /// Posts an event. Every item of a group that it changes must get a change time, except for an amendment that is still pending.
     async fn post(&self, posted: &Posted) {
         let (before, now) = (self.items().await, now().as_millis());
         self.send(posted).await;
         for (item, before) in self.items().await.iter().zip(&before) {
             let change_time =
                 item["changeTime"]["N"].as_str().and_then(|change_time| change_time.parse::<u64>().ok());
-            let is_pending = item["lastMsg"] == before["lastMsg"] && item["edits"] != before["edits"];
+            let is_pending =
+                item["lastMsg"] == before["lastMsg"] && item["amendments"] != before["amendments"];
             assert!(
                 item == before || is_pending || change_time >= Some(now),
                 "{posted:?} turned {before} into {item}"
@@ -225,6 +240,10 @@ async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {
     let reference = Reference::default();
     let mut heard: Vec<Posted> = Vec::new();
     for phase in phases {
+        let before = match phase.action {
+            Action::Delete { user, session, .. } => version_of(&world, &reference, user, session),
+            Action::SetExt { .. } => None,
+        };
         let new: Vec<_> = phase.events.iter().map(|events| world.posted(events)).collect();
         for posted in &new {
             reference.hear(posted);
@@ -239,29 +258,61 @@ async fn agree(t: &Test, phases: &[Phase]) -> Result<(), String> {
             world.post(posted).await;
         }
         compare(&world, &reference).await.map_err(|wrong| format!("after the feed, {wrong}"))?;
-        act(&world, &reference, &phase.action).await;
+        act(&world, &reference, &phase.action, before.as_ref()).await?;
         compare(&world, &reference).await.map_err(|wrong| format!("after {:?}, {wrong}", phase.action))?;
     }
     Ok(())
 }
 
-async fn act(world: &World, reference: &Reference, action: &Action) {
+/// The version of a session as its user sees it, if they see one.
+fn version_of(world: &World, reference: &Reference, user: usize, session: usize) -> Option<Version> {
+    let seen = reference.seen(&world.users[user].account, &world.session(session));
+    seen["version"].as_str().map(|version| version.parse().unwrap())
+}
+
+async fn act(
+    world: &World,
+    reference: &Reference,
+    action: &Action,
+    before: Option<&Version>,
+) -> Result<(), String> {
     match *action {
-        Action::Delete { user, session } => {
+        Action::Delete { user, session, version } => {
+            let shown = version_of(world, reference, user, session);
+            let version = match version {
+                Seen::Nothing => None,
+                Seen::Shown => shown.as_ref(),
+                Seen::Before => before,
+            };
             let (user, id) = (&world.users[user], world.session(session));
-            user.try_delete(id.as_str()).await.ok();
-            reference.delete(&user.account, &id);
+            let response = match version {
+                Some(version) => user.try_delete_version(id.as_str(), &version.to_string()).await.ok(),
+                None => user.try_delete(id.as_str()).await.ok(),
+            };
+            let expected = match reference.delete(&user.account, &id, version) {
+                Deleted::Done => json!({"deleted": [id], "newer": [], "failed": []}),
+                Deleted::Newer => json!({"deleted": [], "newer": [id], "failed": []}),
+            };
+            if response != expected {
+                return Err(format!("{action:?} with {version:?} returns {response}, not {expected}"));
+            }
         }
         Action::SetExt { user, session, ext } => {
             let (user, id) = (&world.users[user], world.session(session));
-            user.patch(id.as_str(), &json!({ "ext": ext })).await.ok();
+            let response = user.patch(id.as_str(), &json!({ "ext": ext })).await;
             // If the rule uses the clock, it must be the time that the service read.
             let item = world.test.item(user, id.as_str()).await.unwrap();
             let now = Timestamp::from_millis(item["updateTime"]["N"].as_str().unwrap().parse().unwrap());
             reference
                 .on_item(&user.account, &id, |session_item| session_item.set_ext(ext.parse().unwrap(), now));
+            let seen = reference.seen(&user.account, &id);
+            let returned = if response.status == 404 { Value::Null } else { response.ok() };
+            if returned != seen {
+                return Err(format!("{action:?} returns {returned}, not {seen}"));
+            }
         }
     }
+    Ok(())
 }
 
 async fn compare(world: &World, reference: &Reference) -> Result<(), String> {

@@ -11,6 +11,7 @@ use session_model::{
     Account, GroupId, GroupItem, SessionId, SessionItem, Timestamp,
     feed::Effect,
     group::{GroupStore, GroupWrite, MembershipEvent, SessionWrite, Written, apply},
+    item::{Deleted, Version},
 };
 
 use test_support::copies::{event_of, now};
@@ -79,21 +80,23 @@ impl Reference {
     pub(super) fn hear(&self, posted: &Posted) {
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
-                Effect::P2p { session_items, entry } => {
+                Effect::P2p { session_items, message } => {
                     for (user, id) in session_items {
                         self.on_item(user.as_str(), &id, |session_item| {
-                            _ = session_item.record(&entry, now());
+                            _ = session_item.record(&message, now());
                         });
                     }
                 }
                 Effect::Group { group, event } => self.hear_in(&group, &event),
-                Effect::EditP2p { session_items, edit } => {
+                Effect::AmendP2p { session_items, amendment } => {
                     for (user, id) in session_items {
-                        self.on_item(user.as_str(), &id, |session_item| _ = session_item.edit(&edit, now()));
+                        self.on_item(user.as_str(), &id, |session_item| {
+                            _ = session_item.amend(&amendment, now());
+                        });
                     }
                 }
-                Effect::EditGroup { group, edit } => {
-                    self.group_items.lock().unwrap().entry(group).or_default().edit(&edit, now());
+                Effect::AmendGroup { group, amendment } => {
+                    self.group_items.lock().unwrap().entry(group).or_default().amend(&amendment, now());
                 }
             },
             Posted::Patch(id, body) | Posted::Put(id, body) => {
@@ -124,18 +127,20 @@ impl Reference {
         assert_eq!(apply(&items, group, event).now_or_never(), Some(Ok(Vec::new())), "{event:?}");
     }
 
-    pub(super) fn delete(&self, user: &str, id: &SessionId) {
+    /// Deletes what the user sees, or what they saw at a version.
+    pub(super) fn delete(&self, user: &str, id: &SessionId, version: Option<&Version>) -> Deleted {
+        let mut deleted = Deleted::Done;
         self.on_item(user, id, |session_item| {
-            let Some(group) = id.group() else { return session_item.delete(now()) };
-            let group_items = self.group_items.lock().unwrap();
-            let group_item = group_items.get(&group);
-            let seen = group_item
-                .and_then(|group_item| {
-                    group_item.position_seen_by(&group, &user.parse().unwrap(), session_item.membership)
-                })
-                .cloned();
-            session_item.delete_in_group(seen.as_ref(), now());
+            deleted = match id.group() {
+                None => session_item.delete(version, now()),
+                Some(group) => {
+                    let group_items = self.group_items.lock().unwrap();
+                    let group_item = group_items.get(&group);
+                    session_item.delete_in_group(&group, &user.parse().unwrap(), group_item, version, now())
+                }
+            };
         });
+        deleted
     }
 
     /// Returns what the user sees of the session, in the form of the service's response.

@@ -118,14 +118,24 @@ async fn bad_batches(t: Test) {
     let id = alice.session_id();
     let many: Vec<_> = (0..101).map(|number| format!("p2p|{number}")).collect();
     for (body, detail) in [
-        (json!({}), "sessionIds is required"),
-        (json!({"sessionIds": []}), "sessionIds must hold 1 to 100 session ids"),
-        (json!({"sessionIds": many}), "sessionIds must hold 1 to 100 session ids"),
+        (json!({}), "body must hold sessions or sessionIds"),
+        (json!({"sessionIds": []}), "sessionIds must hold 1 to 100 sessions"),
+        (json!({"sessionIds": many}), "sessionIds must hold 1 to 100 sessions"),
         (json!({"sessionIds": id}), "sessionIds must be an array of strings"),
         (json!({"sessionIds": [id, 5]}), "sessionIds must be an array of strings"),
         (json!({"sessionIds": [id, id]}), "sessionIds must hold valid ids: number 2 is there twice"),
-        (json!({"sessionIds": [id], "all": true}), "body must hold no other fields than sessionIds, upTo"),
-        (json!({"sessionIds": [id], "upTo": "soon"}), "upTo must be a time in milliseconds"),
+        (
+            json!({"sessionIds": [id], "all": true}),
+            "body must hold no other fields than sessions, sessionIds",
+        ),
+        (
+            json!({"sessions": [{"sessionId": id, "version": "soon"}]}),
+            "sessions must hold valid sessions: number 1 has: version must",
+        ),
+        (
+            json!({"sessions": [{"sessionId": id, "version": "0"}], "sessionIds": [id]}),
+            "body must hold sessions or sessionIds, not both",
+        ),
     ] {
         bob.batch_delete(&body).await.is_problem(400, detail);
     }

@@ -101,7 +101,7 @@ async fn a_member_removed_by_the_backend_has_an_empty_session(t: Test) {
     t.deliver([&group_message(&alice, &group, 2)]).await;
     t.patch_members(&group, 3, &[], &[&bob]).await;
     let session = bob.try_get(&group).await.ok();
-    assert_eq!(session, json!({"sessionId": group, "updateTime": T0 + 3}));
+    assert_eq!(session, json!({"sessionId": group, "updateTime": T0 + 3, "version": format!("{}_", T0 + 3)}));
     t.deliver([&group_message(&alice, &group, 4)]).await;
     assert_eq!(seen(&bob, &group).await, Some(3));
     bob.try_delete(&group).await.ok();

@@ -89,12 +89,14 @@ async fn group_item_agrees(t: &Test, history: &[Step]) -> Result<(), String> {
         let Some(copy) = copy_of(step, &alice, &alice, Some(&group), false) else { continue };
         t.deliver([&copy]).await;
         match event_of(&copy).effect {
-            Effect::Group { event, .. } => drop(group_item.record(&event.entry.expect("an entry"), now())),
-            Effect::EditGroup { edit, .. } => drop(group_item.edit(&edit, now())),
+            Effect::Group { event, .. } => drop(group_item.record(&event.message.expect("a message"), now())),
+            Effect::AmendGroup { amendment, .. } => drop(group_item.amend(&amendment, now())),
             other => return Err(format!("{other:?} is not of a group")),
         }
         let mut expected = expected_register(group_item.register.as_ref());
-        expected.extend(group_item.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
+        expected.extend(
+            group_item.amendments.to_stored().map(|amendments| ("amendments".to_owned(), amendments.into())),
+        );
         let time = group_item.register.as_ref().and_then(Register::update_time);
         expected.extend(time.map(|time| ("updateTime".to_owned(), time.to_string().into())));
         expected.extend(group_item.change_time.map(|_| ("changeTime".to_owned(), true.into())));
@@ -115,14 +117,14 @@ async fn agree(t: &Test, history: &[Step], is_on_time: bool) -> Result<(), Strin
                 let copy = copy_of(step, &alice, &bob, None, is_on_time).expect("a copy");
                 t.deliver([&copy]).await;
                 match event_of(&copy).effect {
-                    Effect::P2p { entry, .. } => drop(session_item.record(&entry, now())),
-                    Effect::EditP2p { edit, .. } => drop(session_item.edit(&edit, now())),
+                    Effect::P2p { message, .. } => drop(session_item.record(&message, now())),
+                    Effect::AmendP2p { amendment, .. } => drop(session_item.amend(&amendment, now())),
                     other => return Err(format!("{other:?} is not of two users")),
                 }
             }
             Step::Delete => {
                 bob.delete(&alice).await;
-                session_item.delete(now());
+                session_item.delete(None, now());
             }
             Step::SetExt(text) => {
                 let session = bob.set_ext(&alice, text).await;
@@ -165,10 +167,12 @@ fn stored_item(item: Option<&Value>) -> Value {
     Value::Object(plain)
 }
 
-/// Returns the attributes that represent the session item: its register, its edits, and the results of the user's actions.
+/// Returns the attributes that represent the session item: its register, its amendments, and the results of the user's actions.
 fn expected_item(session_item: &SessionItem, exists: bool) -> Value {
     let mut item = expected_register(session_item.register.as_ref());
-    item.extend(session_item.edits.to_stored().map(|edits| ("edits".to_owned(), edits.into())));
+    item.extend(
+        session_item.amendments.to_stored().map(|amendments| ("amendments".to_owned(), amendments.into())),
+    );
     item.extend(session_item.change_time.map(|_| ("changeTime".to_owned(), true.into())));
     match session_item.update_time() {
         Some(time) => drop(item.insert("updateTime".into(), time.to_string().into())),

@@ -77,6 +77,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
     [
         &everywhere()[..],
         messages::LOCAL_ONLY,
+        recalls::LOCAL_ONLY,
         bad_items::LOCAL_ONLY,
         edits::LOCAL_ONLY,
         changes_capacity::LOCAL_ONLY,

@@ -171,10 +171,13 @@ impl<'a> World<'a> {
             }
             Step::Members { at, joins: true } => members(at, &[bob], &[]),
             Step::Members { at, joins: false } => members(at, &[], &[bob]),
-            Step::Delete { session } => {
+            Step::Delete { session, seen } => {
                 let id = &self.sessions[session];
-                self.store.sessions_of(&self.user).delete(id, None, now).await?;
-                self.reference.delete(&bob.account, id);
+                // If the step is repeated, its first attempt may have deleted the session. Then there is no version.
+                let shown = self.store.sessions_of(&self.user).get(id).await?;
+                let version = shown.map(|session| session.version).filter(|_| seen);
+                self.store.sessions_of(&self.user).delete(id, version.as_ref(), now).await?;
+                self.reference.delete(&bob.account, id, version.as_ref());
                 return Ok(());
             }
             Step::SetExt { session, text } => {
@@ -194,16 +197,14 @@ impl<'a> World<'a> {
         let store = self.store;
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
-                Effect::P2p { session_items, entry } => store
-                    .sessions_of(&self.user)
-                    .record(self.own(&session_items), &entry, now)
-                    .await
-                    .map(drop),
-                Effect::EditP2p { session_items, edit } => {
-                    store.sessions_of(&self.user).edit(self.own(&session_items), &edit, now).await.map(drop)
+                Effect::P2p { session_items, message } => {
+                    store.sessions_of(&self.user).record(self.own(&session_items), &message, now).await
+                }
+                Effect::AmendP2p { session_items, amendment } => {
+                    store.sessions_of(&self.user).amend(self.own(&session_items), &amendment, now).await
                 }
                 Effect::Group { group, event } => store.group(&group, now).apply(&event).await.map(drop),
-                Effect::EditGroup { group, edit } => store.group(&group, now).edit(&edit).await,
+                Effect::AmendGroup { group, amendment } => store.group(&group, now).amend(&amendment).await,
             },
             Posted::Patch(group, body) | Posted::Put(group, body) => {
                 let (group, event) = Reference::members_event(group, body);

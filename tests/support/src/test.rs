@@ -334,9 +334,9 @@ impl User {
         self.fetch(Method::DELETE, &path_of(session_id)).await
     }
 
-    /// Deletes a session unless it shows something after this time.
-    pub async fn try_delete_up_to(&self, session_id: &str, up_to: u64) -> Response {
-        self.fetch(Method::DELETE, &format!("{}?upTo={up_to}", path_of(session_id))).await
+    /// Deletes a session unless it is newer than this version.
+    pub async fn try_delete_version(&self, session_id: &str, version: &str) -> Response {
+        self.fetch(Method::DELETE, &format!("{}?version={version}", path_of(session_id))).await
     }
 
     /// Deletes the session with another user.

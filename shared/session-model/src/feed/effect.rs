@@ -4,7 +4,7 @@ use crate::{
     group::MembershipEvent,
     id::{Account, GroupId, SessionId},
     json::InvalidField,
-    register::{Entry, edits::Edit},
+    register::{Message, amendments::Amendment},
     time::Timestamp,
 };
 
@@ -22,12 +22,12 @@ pub struct FeedEvent {
 /// What an event does to sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// An entry is merged into session items of users.
+    /// A message is merged into session items of users.
     P2p {
         /// The session items, as their users and session ids.
         session_items: Vec<(Account, SessionId)>,
-        /// The entry.
-        entry: Entry,
+        /// The message.
+        message: Message,
     },
     /// Something happens in a group.
     Group {
@@ -36,19 +36,19 @@ pub enum Effect {
         /// The event in the group.
         event: MembershipEvent,
     },
-    /// A message between two users was edited.
-    EditP2p {
-        /// The session items that show the message, as their users and session ids.
+    /// A message between two users was edited or recalled.
+    AmendP2p {
+        /// The session items that may show the message, as their users and session ids.
         session_items: Vec<(Account, SessionId)>,
-        /// The edit.
-        edit: Edit,
+        /// What became of the message.
+        amendment: Amendment,
     },
-    /// A message in a group was edited.
-    EditGroup {
+    /// A message in a group was edited or recalled.
+    AmendGroup {
         /// The group.
         group: GroupId,
-        /// The edit.
-        edit: Edit,
+        /// What became of the message.
+        amendment: Amendment,
     },
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::member_list::MemberList;
 use crate::{
     id::{Account, GroupId},
-    register::Entry,
+    register::Message,
     time::Timestamp,
 };
 
@@ -14,8 +14,8 @@ use crate::{
 pub struct MembershipEvent {
     /// The time of the event, which orders it among all changes of members.
     pub time: Timestamp,
-    /// What the group's sessions show of it; `None` for a change of members without a message.
-    pub entry: Option<Entry>,
+    /// The message; `None` for a change of members without one.
+    pub message: Option<Message>,
     /// All members from then on, if they are known.
     pub list: Option<MemberList>,
     /// The accounts that joined. If there is a list, it contains them.
@@ -26,10 +26,10 @@ pub struct MembershipEvent {
 }
 
 impl MembershipEvent {
-    /// A message or recall that reports no change of members.
+    /// A message that reports no change of members.
     #[must_use]
-    pub fn of_entry(entry: Entry) -> Self {
-        Self { time: entry.position.time, entry: Some(entry), ..Self::default() }
+    pub fn of_message(message: Message) -> Self {
+        Self { time: message.position.time, message: Some(message), ..Self::default() }
     }
 
     /// A change of the members who joined and left.

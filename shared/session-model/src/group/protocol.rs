@@ -15,12 +15,12 @@ use super::{
     event::MembershipEvent,
     member_list::MemberList,
     membership::{MemberAt, Rank},
-    writes::{GroupWrite, SessionWrite, Written, supersedes},
+    writes::{GroupWrite, SessionWrite, Written},
 };
 use crate::{
     id::{Account, GroupId, MemberHash},
     item::{GroupItem, SessionItem},
-    register::Entry,
+    register::Message,
     time::Timestamp,
 };
 
@@ -97,27 +97,27 @@ struct Application<'a, S: GroupStore> {
 
 impl<S: GroupStore> Application<'_, S> {
     async fn apply(&mut self, event: &MembershipEvent) -> Result<(), Interrupted<S::Error>> {
-        let MembershipEvent { time, entry, list, joined, left } = event;
+        let MembershipEvent { time, message, list, joined, left } = event;
         if let Some(list) = list {
-            self.store_list(list, entry.as_ref()).await?;
+            self.store_list(list, message.as_ref()).await?;
         } else {
             self.join(*time, joined).await?;
-            self.record_on_group(entry.as_ref()).await?;
+            self.record_on_group(message.as_ref()).await?;
         }
-        self.leave(*time, left, entry.as_ref()).await
+        self.leave(*time, left, message.as_ref()).await
     }
 
     /// Stores the list, and the message that contains it.
     async fn store_list(
         &mut self,
         list: &MemberList,
-        entry: Option<&Entry>,
+        message: Option<&Message>,
     ) -> Result<(), Interrupted<S::Error>> {
         let (time, digest) = list.order();
         let raise = GroupWrite::RaiseListedAt { time, digest };
         // Usually the list is the stored one, and this is the only write.
-        let first = match entry {
-            Some(entry) => GroupWrite::RecordListed { entry: entry.clone(), time, digest },
+        let first = match message {
+            Some(message) => GroupWrite::RecordListed { message: message.clone(), time, digest },
             None => raise.clone(),
         };
         for _ in 0..MAX_TRIES {
@@ -125,7 +125,7 @@ impl<S: GroupStore> Application<'_, S> {
                 return Ok(());
             };
             if group_item.list_order() >= Some(list.order()) {
-                let newer = entry.filter(|entry| supersedes(entry, group_item.register.as_ref()));
+                let newer = message.filter(|message| message.is_newer_than(group_item.register.as_ref()));
                 return self.record_on_group(newer).await;
             }
             let stored = if group_item.list_key == Some(digest) {
@@ -135,15 +135,15 @@ impl<S: GroupStore> Application<'_, S> {
                 self.write_group(GroupWrite::store_list(list, &group_item, &left)).await?
             };
             if stored == Written::Done {
-                return self.record_on_group(entry).await;
+                return self.record_on_group(message).await;
             }
         }
         Err(Interrupted::Contended)
     }
 
-    async fn record_on_group(&mut self, entry: Option<&Entry>) -> Result<(), Interrupted<S::Error>> {
-        if let Some(entry) = entry {
-            self.write_group(GroupWrite::Record(entry.clone())).await?;
+    async fn record_on_group(&mut self, message: Option<&Message>) -> Result<(), Interrupted<S::Error>> {
+        if let Some(message) = message {
+            self.write_group(GroupWrite::Record(message.clone())).await?;
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl<S: GroupStore> Application<'_, S> {
         &mut self,
         time: Timestamp,
         accounts: &BTreeSet<Account>,
-        notice: Option<&Entry>,
+        notice: Option<&Message>,
     ) -> Result<(), Interrupted<S::Error>> {
         if accounts.is_empty() {
             return Ok(());

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     id::MemberHash,
     item::{GroupItem, SessionItem},
-    register::{Entry, Register},
+    register::Message,
     time::Timestamp,
 };
 
@@ -31,14 +31,14 @@ pub enum GroupWrite {
     /// A message together with the time of its list, if the group item has exactly that list and nothing newer of either.
     RecordListed {
         /// The message to record.
-        entry: Entry,
+        message: Message,
         /// The time of the list.
         time: Timestamp,
         /// The digest of the list.
         digest: ListDigest,
     },
-    /// A message or recall, if it supersedes the group item's register.
-    Record(Entry),
+    /// A message, if it is newer than the group item's register.
+    Record(Message),
     /// The time of the group item's list, if the group item still has exactly that list and none newer.
     RaiseListedAt {
         /// The time of the list.
@@ -85,16 +85,15 @@ impl GroupWrite {
     /// Applies the write at `now`. Returns whether its condition held.
     pub fn apply(&self, group_item: &mut GroupItem, now: Timestamp) -> bool {
         if !self.holds(group_item) {
-            // The recall of a message that is not the newest may still have edits to drop.
-            return matches!(self, Self::Record(entry) if group_item.edits.forget(entry));
+            return false;
         }
         group_item.change_time = Some(now);
         match self.clone() {
-            Self::RecordListed { entry, time, .. } => {
-                group_item.record(&entry, now);
+            Self::RecordListed { message, time, .. } => {
+                group_item.record(&message, now);
                 group_item.listed_at = Some(time);
             }
-            Self::Record(entry) => drop(group_item.record(&entry, now)),
+            Self::Record(message) => drop(group_item.record(&message, now)),
             Self::RaiseListedAt { time, .. } => group_item.listed_at = Some(time),
             Self::StoreList { time, digest, hashes, exact, .. } => {
                 group_item.member_hashes = hashes;
@@ -114,12 +113,12 @@ impl GroupWrite {
 
     fn holds(&self, group_item: &GroupItem) -> bool {
         match self {
-            Self::RecordListed { entry, time, digest } => {
-                supersedes(entry, group_item.register.as_ref())
+            Self::RecordListed { message, time, digest } => {
+                message.is_newer_than(group_item.register.as_ref())
                     && group_item.list_key == Some(*digest)
                     && group_item.listed_at <= Some(*time)
             }
-            Self::Record(entry) => supersedes(entry, group_item.register.as_ref()),
+            Self::Record(message) => message.is_newer_than(group_item.register.as_ref()),
             Self::RaiseListedAt { time, digest } => {
                 group_item.list_key == Some(*digest) && group_item.listed_at <= Some(*time)
             }
@@ -131,11 +130,6 @@ impl GroupWrite {
     }
 }
 
-/// Whether the entry is greater than the held register.
-pub(super) fn supersedes(entry: &Entry, held: Option<&Register>) -> bool {
-    held.is_none_or(|held| Register::from(entry.clone()).supersedes(held))
-}
-
 /// A conditional write of a session item of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionWrite {
@@ -143,8 +137,8 @@ pub enum SessionWrite {
     Become(MemberAt),
     /// The user left at this time, unless the session item records a greater event.
     Leave(Timestamp),
-    /// The message that reports the leaving, if it supersedes the session item's register.
-    Record(Entry),
+    /// The message that reports the leaving, if it is newer than the session item's register.
+    Record(Message),
     /// A leaving without a message: an empty session with that time, if it is newer than the session item's register.
     RecordEmpty(Timestamp),
 }
@@ -171,7 +165,7 @@ impl SessionWrite {
                 }
                 applies
             }
-            Self::Record(entry) => session_item.record(entry, now),
+            Self::Record(message) => session_item.record(message, now),
             Self::RecordEmpty(time) => session_item.record_empty(*time, now),
         }
     }

@@ -42,6 +42,20 @@ impl MessageId {
         Self(text.into())
     }
 
+    /// Creates the id from a number without leading zeros. Returns `None` if the text is not such a number, or too long for one.
+    pub(crate) fn from_number(digits: &str) -> Option<Self> {
+        let is_plain =
+            is_digits(digits) && digits.len() <= DIGITS && (digits == "0" || !digits.starts_with('0'));
+        is_plain.then(|| Self(format!("{digits:0>DIGITS$}")))
+    }
+
+    /// The number without leading zeros, if this is the form of a number alone.
+    pub(crate) fn number(&self) -> Option<&str> {
+        let is_number = self.0.len() == DIGITS && is_digits(&self.0);
+        let digits = self.0.trim_start_matches('0');
+        is_number.then_some(if digits.is_empty() { "0" } else { digits })
+    }
+
     /// The canonical form.
     #[must_use]
     pub fn as_str(&self) -> &str {

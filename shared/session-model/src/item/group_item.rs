@@ -6,8 +6,8 @@ use crate::{
     group::{ListDigest, MemberAt, Membership, Rank},
     id::{Account, GroupId, MemberHash},
     register::{
-        Entry, Position, Register,
-        edits::{Edit, Edits},
+        Message, Position, Register,
+        amendments::{Amendment, Amendments, Change},
     },
     time::Timestamp,
 };
@@ -17,8 +17,8 @@ use crate::{
 pub struct GroupItem {
     /// The newest message or recall; `None` while no message is known.
     pub register: Option<Register>,
-    /// The edits, which are stored next to the register. They are read only to be merged.
-    pub edits: Edits,
+    /// The amendments, which are stored next to the register. They are read only to be merged.
+    pub amendments: Amendments,
     /// The time of the newest change.
     pub change_time: Option<Timestamp>,
     /// The time of the newest whole list. Without one, every user whose session item marks them as a member is a member.
@@ -34,18 +34,23 @@ pub struct GroupItem {
 }
 
 impl GroupItem {
-    /// Merges an entry of the feed at `now`. Returns whether that changed the group item.
-    pub fn record(&mut self, entry: &Entry, now: Timestamp) -> bool {
-        if !self.edits.merge(&mut self.register, entry.clone().into()) {
-            return self.edits.forget(entry);
+    /// Merges a message at `now`. Returns whether that changed the group item.
+    pub fn record(&mut self, message: &Message, now: Timestamp) -> bool {
+        let changed = self.amendments.record(&mut self.register, message);
+        if changed {
+            self.change_time = Some(now);
         }
-        self.change_time = Some(now);
-        true
+        changed
     }
 
-    /// Merges an edit at `now`. Returns whether that changed the group item.
-    pub fn edit(&mut self, edit: &Edit, now: Timestamp) -> bool {
-        self.edits.take(self.register.as_mut(), &mut self.change_time, edit, now)
+    /// Merges an amendment at `now`. Returns whether that changed the group item. Every change to what is shown gets a change time;
+    /// an amendment that waits for its message does not.
+    pub fn amend(&mut self, amendment: &Amendment, now: Timestamp) -> bool {
+        let change = self.amendments.amend(self.register.as_mut(), amendment);
+        if change == Change::Shown {
+            self.change_time = Some(now);
+        }
+        change != Change::Nothing
     }
 
     /// The position of the stored list among all lists; `None`, which is below every list, if there is no list.

@@ -5,9 +5,11 @@ mod ext;
 mod group_item;
 mod recent_session;
 mod session_item;
+mod version;
 
 pub use change_time::{LATE_MS, is_in_window};
 pub use ext::Ext;
 pub use group_item::GroupItem;
 pub use recent_session::{LastMsgType, RecentSession};
-pub use session_item::SessionItem;
+pub use session_item::{Deleted, SessionItem};
+pub use version::Version;

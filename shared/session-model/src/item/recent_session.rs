@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::version::Version;
 use crate::{
     id::SessionId,
     json::{JsonText, text::json_len},
@@ -58,6 +59,8 @@ pub struct RecentSession {
     pub session_id: SessionId,
     /// When the session last changed. Lists are sorted by it, newest first.
     pub update_time: Timestamp,
+    /// What the user has seen of the session, for a delete that must not hide anything newer.
+    pub version: Version,
     /// The user's custom data; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ext: Option<String>,
@@ -75,7 +78,7 @@ impl RecentSession {
     pub fn text_len(&self) -> usize {
         let texts = [Some(self.session_id.as_str()), self.ext.as_deref()];
         let last_msg = self.last_msg.as_ref().map_or(0, JsonText::json_len);
-        texts.into_iter().flatten().map(json_len).sum::<usize>() + last_msg
+        texts.into_iter().flatten().map(json_len).sum::<usize>() + last_msg + self.version.text_len()
     }
 }
 
@@ -87,6 +90,7 @@ mod tests {
         RecentSession {
             session_id: "p2p|alice".parse().unwrap(),
             update_time: Timestamp::from_millis(1_700_000_000_000),
+            version: Version::default(),
             ext: None,
             last_msg: None,
             last_msg_type: None,
@@ -96,13 +100,14 @@ mod tests {
     #[test]
     fn absent_fields_are_left_out() {
         let text = serde_json::to_string(&session()).unwrap();
-        assert_eq!(text, r#"{"sessionId":"p2p|alice","updateTime":1700000000000}"#);
+        assert_eq!(text, r#"{"sessionId":"p2p|alice","updateTime":1700000000000,"version":"0"}"#);
     }
 
     #[test]
     fn the_size_of_a_session_is_measured_after_escaping() {
         let all_escapes: String = (0..0x80u8).map(char::from).chain("é界😀".chars()).collect();
         let session = RecentSession {
+            version: "1700000000000-18446744073709551615".parse().unwrap(),
             ext: Some(all_escapes.clone()),
             last_msg: Some(all_escapes.into()),
             last_msg_type: Some(LastMsgType::Recall),

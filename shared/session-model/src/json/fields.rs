@@ -101,6 +101,16 @@ impl Fields {
         }
     }
 
+    /// A required array of objects.
+    pub fn objects(&self, name: &'static str) -> Result<Vec<Self>, InvalidField> {
+        let rejection = || InvalidValue::new("must be an array of objects").in_body(name);
+        let Some(value) = self.value(name) else {
+            return Err(InvalidValue::new("is required").in_body(name));
+        };
+        let objects = value.as_array().ok_or_else(rejection)?.iter();
+        objects.map(|value| value.as_object().cloned().map(Self).ok_or_else(rejection)).collect()
+    }
+
     /// A required array of strings, each parsed by `read`, of which no two may be the same. A rejection calls them `what` and gives
     /// the number of the one at fault.
     pub fn distinct<T: Clone + Eq + Hash>(
@@ -109,18 +119,42 @@ impl Fields {
         what: &str,
         read: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Result<Vec<T>, InvalidField> {
-        let mut seen = HashSet::new();
-        let texts = self.texts(name)?.into_iter().enumerate();
-        let values = texts.map(|(index, text)| {
-            let rejection = |reason: &str| {
-                InvalidValue::new(format!("must hold valid {what}: number {} {reason}", index + 1))
-                    .in_body(name)
-            };
-            let value = read(text).map_err(|reason| rejection(&reason.to_string()))?;
-            if seen.insert(value.clone()) { Ok(value) } else { Err(rejection("is there twice")) }
-        });
-        values.collect()
+        distinct(self.texts(name)?, name, what, read, T::clone)
     }
+
+    /// A required array of objects, each parsed by `read`, of which no two may have the same `key`. A rejection calls them `what` and
+    /// gives the number of the one at fault.
+    pub fn distinct_objects<T, K: Eq + Hash>(
+        &self,
+        name: &'static str,
+        what: &str,
+        read: impl Fn(&Self) -> Result<T, InvalidField>,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Vec<T>, InvalidField> {
+        let objects = self.objects(name)?;
+        let read =
+            |fields: &Self| read(fields).map_err(|rejection| InvalidValue::new(format!("has: {rejection}")));
+        distinct(&objects, name, what, read, key)
+    }
+}
+
+/// Parses each element of the array `name`. No two may have the same key.
+fn distinct<E, T, K: Eq + Hash>(
+    elements: impl IntoIterator<Item = E>,
+    name: &'static str,
+    what: &str,
+    read: impl Fn(E) -> Result<T, InvalidValue>,
+    key: impl Fn(&T) -> K,
+) -> Result<Vec<T>, InvalidField> {
+    let mut seen = HashSet::new();
+    let values = elements.into_iter().enumerate().map(|(index, element)| {
+        let rejection = |reason: &str| {
+            InvalidValue::new(format!("must hold valid {what}: number {} {reason}", index + 1)).in_body(name)
+        };
+        let value = read(element).map_err(|reason| rejection(&reason.to_string()))?;
+        if seen.insert(key(&value)) { Ok(value) } else { Err(rejection("is there twice")) }
+    });
+    values.collect()
 }
 
 /// The digits of a double that is not negative and has no fraction.

@@ -212,7 +212,7 @@ impl<R: SessionReader> Reading<'_, R> {
             };
             limit = SESSION_ITEMS_A_READ;
             for (session_id, session_item) in session_items {
-                let Some(time) = session_item.update_time() else { continue };
+                let Some(time) = session_item.stored_update_time() else { continue };
                 if self.position.reports_updated(&session_item, self.started) {
                     let session = session_item.into_session(session_id.clone());
                     if !page.push(&session_id, session) {

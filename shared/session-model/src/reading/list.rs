@@ -260,7 +260,10 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::group::{Membership, Rank};
+    use crate::{
+        group::{Membership, Rank},
+        item::Version,
+    };
 
     fn query(limit: &str, cursor: Option<Cursor>) -> ListQuery {
         ListQuery::new(None, None, cursor, limit.parse().unwrap(), true).unwrap()
@@ -270,6 +273,7 @@ mod tests {
         RecentSession {
             session_id: format!("p2p|{time}").parse().unwrap(),
             update_time: ms(time),
+            version: Version::default(),
             ext: None,
             last_msg: None,
             last_msg_type: None,

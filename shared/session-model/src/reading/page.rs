@@ -83,6 +83,7 @@ mod tests {
         let mut session = RecentSession {
             session_id: id.clone(),
             update_time: crate::time::Timestamp::from_millis(9),
+            version: crate::item::Version::default(),
             ext: None,
             last_msg: Some(text.into()),
             last_msg_type: None,

@@ -43,7 +43,7 @@ pub struct ChangeKeys {
 /// Session items by `updateTime`, newest first.
 #[derive(Clone, Debug)]
 pub struct ByUpdateTime<N> {
-    /// The session items, each of which shows a session. There is at least one if there are more in the range.
+    /// The session items, each with a stored `updateTime`. There is at least one if there are more in the range.
     pub session_items: Vec<(SessionId, SessionItem)>,
     /// Where to read on, if there are more in the range.
     pub next: Option<N>,

@@ -115,12 +115,17 @@ impl Shown {
         }
     }
 
-    /// The JSON text.
-    pub(crate) fn into_json(mut self) -> String {
+    /// The fields, with the names of those that were cut or left out.
+    pub(crate) fn into_fields(mut self) -> Map<String, Value> {
         if !self.truncated.is_empty() {
             self.fields.insert(TRUNCATED.to_owned(), self.truncated.into());
         }
-        Value::Object(self.fields).to_string()
+        self.fields
+    }
+
+    /// The JSON text.
+    pub(crate) fn into_json(self) -> String {
+        Value::Object(self.into_fields()).to_string()
     }
 }
 

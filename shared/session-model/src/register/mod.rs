@@ -1,17 +1,23 @@
-//! The merge rule: which of two reports about one session wins.
+//! The merge rule: what a session item or group item shows after events that arrive late, twice and out of order.
 //!
-//! The feed delivers late, twice and out of order. Therefore each session is a *register*. It holds one position of the message
-//! order and the content at that position, and merging keeps the greater of two registers. Because that is the maximum of a total
-//! order, merging is
+//! An item shows **the newest message that came to it, amended by what is known of that message**: its recall if there is one, else
+//! its edits.
 //!
-//! - **idempotent**: `merge(a, a) = a`, so a copy may arrive any number of times;
-//! - **commutative and associative**: `merge(a, b) = merge(b, a)`, so copies may arrive in any order.
+//! The newest message is in a [`Register`]: one position of the message order, and the content at that position. A message replaces
+//! what is held if its [`Position`] is greater. Recalls and edits name their message by its id alone, and never move a register;
+//! [`amendments`] has their laws. A user who deletes a session leaves a tombstone at the held position.
 //!
-//! No wall clock takes part. The order is by [`Position`], then by kind: message < recall < tombstone. Of two recalls of one
-//! message, the later one wins.
+//! What is shown is a function of the set of events, so they may arrive in any order and any number of times. No wall clock takes
+//! part.
+//!
+//! Two registers can describe one session: a user's own item of a group, and the group item. The greater one is shown. The order is
+//! by position, then by kind: message < recall < tombstone. Of two recalls of one message, the one with the greater time wins, then
+//! the one with the greater notice.
 
-pub mod edits;
+pub mod amendments;
 pub(crate) mod last_msg;
+
+use std::borrow::Cow;
 
 use crate::{id::MessageId, json::JsonText, time::Timestamp};
 
@@ -22,6 +28,15 @@ pub struct Position {
     pub time: Timestamp,
     /// The message's server id (`msgidServer`).
     pub id: MessageId,
+}
+
+/// A message, as the sessions that receive it show it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Message {
+    /// Its position.
+    pub position: Position,
+    /// Its content, as JSON text for the app.
+    pub text: JsonText,
 }
 
 /// What a session shows as its last message, as JSON text for the app.
@@ -38,15 +53,6 @@ pub enum LastMsg {
     },
 }
 
-/// What one message copy reports about one session.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Entry {
-    /// The position of the message, or of the message that was recalled.
-    pub position: Position,
-    /// What the session shows if this entry wins.
-    pub last_msg: LastMsg,
-}
-
 /// The state of a session: the newest known position, and the content at that position.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Register {
@@ -56,14 +62,11 @@ pub struct Register {
     pub last_msg: Option<LastMsg>,
 }
 
-impl Entry {
-    /// The `updateTime` of a session that shows this entry: the time of the message, or of the recall.
+impl Message {
+    /// Whether this is newer than the held register, and replaces it.
     #[must_use]
-    pub fn update_time(&self) -> Timestamp {
-        match self.last_msg {
-            LastMsg::Message(_) => self.position.time,
-            LastMsg::Recall { at, .. } => at,
-        }
+    pub fn is_newer_than(&self, held: Option<&Register>) -> bool {
+        held.is_none_or(|held| self.position > held.position)
     }
 }
 
@@ -74,28 +77,18 @@ impl Register {
         Self { position, last_msg: None }
     }
 
-    /// The merge rule: returns the greater of the two, or `held` if they are equal in order.
+    /// Whether this is strictly greater than `other`, so that it is shown instead.
     #[must_use]
-    pub fn merge(held: Option<Self>, other: Self) -> Self {
-        match held {
-            Some(held) if !other.supersedes(&held) => held,
-            _ => other,
+    pub fn supersedes(&self, other: &Self) -> bool {
+        self.order() > other.order()
+    }
+
+    fn order(&self) -> (&Position, u8, Option<(Timestamp, Cow<'_, str>)>) {
+        match &self.last_msg {
+            Some(LastMsg::Message(_)) => (&self.position, 0, None),
+            Some(LastMsg::Recall { at, notice }) => (&self.position, 1, Some((*at, notice.plain()))),
+            None => (&self.position, 2, None),
         }
-    }
-
-    /// Whether this is strictly greater than `held`, so that merging would change what is held.
-    #[must_use]
-    pub fn supersedes(&self, held: &Self) -> bool {
-        self.order() > held.order()
-    }
-
-    fn order(&self) -> (&Position, u8, Timestamp) {
-        let (kind, recalled_at) = match self.last_msg {
-            Some(LastMsg::Message(_)) => (0, Timestamp::default()),
-            Some(LastMsg::Recall { at, .. }) => (1, at),
-            None => (2, Timestamp::default()),
-        };
-        (&self.position, kind, recalled_at)
     }
 
     /// The `updateTime` of a session that shows this register, or `None` for a tombstone.
@@ -109,60 +102,37 @@ impl Register {
     }
 }
 
-impl From<Entry> for Register {
-    fn from(Entry { position, last_msg }: Entry) -> Self {
-        Self { position, last_msg: Some(last_msg) }
+impl From<Message> for Register {
+    fn from(Message { position, text }: Message) -> Self {
+        Self { position, last_msg: Some(LastMsg::Message(text)) }
     }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
-
+mod tests {
     use super::*;
-
-    /// Registers of a small history. It has few times, ids and kinds, so that equal positions are common. As in a real feed, a
-    /// message has one content, and so has a recall of it at one time.
-    pub(crate) fn registers() -> impl Strategy<Value = Register> {
-        (0..3u64, 0..2u8, 0..4u64).prop_map(|(time, id, kind)| {
-            let position =
-                Position { time: Timestamp::from_millis(1_000 + time), id: (*format!("m{id}")).into() };
-            let last_msg = match kind {
-                0 => Some(LastMsg::Message(format!("message {position:?}").into())),
-                1 => None,
-                recall => Some(LastMsg::Recall {
-                    at: Timestamp::from_millis(1_000 + recall),
-                    notice: format!("recall of {position:?} at {recall}").into(),
-                }),
-            };
-            Register { position, last_msg }
-        })
-    }
-
-    fn merged(history: impl IntoIterator<Item = Register>) -> Option<Register> {
-        history.into_iter().fold(None, |held, register| Some(Register::merge(held, register)))
-    }
 
     fn position(time: u64, id: &str) -> Position {
         Position { time: Timestamp::from_millis(time), id: id.into() }
     }
 
     fn message(time: u64, id: &str) -> Register {
-        Entry { position: position(time, id), last_msg: LastMsg::Message("".into()) }.into()
+        Message { position: position(time, id), text: "".into() }.into()
     }
 
-    fn recall(time: u64, id: &str, at: u64) -> Register {
-        let last_msg = LastMsg::Recall { at: Timestamp::from_millis(at), notice: "".into() };
-        Entry { position: position(time, id), last_msg }.into()
+    fn recalled(time: u64, id: &str, at: u64, notice: &str) -> Register {
+        let last_msg = LastMsg::Recall { at: Timestamp::from_millis(at), notice: notice.into() };
+        Register { position: position(time, id), last_msg: Some(last_msg) }
     }
 
     #[test]
-    fn the_order_is_time_then_id_then_kind() {
+    fn the_order_is_time_then_id_then_kind_then_recall() {
         let ascending = [
             Register::tombstone(position(1, "10")),
             message(2, "9"),
-            recall(2, "9", 3),
-            recall(2, "9", 4),
+            recalled(2, "9", 3, "z"),
+            recalled(2, "9", 4, "a"),
+            recalled(2, "9", 4, "b"),
             Register::tombstone(position(2, "9")),
             message(2, "10"),
             message(3, "0"),
@@ -171,25 +141,5 @@ pub(crate) mod tests {
             assert!(pair[1].supersedes(&pair[0]) && !pair[0].supersedes(&pair[1]), "{pair:?}");
         }
         assert!(!ascending[0].supersedes(&ascending[0]));
-    }
-
-    proptest! {
-        /// Messages, recalls and deletes in any order, with any repetitions, end in one state.
-        #[test]
-        fn merging_does_not_depend_on_order_or_repetition(
-            (history, delivered) in prop::collection::vec(registers(), 1..8).prop_flat_map(|history| {
-                let twice = [history.clone(), history.clone()].concat();
-                (Just(history), Just(twice).prop_shuffle())
-            })
-        ) {
-            prop_assert_eq!(merged(history), merged(delivered));
-        }
-
-        #[test]
-        fn merging_is_associative(a in registers(), b in registers(), c in registers()) {
-            let left = Register::merge(Some(Register::merge(Some(a.clone()), b.clone())), c.clone());
-            let right = Register::merge(Some(a), Register::merge(Some(b), c));
-            prop_assert_eq!(left, right);
-        }
     }
 }

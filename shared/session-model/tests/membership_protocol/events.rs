@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use session_model::{
     Account, GroupId, MessageId, Timestamp,
     group::{Interrupted, MemberList, MembershipEvent, apply},
-    register::{Entry, LastMsg, Position, Register},
+    register::{
+        LastMsg, Message, Position, Register,
+        amendments::{Amendment, Notice, Recall},
+    },
 };
 
-use crate::world::{Scripted, World};
+use crate::world::{Scripted, World, Write};
 
 pub(crate) const USERS: [&str; 3] = ["a", "b", "c"];
 
@@ -46,18 +49,19 @@ pub(crate) fn position(at: u64) -> Position {
 }
 
 impl Event {
-    pub(crate) fn entry(&self) -> Option<Entry> {
+    pub(crate) fn message(&self) -> Option<Message> {
         match *self {
-            Self::Message { at, .. } | Self::Listed { at, .. } => Some(Entry {
-                position: position(at),
-                last_msg: LastMsg::Message(format!("message {at}").into()),
-            }),
-            Self::Recall { of, at } => {
-                let last_msg = LastMsg::Recall { at: ms(at), notice: format!("recall of {of}").into() };
-                Some(Entry { position: position(of), last_msg })
+            Self::Message { at, .. } | Self::Listed { at, .. } => {
+                Some(Message { position: position(at), text: format!("message {at}").into() })
             }
-            Self::Intercepted { .. } | Self::Put { .. } | Self::Patch { .. } => None,
+            Self::Recall { .. } | Self::Intercepted { .. } | Self::Put { .. } | Self::Patch { .. } => None,
         }
+    }
+
+    pub(crate) fn recall(&self) -> Option<Recall> {
+        let Self::Recall { of, at } = *self else { return None };
+        let Position { time, id } = position(of);
+        Some(Recall { id, sent: Some(time), at: ms(at), notice: Notice::default() })
     }
 
     pub(crate) fn list(&self) -> Option<MemberList> {
@@ -84,9 +88,15 @@ impl Event {
     }
 
     pub(crate) async fn deliver(&self, items: &Scripted) -> Result<(), Interrupted<()>> {
+        if let Some(recall) = self.recall() {
+            items.write(Write::Amend(Amendment::Recall(recall))).await;
+            return Ok(());
+        }
         let (time, joined, left) = self.changes();
-        let (entry, list) = (self.entry(), self.list());
-        apply(items, &group(), &MembershipEvent { time: ms(time), entry, list, joined, left }).await.map(drop)
+        let (message, list) = (self.message(), self.list());
+        apply(items, &group(), &MembershipEvent { time: ms(time), message, list, joined, left })
+            .await
+            .map(drop)
     }
 }
 
@@ -106,10 +116,16 @@ pub(crate) fn outcome(world: &World) -> Outcome {
 
 /// The expected outcome, as a function of the set of events.
 pub(crate) fn expected(events: &[Event]) -> Outcome {
-    let merged = |registers: Vec<Register>| {
-        registers.into_iter().fold(None, |held, register| Some(Register::merge(held, register)))
-    };
-    let group_item = merged(events.iter().filter_map(Event::entry).map(Register::from).collect());
+    let newest_of =
+        |registers: Vec<Register>| registers.into_iter().max_by(|a, b| a.position.cmp(&b.position));
+    let mut group_item = newest_of(events.iter().filter_map(Event::message).map(Register::from).collect());
+    if let Some(held) = &mut group_item {
+        for Recall { at, notice, .. } in
+            events.iter().filter_map(Event::recall).filter(|of| of.id == held.position.id)
+        {
+            held.last_msg = Some(LastMsg::Recall { at, notice: notice.text() });
+        }
+    }
     let newest = events.iter().filter_map(Event::list).max_by_key(MemberList::order);
     let of_user = |user: &str| {
         let user: Account = user.parse().unwrap();
@@ -123,7 +139,7 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
             }
             if left.contains(&user) {
                 let empty = Register::tombstone(Position { time: ms(time), id: MessageId::NONE });
-                registers.push(event.entry().map_or(empty, Register::from));
+                registers.push(event.message().map_or(empty, Register::from));
             }
         }
         let listed = newest.as_ref().map(|list| (list.time.as_millis(), 2));
@@ -132,7 +148,7 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
         } else {
             newest_change.is_some_and(|(_, rank)| rank == 0)
         };
-        (sees, merged(registers))
+        (sees, newest_of(registers))
     };
     (group_item, USERS.map(of_user).to_vec())
 }

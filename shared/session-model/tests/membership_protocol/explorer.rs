@@ -5,7 +5,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use session_model::{group::MemberList, register::Register};
+use session_model::{group::MemberList, register::Position};
 
 use crate::{
     events::{Event, Outcome, expected, outcome},
@@ -45,14 +45,14 @@ struct Explorer<'a> {
     /// The worlds that were visited. Many states share one.
     worlds: HashSet<u64>,
     /// The messages that come with a list.
-    listed: Vec<(&'a Event, Register, MemberList)>,
+    listed: Vec<(&'a Event, Position, MemberList)>,
     expected: Outcome,
 }
 
 impl<'a> Explorer<'a> {
     fn new(events: &'a [Event], broken: Broken) -> Self {
         let listed =
-            events.iter().filter_map(|event| Some((event, Register::from(event.entry()?), event.list()?)));
+            events.iter().filter_map(|event| Some((event, event.message()?.position, event.list()?)));
         Self {
             events,
             broken,
@@ -128,8 +128,8 @@ impl<'a> Explorer<'a> {
 
     /// Checks that no message is in the group item before its list.
     fn check_group_item(&self, world: &World) -> Result<(), String> {
-        for (event, register, list) in &self.listed {
-            if world.group_item.register.as_ref() == Some(register)
+        for (event, position, list) in &self.listed {
+            if world.group_item.register.as_ref().is_some_and(|held| held.position == *position)
                 && world.group_item.list_order() < Some(list.order())
             {
                 return Err(format!("{event:?} is in the group item before its list: {world:?}"));

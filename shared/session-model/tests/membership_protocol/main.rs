@@ -36,10 +36,9 @@ fn pool() -> Vec<Event> {
 /// Whether no two messages have the same position. Events of one kind and time but different content would be two reports about one
 /// position, which no feed sends.
 fn compatible(events: &[Event]) -> bool {
-    let messages: Vec<_> = events.iter().filter(|event| !matches!(event, Event::Recall { .. })).collect();
-    let positions: BTreeSet<_> =
-        messages.iter().filter_map(|event| event.entry()).map(|entry| entry.position).collect();
-    positions.len() == messages.iter().filter(|event| event.entry().is_some()).count()
+    let messages: Vec<_> = events.iter().filter_map(Event::message).collect();
+    let positions: BTreeSet<_> = messages.iter().map(|message| message.position.clone()).collect();
+    positions.len() == messages.len()
 }
 
 #[test]

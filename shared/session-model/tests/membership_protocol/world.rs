@@ -12,6 +12,7 @@ use session_model::{
     Account, GroupItem, SessionItem, Timestamp,
     group::{GroupStore, GroupWrite, SessionWrite, Written},
     item::LATE_MS,
+    register::amendments::Amendment,
 };
 
 use crate::events::Event;
@@ -23,6 +24,8 @@ const NOW: Timestamp = Timestamp::from_millis(LATE_MS + 1_000);
 pub(crate) enum Write {
     GroupItem(GroupWrite),
     SessionItem(Account, SessionWrite),
+    /// The store merges an amendment into the group item.
+    Amend(Amendment),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -124,6 +127,11 @@ impl World {
     /// noticed.
     pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Response {
         match write {
+            Write::Amend(amendment) => {
+                self.group_item.amend(amendment, NOW);
+                self.group_item.change_time = None;
+                Response::Done
+            }
             Write::GroupItem(write) => {
                 let before = self.group_item.clone();
                 let mut write = write.clone();
@@ -132,10 +140,10 @@ impl World {
                 {
                     self.group_item.listed_at = None;
                 }
-                if let (Broken::MessageBeforeItsList, GroupWrite::RecordListed { entry, .. }) =
+                if let (Broken::MessageBeforeItsList, GroupWrite::RecordListed { message, .. }) =
                     (broken, &write)
                 {
-                    write = GroupWrite::Record(entry.clone());
+                    write = GroupWrite::Record(message.clone());
                     // Treated as a failed condition, so that the list follows.
                     write.apply(&mut self.group_item, NOW);
                     self.group_item.change_time = None;

@@ -214,7 +214,7 @@ impl Source for AtRest<'_> {
 ///
 /// - nothing;
 /// - a group of others;
-/// - a group that the user has left lately;
+/// - a group without a message, which the user has joined lately, after a list without them;
 /// - sessions that are shown;
 /// - a group that the user joined after a list without them;
 /// - a session that is deleted, and a group of which the user deleted an older message.
@@ -222,8 +222,13 @@ fn starts() -> [World; 6] {
     let long_ago = START;
     let mut others = World::default();
     others.group_item.record(&message(START, "group"), long_ago);
-    let mut left_lately = World::default();
-    SessionWrite::Leave(at(SYNC_PASS + 10)).apply(left_lately.session_item(group().session_id()), long_ago);
+    let mut joined_lately = World::default();
+    for write in Operation::ListWithoutUser.writes(long_ago, at(SYNC_PASS + 9)) {
+        joined_lately.apply(&write, 0.0, Broken::Nothing);
+    }
+    joined_lately.group_item_before.clear();
+    let joined = SessionWrite::Become(MemberAt { time: at(SYNC_PASS + 10), rank: Rank::Join });
+    joined.apply(joined_lately.session_item(group().session_id()), long_ago);
     let mut live = others.clone();
     live.session_item(&p2p()).record(&message(START, "start"), long_ago);
     let joined = SessionWrite::Become(MemberAt { time: START, rank: Rank::Join });
@@ -236,7 +241,7 @@ fn starts() -> [World; 6] {
     joined.apply(joined_after_a_list.session_item(group().session_id()), long_ago);
     joined_after_a_list.group_item_before.clear();
     let mut deleted = live.clone();
-    deleted.session_item(&p2p()).delete(long_ago);
+    deleted.session_item(&p2p()).delete(None, long_ago);
     for write in Operation::DeleteGroup.writes(long_ago, START) {
         deleted.apply(&write, 0.0, Broken::Nothing);
     }
@@ -246,7 +251,7 @@ fn starts() -> [World; 6] {
     session_item.register = Some(session_model::register::Register::tombstone(tombstone.position));
     deleted.group_item.record(&message(at(SYNC_PASS), "newer"), long_ago);
     deleted.group_item_before.clear();
-    [World::default(), others, left_lately, live, joined_after_a_list, deleted]
+    [World::default(), others, joined_lately, live, joined_after_a_list, deleted]
 }
 
 /// Returns the number of histories, or one that does not converge. The starts share the machine's cores.

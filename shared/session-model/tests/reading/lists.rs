@@ -15,7 +15,7 @@ use session_model::{
     reading::{
         ByUpdateTime, ChangeKeys, IndexKey, Limit, ListQuery, Memberships, SessionReader, StartAt, read_list,
     },
-    register::{Entry, LastMsg, Position},
+    register::{Message, Position},
 };
 
 use crate::random::{Dice, at_once};
@@ -58,12 +58,12 @@ impl Tables {
     fn write(&mut self, dice: &mut Dice) {
         self.clock += 1;
         let now = Timestamp::from_millis(1_000 + self.clock);
-        let entry = Entry {
+        let message = Message {
             position: Position {
                 time: Timestamp::from_millis(1 + dice.next() % 6),
                 id: MessageId::from(&*self.clock.to_string()),
             },
-            last_msg: LastMsg::Message(format!("message {}", self.clock).into()),
+            text: format!("message {}", self.clock).into(),
         };
         let (of_group, number) = (dice.next().is_multiple_of(2), dice.next() % 8);
         let (id, what) =
@@ -72,15 +72,15 @@ impl Tables {
         let session_item = self.session_items.entry(id).or_default();
         let at = MemberAt { time: now, rank: Rank::Join };
         match (of_group, what) {
-            (true, 0..4) => drop(self.group_items.entry(group(number)).or_default().record(&entry, now)),
+            (true, 0..4) => drop(self.group_items.entry(group(number)).or_default().record(&message, now)),
             (true, 4..6) => drop(SessionWrite::Become(at).apply(session_item, now)),
             (true, 6) => {
                 SessionWrite::Leave(now).apply(session_item, now);
-                SessionWrite::Record(entry).apply(session_item, now);
+                SessionWrite::Record(message.clone()).apply(session_item, now);
             }
-            (false, 0..6) => drop(session_item.record(&entry, now)),
-            (false, 6) => session_item.delete(now),
-            _ => session_item.set_ext("x".parse().unwrap(), entry.position.time),
+            (false, 0..6) => drop(session_item.record(&message, now)),
+            (false, 6) => drop(session_item.delete(None, now)),
+            _ => session_item.set_ext("x".parse().unwrap(), message.position.time),
         }
     }
 
@@ -162,7 +162,7 @@ impl SessionReader for Shared {
                 .session_items
                 .iter()
                 .filter_map(|(id, session_item)| {
-                    let key = IndexKey { time: session_item.update_time()?, session_id: id.clone() };
+                    let key = IndexKey { time: session_item.stored_update_time()?, session_id: id.clone() };
                     Some((key, session_item.clone()))
                 })
                 .filter(|(key, _)| {

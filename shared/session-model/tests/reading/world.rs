@@ -151,7 +151,7 @@ impl World {
                     *min
                 };
                 let key = |id: &SessionId, session_item: &SessionItem| {
-                    session_item.update_time().map(|time| IndexKey { time, session_id: id.clone() })
+                    session_item.stored_update_time().map(|time| IndexKey { time, session_id: id.clone() })
                 };
                 let mut found: Vec<_> = self
                     .session_items

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Map, json};
 use session_model::{
     AccountCase, GroupItem, SessionId, Timestamp,
     feed::{Effect, MessageCopy},
     group::{GroupWrite, MemberAt, MemberList, Rank, SessionWrite},
-    register::{Entry, LastMsg, Position, edits::Edit},
+    register::{
+        Message, Position,
+        amendments::{Amendment, Notice, Recall},
+    },
 };
 
 use crate::world::{World, group, p2p, user};
@@ -16,7 +19,10 @@ use crate::world::{World, group, p2p, user};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Record,
+    /// A message whose recall came before it.
+    RecordRecalled,
     Edit,
+    Recall,
     Delete,
     SetExt,
     Tombstone,
@@ -25,14 +31,17 @@ pub(crate) enum Kind {
     Empty,
     GroupMessage,
     GroupEdit,
+    GroupRecall,
     GroupMembers,
     ListRaised,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Record,
+        Self::RecordRecalled,
         Self::Edit,
+        Self::Recall,
         Self::Delete,
         Self::SetExt,
         Self::Tombstone,
@@ -41,6 +50,7 @@ impl Kind {
         Self::Empty,
         Self::GroupMessage,
         Self::GroupEdit,
+        Self::GroupRecall,
         Self::GroupMembers,
         Self::ListRaised,
     ];
@@ -55,14 +65,15 @@ pub(crate) struct Write {
 
 #[derive(Clone, Debug)]
 enum What {
-    Record(Entry),
-    Edit(Edit),
+    Record(Message),
+    RecordRecalled(Message),
+    Amend(Amendment),
     Delete,
     SetExt(SessionId, &'static str),
     Tombstone,
     SessionItem(SessionWrite),
-    GroupRecord(Entry),
-    GroupEdit(Edit),
+    GroupRecord(Message),
+    GroupAmend(Amendment),
     StoreList { time: Timestamp, with_the_user: bool },
     RaiseList(Timestamp),
     RemoveMembers(Timestamp),
@@ -72,7 +83,9 @@ impl Write {
     pub(crate) fn kind(&self) -> Kind {
         match &self.what {
             What::Record(_) | What::SessionItem(SessionWrite::Record(_)) => Kind::Record,
-            What::Edit(_) => Kind::Edit,
+            What::RecordRecalled(_) => Kind::RecordRecalled,
+            What::Amend(Amendment::Edit(_)) => Kind::Edit,
+            What::Amend(Amendment::Recall(_)) => Kind::Recall,
             What::Delete => Kind::Delete,
             What::SetExt(..) => Kind::SetExt,
             What::Tombstone => Kind::Tombstone,
@@ -80,7 +93,8 @@ impl Write {
             What::SessionItem(SessionWrite::Leave(_)) => Kind::Leave,
             What::SessionItem(SessionWrite::RecordEmpty(_)) => Kind::Empty,
             What::GroupRecord(_) => Kind::GroupMessage,
-            What::GroupEdit(_) => Kind::GroupEdit,
+            What::GroupAmend(Amendment::Edit(_)) => Kind::GroupEdit,
+            What::GroupAmend(Amendment::Recall(_)) => Kind::GroupRecall,
             What::StoreList { .. } | What::RemoveMembers(_) => Kind::GroupMembers,
             What::RaiseList(_) => Kind::ListRaised,
         }
@@ -92,7 +106,7 @@ impl Write {
         static P2P: LazyLock<SessionId> = LazyLock::new(p2p);
         static GROUP: LazyLock<SessionId> = LazyLock::new(|| group().session_id().clone());
         match &self.what {
-            What::Record(_) | What::Edit(_) | What::Delete => &P2P,
+            What::Record(_) | What::RecordRecalled(_) | What::Amend(_) | What::Delete => &P2P,
             What::SetExt(id, _) if *id == *P2P => &P2P,
             _ => &GROUP,
         }
@@ -102,17 +116,19 @@ impl Write {
         let now = self.now;
         let session_item = self.session_item();
         match &self.what {
-            What::Record(entry) => drop(world.session_item(session_item).record(entry, now)),
-            What::Edit(edit) => drop(world.session_item(session_item).edit(edit, now)),
-            What::Delete => world.session_item(session_item).delete(now),
+            What::Record(message) | What::RecordRecalled(message) => {
+                world.session_item(session_item).record(message, now);
+            }
+            What::Amend(amendment) => drop(world.session_item(session_item).amend(amendment, now)),
+            What::Delete => drop(world.session_item(session_item).delete(None, now)),
             What::SetExt(_, text) => world.session_item(session_item).set_ext(text.parse().unwrap(), now),
             What::Tombstone => tombstone(world, now),
             What::SessionItem(write) => drop(write.apply(world.session_item(session_item), now)),
-            What::GroupRecord(entry) => {
-                let write = GroupWrite::Record(entry.clone());
+            What::GroupRecord(message) => {
+                let write = GroupWrite::Record(message.clone());
                 write.apply(&mut world.group_item, now);
             }
-            What::GroupEdit(edit) => drop(world.group_item.edit(edit, now)),
+            What::GroupAmend(amendment) => drop(world.group_item.amend(amendment, now)),
             What::StoreList { time, with_the_user } => {
                 let members: BTreeSet<_> =
                     with_the_user.then(user).into_iter().chain(["x".parse().unwrap()]).collect();
@@ -138,8 +154,7 @@ fn tombstone(world: &mut World, now: Timestamp) {
     let id = group().session_id().clone();
     let group_item: GroupItem = world.group_item.clone();
     let session_item = world.session_item(&id);
-    let seen = group_item.position_seen_by(&group(), &user(), session_item.membership).cloned();
-    session_item.delete_in_group(seen.as_ref(), now);
+    session_item.delete_in_group(&group(), &user(), Some(&group_item), None, now);
 }
 
 /// An operation, which is a sequence of writes. `now` is the clock of the request; `event` is when it happened, as a message copy
@@ -148,6 +163,7 @@ fn tombstone(world: &mut World, now: Timestamp) {
 pub(crate) enum Operation {
     Message,
     Recall,
+    RecallThenMessage,
     Edit,
     Delete,
     SetExt,
@@ -155,6 +171,7 @@ pub(crate) enum Operation {
     DeleteGroup,
     GroupMessage,
     GroupEdit,
+    GroupRecall,
     Join,
     LeaveByNotice,
     LeaveByPatch,
@@ -164,9 +181,10 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Message,
         Self::Recall,
+        Self::RecallThenMessage,
         Self::Edit,
         Self::Delete,
         Self::SetExt,
@@ -174,6 +192,7 @@ impl Operation {
         Self::DeleteGroup,
         Self::GroupMessage,
         Self::GroupEdit,
+        Self::GroupRecall,
         Self::Join,
         Self::LeaveByNotice,
         Self::LeaveByPatch,
@@ -196,15 +215,21 @@ impl Operation {
         let list = |with_the_user| What::StoreList { time: event, with_the_user };
         let whats = match self {
             Self::Message => vec![What::Record(message(event, &id("m")))],
-            // Recalls the message that every history starts with, or that was sent before.
-            Self::Recall => vec![What::Record(recall(START, "start", event))],
-            Self::Edit => vec![What::Edit(edit("start", event))],
+            // Recalls the message that every history starts with.
+            Self::Recall => vec![What::Amend(recall(START, "start", event))],
+            // The clock of the recall is 5 minutes behind that of its message.
+            Self::RecallThenMessage => vec![
+                What::Amend(recall(event, &id("r"), event.earlier_by(5 * 60_000))),
+                What::RecordRecalled(message(event, &id("r"))),
+            ],
+            Self::Edit => vec![What::Amend(edit("start", event))],
             Self::Delete => vec![What::Delete],
             Self::SetExt => vec![What::SetExt(p2p(), "x")],
             Self::SetExtOfGroup => vec![What::SetExt(group_id, "x")],
             Self::DeleteGroup => vec![What::Tombstone],
             Self::GroupMessage => vec![What::GroupRecord(message(event, &id("g")))],
-            Self::GroupEdit => vec![What::GroupEdit(edit("group", event))],
+            Self::GroupEdit => vec![What::GroupAmend(edit("group", event))],
+            Self::GroupRecall => vec![What::GroupAmend(recall(START, "group", event))],
             Self::Join => vec![become_at(Rank::Join)],
             Self::LeaveByNotice => leaves(SessionWrite::Record(message(event, &id("n")))),
             Self::LeaveByPatch => leaves(SessionWrite::RecordEmpty(event)),
@@ -219,17 +244,17 @@ impl Operation {
 /// When the messages were sent that every history starts with: long ago.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_800 * 30_000);
 
-pub(crate) fn message(time: Timestamp, id: &str) -> Entry {
+pub(crate) fn message(time: Timestamp, id: &str) -> Message {
     let text = json!({ "body": id }).to_string();
-    Entry { position: Position { time, id: id.into() }, last_msg: LastMsg::Message(text.into()) }
+    Message { position: Position { time, id: id.into() }, text: text.into() }
 }
 
-pub(crate) fn recall(time: Timestamp, id: &str, at: Timestamp) -> Entry {
-    let last_msg = LastMsg::Recall { at, notice: format!("recalled at {at}").into() };
-    Entry { position: Position { time, id: id.into() }, last_msg }
+fn recall(sent: Timestamp, id: &str, at: Timestamp) -> Amendment {
+    let notice = Notice::from(Map::from_iter([("recalledAt".to_owned(), at.as_millis().into())]));
+    Amendment::Recall(Recall { id: id.into(), sent: Some(sent), at, notice })
 }
 
-fn edit(id: &str, time: Timestamp) -> Edit {
+fn edit(id: &str, time: Timestamp) -> Amendment {
     // The times in a message copy are after 2000, but these are minutes after 1970.
     let year_2000 = 946_684_800_000;
     let copy = json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": year_2000 + time.as_millis(),
@@ -237,6 +262,6 @@ fn edit(id: &str, time: Timestamp) -> Edit {
     let copy = copy.to_string();
     let now = Timestamp::from_millis(year_2000 * 2);
     let event = MessageCopy::parse(&copy).unwrap().event(now, AccountCase::Keep).unwrap();
-    let Effect::EditP2p { edit, .. } = event.effect else { panic!("not an edit") };
-    edit
+    let Effect::AmendP2p { amendment, .. } = event.effect else { panic!("not an edit") };
+    amendment
 }

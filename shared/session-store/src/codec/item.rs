@@ -12,7 +12,7 @@ use session_model::{
     id::MemberHash,
     item::{Ext, LastMsgType},
     json::JsonText,
-    register::{LastMsg, Position, Register, edits::Edits},
+    register::{LastMsg, Position, Register, amendments::Amendments},
 };
 
 use crate::{
@@ -104,7 +104,7 @@ pub(crate) fn session_id(item: &impl Attributes) -> Result<SessionId, StoreError
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(SESSION_ID))
 }
 
-/// Reads a session item without its edits. When it is read to be shown, `lastMsg` contains them.
+/// Reads a session item without its amendments. When it is read to be shown, `lastMsg` contains what they show.
 pub(crate) fn session_item(item: &mut impl Attributes) -> Result<SessionItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let position = position(item)?;
@@ -142,7 +142,7 @@ pub(crate) fn group_id(item: &impl Attributes) -> Result<GroupId, StoreError> {
     text.and_then(|text| text.parse().ok()).ok_or(StoreError::MalformedItem(GROUP_ID))
 }
 
-/// Reads a group item without its edits.
+/// Reads a group item without its amendments.
 pub(crate) fn group_item(item: &mut impl Attributes) -> Result<GroupItem, StoreError> {
     let update_time = time(item, UPDATE_TIME)?;
     let register = match (position(item)?, last_msg(item, update_time)?) {
@@ -152,7 +152,7 @@ pub(crate) fn group_item(item: &mut impl Attributes) -> Result<GroupItem, StoreE
     };
     Ok(GroupItem {
         register,
-        edits: Edits::default(),
+        amendments: Amendments::default(),
         change_time: time(item, CHANGE_TIME)?,
         listed_at: time(item, LISTED_AT)?,
         list_digest: digest(item, LIST_DIGEST)?,

@@ -38,8 +38,8 @@ pub const MEMBER_AT: &str = "memberAt";
 pub const MEMBER_RANK: &str = "memberRank";
 /// S: the user's custom data.
 pub const EXT: &str = "ext";
-/// S: the edits, as JSON text. Only on session items of p2p sessions and on group items, and only while there are any.
-pub const EDITS: &str = "edits";
+/// S: the amendments, as JSON text. Only on session items of p2p sessions and on group items, and only while there are any.
+pub const AMENDMENTS: &str = "amendments";
 /// N, seconds: when DynamoDB may delete the item (TTL). Among session items, only those that show nothing and record no membership
 /// event have it: a copy from an archive must not make a member of somebody who has left.
 pub const EXPIRES_AT: &str = "expiresAt";

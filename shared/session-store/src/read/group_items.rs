@@ -16,7 +16,7 @@ use crate::{
 
 /// The maximum number of group items that one request reads (DynamoDB allows 100 keys).
 pub(crate) const PER_REQUEST: usize = 100;
-/// The attributes of a group item that are read to show it. The edits, which may be long, are not among them.
+/// The attributes of a group item that are read to show it. The amendments, which may be long, are not among them.
 const SHOWN: &str =
     "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt, changeTime";
 /// The maximum number of concurrent requests for group items. It bounds the memory of an invocation.

@@ -127,17 +127,17 @@ impl SessionReader for Sessions<'_> {
                 start = next;
                 continue;
             }
-            let mut shown = Vec::with_capacity(session_items.len());
+            let mut found = Vec::with_capacity(session_items.len());
             let mut is_at_end = next.is_none();
             for (id, session_item) in session_items {
-                let time = session_item.update_time().ok_or(StoreError::MalformedItem(UPDATE_TIME));
+                let time = session_item.stored_update_time().ok_or(StoreError::MalformedItem(UPDATE_TIME));
                 match self.store.readable(time)? {
-                    Some(time) if time >= min => shown.push((id, session_item)),
+                    Some(time) if time >= min => found.push((id, session_item)),
                     Some(_) => is_at_end = true,
                     None => {}
                 }
             }
-            return Ok(ByUpdateTime { session_items: shown, next: next.filter(|_| !is_at_end) });
+            return Ok(ByUpdateTime { session_items: found, next: next.filter(|_| !is_at_end) });
         }
     }
 

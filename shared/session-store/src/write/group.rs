@@ -7,11 +7,11 @@ use session_model::{
         GroupStore, GroupWrite, Interrupted, LeftOut, ListDigest, MemberAt, MembershipEvent, Rank,
         SessionWrite, SessionsWritten, Written, apply,
     },
-    register::edits::Edit,
+    register::amendments::{Amendment, Recall},
 };
 
 use super::{
-    optimistic::{self, AmendableItem, Snapshot, record},
+    optimistic::{self, AmendableItem, Snapshot},
     session::change_time_of_item,
     update::{OLDER, ReturnValues, Update, Updated},
 };
@@ -49,10 +49,15 @@ impl Group<'_> {
         Ok(apply(self, self.id, event).await?)
     }
 
-    /// Merges an edit of a message. Only the group item is written, because members' session items have no edits.
-    pub async fn edit(&self, edit: &Edit) -> Result<(), StoreError> {
+    /// Merges the edit or recall of a message. Only the group item is written, because members' session items have no amendments.
+    pub async fn amend(&self, amendment: &Amendment) -> Result<(), StoreError> {
         let item = GroupItemRef { group: self, write: None };
-        Ok(optimistic::edit(&item, |held| held.value.edit(edit, self.now)).await?)
+        let blind = |recall: &Recall| Update::recall(recall, Some(self.now));
+        let written = match amendment {
+            Amendment::Recall(recall) => Some(item.update(blind(recall)).await?),
+            Amendment::Edit(_) => None,
+        };
+        Ok(optimistic::amend(&item, written, |held| held.value.amend(amendment, self.now)).await?)
     }
 
     async fn write_session(
@@ -83,9 +88,9 @@ impl Group<'_> {
         let item = GroupItemRef { group: self, write: Some(write) };
         let written = item.update(group_update(write, self.now)).await?;
         let written = match write {
-            // What these show may depend on edits.
+            // What these show may depend on amendments.
             GroupWrite::Record(_) | GroupWrite::RecordListed { .. } => {
-                record(&item, written, |held| write.apply(&mut held.value, self.now)).await?
+                optimistic::record(&item, written, |held| write.apply(&mut held.value, self.now)).await?
             }
             _ => written,
         };
@@ -195,9 +200,9 @@ fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Updat
 /// Every write of a group item sets the change time.
 fn group_update(write: &GroupWrite, now: Timestamp) -> Update {
     match write {
-        GroupWrite::Record(entry) => Update::record(entry, Some(now)),
-        GroupWrite::RecordListed { entry, time, digest } => {
-            with_same_list(Update::record(entry, Some(now)), *time, digest)
+        GroupWrite::Record(message) => Update::record(message, Some(now)),
+        GroupWrite::RecordListed { message, time, digest } => {
+            with_same_list(Update::record(message, Some(now)), *time, digest)
         }
         GroupWrite::RaiseListedAt { time, digest } => {
             with_same_list(Update::default().with_change_time(now), *time, digest)
@@ -252,7 +257,9 @@ fn session_update(write: &SessionWrite, now: Timestamp) -> Update {
         SessionWrite::Leave(time) => {
             membership(MemberAt { time: *time, rank: Rank::Leave }).remove("memberSince")
         }
-        SessionWrite::Record(entry) => Update::record(entry, change_time_of_item(entry, now)),
+        SessionWrite::Record(message) => {
+            Update::record(message, change_time_of_item(message.position.time, now))
+        }
         SessionWrite::RecordEmpty(time) => Update::default()
             .with_change_time(now)
             .set("updateTime = :t, msgTime = :t, msgId = :id")

@@ -3,12 +3,15 @@
 use session_model::{
     GroupId, RecentSession, SessionId, SessionItem, Timestamp,
     group::{Membership, Written},
-    item::{Ext, is_in_window},
-    register::{Entry, Position, edits::Edit},
+    item::{Deleted, Ext, Version, is_in_window},
+    register::{
+        Message, Position,
+        amendments::{Amendment, Recall},
+    },
 };
 
 use super::{
-    optimistic::{self, AmendableItem, Snapshot, record},
+    optimistic::{self, AmendableItem, Snapshot},
     update::{ReturnValues, Update, Updated},
 };
 use crate::{
@@ -24,24 +27,16 @@ const MAX_TRIES: usize = 5;
 /// The attributes that a delete removes.
 const SHOWN: &str = "updateTime, lastMsg, lastMsgType, ext";
 
-/// The result of a delete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deleted {
-    /// The session is deleted, or did not exist.
-    Done,
-    /// The session shows something newer than what was to be deleted, and is kept.
-    Newer,
-}
-
 impl Sessions<'_> {
     /// Sets or removes the user's custom data, and returns the session. A session that does not exist or is deleted is shown from
-    /// `now` on, without a last message. A live one keeps its place in the list.
+    /// `now` on, without a last message. A live one keeps its place in the list. Returns `None` if the user does not see the session
+    /// all the same, because a newer list of the group's members has dropped them.
     pub async fn set_ext(
         &self,
         id: &SessionId,
         ext: &Ext,
         now: Timestamp,
-    ) -> Result<RecentSession, StoreError> {
+    ) -> Result<Option<RecentSession>, StoreError> {
         let update = Update::default()
             .set("updateTime = if_not_exists(updateTime, :now)")
             .remove("expiresAt")
@@ -54,29 +49,28 @@ impl Sessions<'_> {
         let (Updated::Done(mut item) | Updated::ConditionFailed(mut item)) =
             self.update(id, update, ReturnValues::AllNew).await?;
         let session_item = item::session_item(&mut item)?;
-        let session = match id.group().filter(|_| session_item.is_member()) {
-            None => session_item.into_session(id.clone()),
+        match id.group().filter(|_| session_item.is_member()) {
+            None => Ok(session_item.into_session(id.clone())),
             Some(group) => {
                 let group_item = self.store.group_item(&group, false).await;
-                self.group_session(&group, session_item, group_item)?
+                self.group_session(&group, session_item, group_item)
             }
-        };
-        session.ok_or(StoreError::MalformedItem(UPDATE_TIME))
+        }
     }
 
-    /// Deletes the session, unless `up_to` is given and the session's `updateTime` is after it. Such a session shows what its user
-    /// may not have seen. The position of a deleted session is kept as a tombstone for 31 days after `now`, so that a late copy of
-    /// what was deleted does not restore it. Deleting a session that does not exist or is already deleted is a success and changes
+    /// Deletes the session, unless a `version` is given and the session's position is greater. Such a session shows what its user may
+    /// not have seen. The position of a deleted session is kept as a tombstone for 31 days after `now`, so that a late copy of what
+    /// was deleted does not restore it. Deleting a session that does not exist or is already deleted is a success and changes
     /// nothing.
     pub async fn delete(
         &self,
         id: &SessionId,
-        up_to: Option<Timestamp>,
+        version: Option<&Version>,
         now: Timestamp,
     ) -> Result<Deleted, StoreError> {
         let expires_at = expires_at(now, TOMBSTONE_DAYS);
         if let Some(group) = id.group() {
-            return self.delete_group(&group, up_to, expires_at, now).await;
+            return self.delete_group(&group, version, expires_at, now).await;
         }
         let update = Update::default()
             .set("expiresAt = :e")
@@ -84,33 +78,50 @@ impl Sessions<'_> {
             .only_if("attribute_exists(updateTime)")
             .with_change_time(now)
             .with(":e", n(expires_at));
-        let (update, return_values) = match up_to {
+        let (update, return_values) = match version.map(Version::position) {
             None => (update, ReturnValues::None),
-            Some(time) => (
-                update.only_if("updateTime <= :up_to").with(":up_to", n(time)),
+            Some(None) => (update.only_if("attribute_not_exists(msgTime)"), ReturnValues::OnConditionFailure),
+            Some(Some(position)) => (
+                update
+                    .only_if(
+                        "attribute_not_exists(msgTime) OR msgTime < :t OR (msgTime = :t AND msgId <= :id)",
+                    )
+                    .with(":t", n(position.time))
+                    .with(":id", s(position.id.as_str())),
                 ReturnValues::OnConditionFailure,
             ),
         };
         match self.update(id, update, return_values).await? {
-            // Nothing else in the item is read, because the condition depends only on `updateTime`.
+            // A session that is shown was kept for its version.
             Updated::ConditionFailed(item) if item.contains_key(UPDATE_TIME) => Ok(Deleted::Newer),
             _ => Ok(Deleted::Done),
         }
     }
 
-    /// Merges what a message copy reports about a p2p session. This is the merge rule as one conditional write, while there are no
-    /// edits. A failed condition is a success: the session item already has that content, or something newer.
-    pub async fn record(&self, id: &SessionId, entry: &Entry, now: Timestamp) -> Result<(), StoreError> {
+    /// Merges a message of a p2p session. While there are no amendments, this is the merge rule as one conditional write. A failed
+    /// condition is a success: the session item already has that message, or a newer one.
+    pub async fn record(&self, id: &SessionId, message: &Message, now: Timestamp) -> Result<(), StoreError> {
         let item = SessionItemRef { sessions: self, id, now };
-        let written = item.update(Update::record(entry, change_time_of_item(entry, now))).await?;
-        record(&item, written, |held| held.value.record(entry, now)).await?;
+        let written =
+            item.update(Update::record(message, change_time_of_item(message.position.time, now))).await?;
+        optimistic::record(&item, written, |held| held.value.record(message, now)).await?;
         Ok(())
     }
 
-    /// Merges an edit of a message of a p2p session.
-    pub async fn edit(&self, id: &SessionId, edit: &Edit, now: Timestamp) -> Result<(), StoreError> {
+    /// Merges the edit or recall of a message of a p2p session.
+    pub async fn amend(
+        &self,
+        id: &SessionId,
+        amendment: &Amendment,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let item = SessionItemRef { sessions: self, id, now };
-        Ok(optimistic::edit(&item, |held| held.value.edit(edit, now)).await?)
+        let blind = |recall: &Recall| Update::recall(recall, change_time_of_item(recall.at, now));
+        let written = match amendment {
+            Amendment::Recall(recall) => Some(item.update(blind(recall)).await?),
+            Amendment::Edit(_) => None,
+        };
+        Ok(optimistic::amend(&item, written, |held| held.value.amend(amendment, now)).await?)
     }
 
     /// Deletes a group's session. The tombstone is at the position that the user sees, which is the group item's, unless they do
@@ -119,7 +130,7 @@ impl Sessions<'_> {
     async fn delete_group(
         &self,
         group: &GroupId,
-        up_to: Option<Timestamp>,
+        version: Option<&Version>,
         expires_at: u64,
         now: Timestamp,
     ) -> Result<Deleted, StoreError> {
@@ -131,16 +142,15 @@ impl Sessions<'_> {
             let seen = group_item.as_ref().and_then(|group_item| {
                 group_item.position_seen_by(group, self.user, session_item.membership)
             });
-            match session_item.clone().into_group_session(group, self.user, group_item.clone()) {
-                None => return Ok(Deleted::Done),
-                Some(session) if up_to.is_some_and(|time| session.update_time > time) => {
-                    return Ok(Deleted::Newer);
-                }
-                Some(_) => {}
+            if session_item.clone().into_group_session(group, self.user, group_item.clone()).is_none() {
+                return Ok(Deleted::Done);
             }
             let read = session_item.register.as_ref().map(|held| &held.position);
-            let update =
-                tombstone(read, seen.max(read), session_item.membership, expires_at).with_change_time(now);
+            let position = seen.max(read);
+            if version.is_some_and(|version| !version.covers(position)) {
+                return Ok(Deleted::Newer);
+            }
+            let update = tombstone(read, position, session_item.membership, expires_at).with_change_time(now);
             if let Updated::Done(_) = self.update(id, update, ReturnValues::None).await? {
                 return Ok(Deleted::Done);
             }
@@ -158,9 +168,9 @@ impl Sessions<'_> {
     }
 }
 
-/// The change time of what is recorded on a session item, or `None` if its `updateTime` shows it.
-pub(crate) fn change_time_of_item(entry: &Entry, now: Timestamp) -> Option<Timestamp> {
-    (!is_in_window(entry.update_time(), now)).then_some(now)
+/// The change time of a session item that gets this `updateTime`, or `None` if the `updateTime` shows the change.
+pub(crate) fn change_time_of_item(update_time: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    (!is_in_window(update_time, now)).then_some(now)
 }
 
 /// A user's session item of a p2p session.

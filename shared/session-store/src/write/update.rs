@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 use session_model::{
     Timestamp,
     item::LastMsgType,
-    register::{Entry, LastMsg},
+    register::{Message, amendments::Recall},
 };
 
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 /// The condition that an item has no position, or one before (`:t`, `:id`).
 pub(crate) const OLDER: &str =
     "attribute_not_exists(msgTime) OR msgTime < :t OR (msgTime = :t AND msgId < :id)";
+
+/// The condition that an item has no amendments, on which what it shows may depend.
+const WITHOUT_AMENDMENTS: &str = "attribute_not_exists(amendments)";
 
 /// The update of an item, and its condition.
 #[derive(Clone, Debug, Default)]
@@ -65,38 +68,43 @@ impl Update {
         self
     }
 
-    /// The merge rule: writes what a message copy reports, if it supersedes the item's register and the item has no edits. It is
-    /// for session items and for group items; removing `expiresAt` has no effect on a group item, which never expires. Sets the
-    /// change time if one is given.
-    pub(crate) fn record(entry: &Entry, change_time: Option<Timestamp>) -> Self {
-        let (text, last_msg_type, condition) = match &entry.last_msg {
-            LastMsg::Message(text) => (text, LastMsgType::Message, OLDER.to_owned()),
-            LastMsg::Recall { notice, .. } => (
-                notice,
-                LastMsgType::Recall,
-                format!(
-                    "{OLDER} OR (msgTime = :t AND msgId = :id AND \
-                     (lastMsgType = :message OR (lastMsgType = :type AND updateTime < :u)))"
-                ),
-            ),
-        };
+    /// Writes a message, if it is newer than the item's register and the item has no amendments. It is for session items and for
+    /// group items; removing `expiresAt` has no effect on a group item, which never expires. Sets the change time if one is given.
+    pub(crate) fn record(message: &Message, change_time: Option<Timestamp>) -> Self {
         let update = Self::default()
-            .set("lastMsg = :m, lastMsgType = :type, updateTime = :u, msgTime = :t, msgId = :id")
+            .set("lastMsg = :m, lastMsgType = :message, updateTime = :t, msgTime = :t, msgId = :id")
             .remove("expiresAt")
-            .only_if(condition)
-            .only_if("attribute_not_exists(edits)")
-            .with(":m", s(text.plain()))
-            .with(":type", n(last_msg_type.as_number()))
-            .with(":u", n(entry.update_time()))
-            .with(":t", n(entry.position.time))
-            .with(":id", s(entry.position.id.as_str()));
-        let update = match change_time {
-            Some(now) => update.with_change_time(now),
-            None => update,
-        };
-        match last_msg_type {
-            LastMsgType::Message => update,
-            LastMsgType::Recall => update.with(":message", n(LastMsgType::Message.as_number())),
+            .only_if(OLDER)
+            .only_if(WITHOUT_AMENDMENTS)
+            .with(":m", s(message.text.plain()))
+            .with(":message", n(LastMsgType::Message.as_number()))
+            .with(":t", n(message.position.time))
+            .with(":id", s(message.position.id.as_str()));
+        update.with_optional_change_time(change_time)
+    }
+
+    /// Replaces the held message by its recall, or a recall of it by a greater one, if the item has no amendments. Sets the change
+    /// time if one is given.
+    pub(crate) fn recall(recall: &Recall, change_time: Option<Timestamp>) -> Self {
+        let update = Self::default()
+            .set("lastMsg = :n, lastMsgType = :recall, updateTime = :d")
+            .only_if(
+                "msgId = :id AND (lastMsgType = :message OR (lastMsgType = :recall AND \
+                 (updateTime < :d OR (updateTime = :d AND lastMsg < :n))))",
+            )
+            .only_if(WITHOUT_AMENDMENTS)
+            .with(":n", s(recall.notice.text().plain()))
+            .with(":recall", n(LastMsgType::Recall.as_number()))
+            .with(":d", n(recall.at))
+            .with(":id", s(recall.id.as_str()))
+            .with(":message", n(LastMsgType::Message.as_number()));
+        update.with_optional_change_time(change_time)
+    }
+
+    fn with_optional_change_time(self, change_time: Option<Timestamp>) -> Self {
+        match change_time {
+            Some(now) => self.with_change_time(now),
+            None => self,
         }
     }
 

@@ -2,8 +2,11 @@
 
 use super::raw_copy::RawCopy;
 use crate::{
+    feed::effect::{Effect, FeedEvent},
     id::{Account, GroupId, SessionId, SessionType},
     json::{InvalidField, InvalidValue},
+    register::amendments::Amendment,
+    time::Timestamp,
 };
 
 /// The conversation in which a message was sent.
@@ -36,5 +39,19 @@ impl Conversation {
         }
         let id = format!("{}|{to}", session_type.as_str());
         id.parse().map(Self::Group).map_err(|reason: InvalidValue| reason.of("to"))
+    }
+
+    /// The event of a message in this conversation that was edited or recalled. `latest` is the latest of the event's times.
+    ///
+    /// The copy does not show who received the message, so both users get the amendment. It shows nothing to a user who does not
+    /// have the message.
+    pub(super) fn amended(self, amendment: Amendment, latest: Timestamp) -> FeedEvent {
+        let effect = match self {
+            Self::P2p { from, to } => {
+                Effect::AmendP2p { session_items: session_items(&from, &to, true), amendment }
+            }
+            Self::Group(group) => Effect::AmendGroup { group, amendment },
+        };
+        FeedEvent { effect, latest, unknown_notice: false }
     }
 }

@@ -1,14 +1,11 @@
-//! Edits of messages, and the further text of an answer that an AI goes on writing.
+//! Amendments of messages, and the further text of an answer that an AI goes on writing.
 
-use super::{
-    conversation::{Conversation, session_items},
-    raw_copy::RawCopy,
-};
+use super::{conversation::Conversation, raw_copy::RawCopy};
 use crate::{
-    feed::effect::{Effect, FeedEvent, NotApplied},
+    feed::effect::{FeedEvent, NotApplied},
     id::SessionType,
     register::{
-        edits::Edit,
+        amendments::{Amendment, Edit},
         last_msg::{Field, Text},
     },
 };
@@ -37,11 +34,5 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
     if edit.texts.is_empty() {
         return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
     }
-    let effect = match conversation {
-        Conversation::P2p { from, to } => {
-            Effect::EditP2p { session_items: session_items(&from, &to, true), edit }
-        }
-        Conversation::Group(group) => Effect::EditGroup { group, edit },
-    };
-    Ok(FeedEvent { effect, latest: time, unknown_notice: false })
+    Ok(conversation.amended(Amendment::Edit(edit), time))
 }

@@ -13,16 +13,16 @@ use crate::{
     group::{MemberList, MembershipEvent},
     id::{Account, GroupId, SessionType},
     json::InvalidField,
-    register::{Entry, LastMsg, last_msg::Shown},
+    register::{Message, last_msg::Shown},
     time::Timestamp,
 };
 
 /// A message of a session.
-pub(super) struct Message {
+pub(super) struct ReceivedMessage {
     /// The conversation in which it was sent.
     conversation: Conversation,
-    /// What the session shows of it.
-    entry: Entry,
+    /// The message, as the session shows it.
+    message: Message,
     /// The receiver has blocked the sender (`blacklist`).
     blocked: bool,
     /// Moderation intercepted it (`antispam`): it counts as sent for the sender, but nobody receives it.
@@ -33,7 +33,7 @@ pub(super) struct Message {
     notice: Notice,
 }
 
-impl Message {
+impl ReceivedMessage {
     pub(super) fn parse(copy: &RawCopy<'_>) -> Result<Self, NotApplied> {
         let session_type = match &*copy.text("convType")? {
             "PERSON" => SessionType::P2p,
@@ -63,7 +63,7 @@ impl Message {
         let text = last_msg(copy, &from, time, &ids, &message_type);
         Ok(Self {
             conversation,
-            entry: Entry { position: ids.position(time), last_msg: LastMsg::Message(text.into()) },
+            message: Message { position: ids.position(time), text: text.into() },
             blocked: copy.is_set("blacklist"),
             intercepted: copy.is_set("antispam"),
             members,
@@ -72,11 +72,11 @@ impl Message {
     }
 
     pub(super) fn into_event(self) -> FeedEvent {
-        let (latest, unknown_notice) = (self.entry.position.time, self.notice.unknown);
+        let (latest, unknown_notice) = (self.message.position.time, self.notice.unknown);
         let effect = match self.conversation {
             Conversation::P2p { ref from, ref to } => {
                 let is_received = !(self.blocked || self.intercepted);
-                Effect::P2p { session_items: session_items(from, to, is_received), entry: self.entry }
+                Effect::P2p { session_items: session_items(from, to, is_received), message: self.message }
             }
             Conversation::Group(ref group) => {
                 let group = group.clone();
@@ -98,11 +98,11 @@ impl Message {
             Some(members) if dismissed => members.clone(),
             _ => left,
         };
-        let time = self.entry.position.time;
+        let time = self.message.position.time;
         let listed = self.members.as_ref().map(|members| &(members | &joined) - &left);
         MembershipEvent {
             time,
-            entry: (!self.intercepted).then_some(self.entry),
+            message: (!self.intercepted).then_some(self.message),
             list: listed.map(|members| MemberList::new(group, time, &members)),
             joined,
             left,

@@ -52,7 +52,7 @@ impl<'a> MessageCopy<'a> {
             return Err(NotApplied::Ignored("there is neither eventType nor convType"));
         }
         match &*copy.text("eventType")? {
-            "1" => Ok(message::Message::parse(&copy)?.into_event()),
+            "1" => Ok(message::ReceivedMessage::parse(&copy)?.into_event()),
             "7" => recall::parse(&copy, SessionType::P2p),
             "8" => recall::parse(&copy, SessionType::Team),
             "25" => recall::parse(&copy, SessionType::SuperTeam),

@@ -45,9 +45,14 @@ impl<'a> RawCopy<'a> {
 
     /// A needed time.
     pub(super) fn time(&self, name: &'static str) -> Result<Timestamp, InvalidField> {
-        let time = self.text(name)?.parse();
-        let time = time.and_then(|time: Timestamp| time.check_plausible(self.now, Ahead::OneDay));
-        time.map_err(|reason| reason.of(name))
+        self.optional_time(name)?.ok_or_else(|| InvalidValue::new("is missing").of(name))
+    }
+
+    /// An optional time.
+    pub(super) fn optional_time(&self, name: &'static str) -> Result<Option<Timestamp>, InvalidField> {
+        let Some(text) = self.optional_text(name)? else { return Ok(None) };
+        let time = text.parse().and_then(|time: Timestamp| time.check_plausible(self.now, Ahead::OneDay));
+        time.map(Some).map_err(|reason| reason.of(name))
     }
 
     /// The id that its server or its client gave to a message.

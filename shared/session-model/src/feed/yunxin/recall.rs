@@ -1,36 +1,30 @@
 //! Recalls of messages.
 
-use super::{
-    conversation::{Conversation, session_items},
-    raw_copy::RawCopy,
-};
+use super::{conversation::Conversation, raw_copy::RawCopy};
 use crate::{
-    feed::effect::{Effect, FeedEvent, NotApplied},
-    group::MembershipEvent,
+    feed::effect::{FeedEvent, NotApplied},
     id::SessionType,
-    register::{Entry, LastMsg, last_msg::Shown},
+    register::{
+        amendments::{Amendment, Recall},
+        last_msg::Shown,
+    },
 };
 
-/// Parses a recall. The session shows who recalled the message and when, and nothing of its content.
+/// Parses a recall. The notice says who recalled the message and when, and nothing of its content. `sendTime` may be absent, because
+/// the message is named by its id alone.
 pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<FeedEvent, NotApplied> {
     let from = copy.account("from")?;
     let conversation = Conversation::parse(copy, session_type, &from)?;
-    let (time, at) = (copy.time("sendTime")?, copy.time("deleteTime")?);
+    let (sent, at) = (copy.optional_time("sendTime")?, copy.time("deleteTime")?);
     let ids = copy.ids_of_another("msgId", "clientId")?;
     let mut shown = Shown::new(from.as_str());
     shown.number("time", at);
     shown.id("deleteMsgIdClient", ids.client.as_ref());
     shown.id("deleteMsgIdServer", Some(&ids.server));
-    shown.number("deleteMsgCreateTime", time);
+    if let Some(sent) = sent {
+        shown.number("deleteMsgCreateTime", sent);
+    }
     shown.recall(|name| copy.value(name));
-    let last_msg = LastMsg::Recall { at, notice: shown.into_json().into() };
-    let entry = Entry { position: ids.position(time), last_msg };
-    // The copy does not show whether the receiver had blocked the sender, so the session items of both show the notice.
-    let effect = match conversation {
-        Conversation::P2p { from, to } => {
-            Effect::P2p { session_items: session_items(&from, &to, true), entry }
-        }
-        Conversation::Group(group) => Effect::Group { group, event: MembershipEvent::of_entry(entry) },
-    };
-    Ok(FeedEvent { effect, latest: time.max(at), unknown_notice: false })
+    let recall = Recall { id: ids.message_id(), sent, at, notice: shown.into_fields().into() };
+    Ok(conversation.amended(Amendment::Recall(recall), at.max(sent.unwrap_or(at))))
 }

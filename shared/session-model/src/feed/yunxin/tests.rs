@@ -7,7 +7,10 @@ use crate::{
     feed::effect::Effect,
     group::MembershipEvent,
     id::{Account, MessageId},
-    register::{Entry, LastMsg, Position},
+    register::{
+        Message, Position,
+        amendments::{Amendment, Recall},
+    },
 };
 
 const NOW: u64 = 1_700_000_000_000;
@@ -56,26 +59,34 @@ fn with(mut copy: Value, name: &str, value: impl Into<Value>) -> Value {
     copy
 }
 
-fn entry(copy: &Value) -> Entry {
+fn sent(copy: &Value) -> Message {
     match parse(copy).unwrap().effect {
-        Effect::P2p { entry, .. } => entry,
-        Effect::Group { event, .. } => event.entry.unwrap(),
+        Effect::P2p { message, .. } => message,
+        Effect::Group { event, .. } => event.message.unwrap(),
         other => panic!("{other:?}"),
+    }
+}
+
+fn recalled(copy: &Value) -> Recall {
+    match parse(copy).unwrap().effect {
+        Effect::AmendP2p { amendment: Amendment::Recall(recall), .. }
+        | Effect::AmendGroup { amendment: Amendment::Recall(recall), .. } => recall,
+        other => panic!("not a recall: {other:?}"),
     }
 }
 
 /// What the session shows.
 fn shown(copy: &Value) -> Value {
-    let (LastMsg::Message(text) | LastMsg::Recall { notice: text, .. }) = entry(copy).last_msg;
+    let text = if copy["eventType"] == "1" { sent(copy).text } else { recalled(copy).notice.text() };
     serde_json::from_str(&text.plain()).unwrap()
 }
 
 fn session_items(copy: &Value) -> Vec<String> {
     match parse(copy).unwrap().effect {
-        Effect::P2p { session_items, .. } | Effect::EditP2p { session_items, .. } => {
+        Effect::P2p { session_items, .. } | Effect::AmendP2p { session_items, .. } => {
             session_items.iter().map(|(user, id)| format!("{user} {id}")).collect()
         }
-        Effect::Group { group, .. } | Effect::EditGroup { group, .. } => vec![group.to_string()],
+        Effect::Group { group, .. } | Effect::AmendGroup { group, .. } => vec![group.to_string()],
     }
 }
 
@@ -89,7 +100,7 @@ fn group_event(copy: &Value) -> MembershipEvent {
 #[test]
 fn a_message_is_recorded_for_sender_and_receiver() {
     let position = Position { time: Timestamp::from_millis(SENT), id: MessageId::new("17", "") };
-    assert_eq!(entry(&message()).position, position);
+    assert_eq!(sent(&message()).position, position);
     let expected = json!({"from": "alice", "fromNick": "Alice", "time": SENT, "type": 0, "body": "hello",
                           "fromClientType": "IOS", "msgIdClient": "c-1", "msgIdServer": "17"});
     assert_eq!(shown(&message()), expected);
@@ -100,15 +111,23 @@ fn a_message_is_recorded_for_sender_and_receiver() {
 
 #[test]
 fn a_recall_leaves_a_notice_without_content() {
-    let entry = entry(&recall("7"));
-    assert_eq!(entry.position, Position { time: Timestamp::from_millis(SENT), id: "17".into() });
-    let LastMsg::Recall { at, .. } = entry.last_msg else { panic!("not a recall") };
+    let Recall { id, sent, at, .. } = recalled(&recall("7"));
+    assert_eq!((id, sent), ("17".into(), Some(Timestamp::from_millis(SENT))));
     assert_eq!(at, Timestamp::from_millis(SENT + 500));
     let expected = json!({"from": "alice", "time": SENT + 500, "deleteMsgIdClient": "c-1", "deleteMsgIdServer": "17",
                           "deleteMsgCreateTime": SENT, "postscript": "sorry", "attach": "{}"});
     assert_eq!(shown(&with(recall("7"), "attach", "{}")), expected);
     assert_eq!(session_items(&recall("7")), ["alice p2p|bob", "bob p2p|alice"]);
     assert_eq!(parse(&recall("7")).unwrap().latest, at);
+}
+
+#[test]
+fn the_time_of_a_recalled_message_may_be_unknown() {
+    let copy = with(recall("7"), "sendTime", "");
+    let Recall { sent, at, .. } = recalled(&copy);
+    assert_eq!((sent, at), (None, Timestamp::from_millis(SENT + 500)));
+    assert_eq!(shown(&copy).get("deleteMsgCreateTime"), None);
+    assert_eq!(parse(&copy).unwrap().latest, at);
 }
 
 #[test]
@@ -168,15 +187,16 @@ fn an_intercepted_group_message_updates_members_only() {
     let kick = with(with(with(message(), "convType", "TEAM"), "msgType", "NOTIFICATION"), "attach", attach);
     for copy in [kick.clone(), with(kick, "tMembers", "[a, b]")] {
         let (shown, intercepted) = (group_event(&copy), group_event(&with(copy, "antispam", "true")));
-        assert!(shown.entry.is_some() && intercepted.entry.is_none());
-        assert_eq!(MembershipEvent { entry: shown.entry.clone(), ..intercepted }, shown);
+        assert!(shown.message.is_some() && intercepted.message.is_none());
+        assert_eq!(MembershipEvent { message: shown.message.clone(), ..intercepted }, shown);
     }
 }
 
 #[test]
 fn an_edit_has_its_changed_fields_and_time() {
     let edited = |copy: &Value| match parse(copy).unwrap().effect {
-        Effect::EditP2p { edit, .. } | Effect::EditGroup { edit, .. } => edit,
+        Effect::AmendP2p { amendment: Amendment::Edit(edit), .. }
+        | Effect::AmendGroup { amendment: Amendment::Edit(edit), .. } => edit,
         other => panic!("not an edit: {other:?}"),
     };
     for (event_type, place) in [("89", "alice p2p|bob"), ("90", "team|bob"), ("91", "super_team|bob")] {
@@ -276,8 +296,10 @@ fn an_unreadable_required_field_is_named() {
     of_recall("from", &accounts);
     of_recall("to", &accounts);
     of_recall("msgId", &["", cut, &too_long]);
-    of_recall("sendTime", &times);
     of_recall("deleteTime", &times);
+    for value in times.iter().filter(|value| !value.is_empty()) {
+        assert!(unreadable(&with(recall("7"), "sendTime", *value)).starts_with("sendTime"), "{value}");
+    }
     let team = with(message(), "convType", "TEAM");
     assert!(unreadable(&with(team.clone(), "to", "a|b")).starts_with("to must"));
     assert!(unreadable(&with(team, "tMembers", "['a', 'b']")).starts_with("tMembers holds"));

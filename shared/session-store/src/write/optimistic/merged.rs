@@ -1,31 +1,31 @@
-//! Merged writes: an item is read with its edits, and written back if nothing has changed in between.
+//! Merged writes: an item is read with its amendments, and written back if nothing has changed in between.
 
 use session_model::{
     GroupItem, SessionItem, Timestamp,
     item::LastMsgType,
-    register::{LastMsg, Register, edits::Edits},
+    register::{LastMsg, Register, amendments::Amendments},
 };
 
 use crate::{
     StoreError,
     codec::{
         item::{self, Attributes, Item, n, s},
-        schema::EDITS,
+        schema::AMENDMENTS,
     },
     write::update::Update,
 };
 
-/// The content of an item with its edits, and the stored form in which the edits were read.
+/// The content of an item with its amendments, and the stored form in which these were read.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot<T> {
     pub(crate) value: T,
-    edits: Option<String>,
+    amendments: Option<String>,
 }
 
-/// Something that has a register and edits.
+/// Something that has a register and amendments.
 pub(crate) trait Amendable {
     fn register(&self) -> Option<&Register>;
-    fn edits(&self) -> &Edits;
+    fn amendments(&self) -> &Amendments;
     fn update_time(&self) -> Option<Timestamp>;
     fn change_time(&self) -> Option<Timestamp>;
     /// Whether it expires while it shows nothing.
@@ -37,12 +37,12 @@ impl Amendable for SessionItem {
         self.register.as_ref()
     }
 
-    fn edits(&self) -> &Edits {
-        &self.edits
+    fn amendments(&self) -> &Amendments {
+        &self.amendments
     }
 
     fn update_time(&self) -> Option<Timestamp> {
-        Self::update_time(self)
+        self.stored_update_time()
     }
 
     fn change_time(&self) -> Option<Timestamp> {
@@ -59,8 +59,8 @@ impl Amendable for GroupItem {
         self.register.as_ref()
     }
 
-    fn edits(&self) -> &Edits {
-        &self.edits
+    fn amendments(&self) -> &Amendments {
+        &self.amendments
     }
 
     fn update_time(&self) -> Option<Timestamp> {
@@ -76,25 +76,25 @@ impl Amendable for GroupItem {
     }
 }
 
-/// Reads a session item with its edits.
+/// Reads a session item with its amendments.
 pub(crate) fn session_item(mut item: Item) -> Result<Snapshot<SessionItem>, StoreError> {
-    let (edits, text) = edits(&item)?;
-    Ok(Snapshot { value: SessionItem { edits, ..item::session_item(&mut item)? }, edits: text })
+    let (amendments, text) = amendments(&item)?;
+    Ok(Snapshot { value: SessionItem { amendments, ..item::session_item(&mut item)? }, amendments: text })
 }
 
-/// Reads a group item with its edits.
+/// Reads a group item with its amendments.
 pub(crate) fn group_item(mut item: Item) -> Result<Snapshot<GroupItem>, StoreError> {
-    let (edits, text) = edits(&item)?;
-    Ok(Snapshot { value: GroupItem { edits, ..item::group_item(&mut item)? }, edits: text })
+    let (amendments, text) = amendments(&item)?;
+    Ok(Snapshot { value: GroupItem { amendments, ..item::group_item(&mut item)? }, amendments: text })
 }
 
-fn edits(item: &Item) -> Result<(Edits, Option<String>), StoreError> {
-    let Some(text) = item.string(EDITS)? else { return Ok((Edits::default(), None)) };
-    let edits = Edits::from_stored(&text).map_err(|_| StoreError::MalformedItem(EDITS))?;
-    Ok((edits, Some(text.into_owned())))
+fn amendments(item: &Item) -> Result<(Amendments, Option<String>), StoreError> {
+    let Some(text) = item.string(AMENDMENTS)? else { return Ok((Amendments::default(), None)) };
+    let amendments = Amendments::from_stored(&text).map_err(|_| StoreError::MalformedItem(AMENDMENTS))?;
+    Ok((amendments, Some(text.into_owned())))
 }
 
-/// Writes the differences between `before` and `after`, if everything that a register or its edits depend on is still as read. An
+/// Writes the differences between `before` and `after`, if everything that a register or its amendments depend on is still as read. An
 /// item that shows nothing and need not be kept expires at `expires_at`, unless it already expires.
 pub(crate) fn replacement<T: Amendable>(before: &Snapshot<T>, after: &T, expires_at: u64) -> Update {
     let mut update = Update::default();
@@ -105,9 +105,9 @@ pub(crate) fn replacement<T: Amendable>(before: &Snapshot<T>, after: &T, expires
     } else if after.may_expire() && after.update_time().is_none() {
         update = update.set("expiresAt = if_not_exists(expiresAt, :e)").with(":e", n(expires_at));
     }
-    update = match after.edits().to_stored() {
-        Some(edits) => update.set("edits = :edits").with(":edits", s(edits)),
-        None => update.remove("edits"),
+    update = match after.amendments().to_stored() {
+        Some(amendments) => update.set("amendments = :amendments").with(":amendments", s(amendments)),
+        None => update.remove("amendments"),
     };
     if let Some(now) = after.change_time().filter(|_| after.change_time() != before.value.change_time()) {
         update = update.with_change_time(now);
@@ -164,7 +164,12 @@ fn as_read<T: Amendable>(update: Update, before: &Snapshot<T>) -> Update {
             ":read_u",
             before.value.update_time().map(n),
         ),
-        ("edits = :read_edits", "attribute_not_exists(edits)", ":read_edits", before.edits.clone().map(s)),
+        (
+            "amendments = :read_amendments",
+            "attribute_not_exists(amendments)",
+            ":read_amendments",
+            before.amendments.clone().map(s),
+        ),
     ];
     attributes.into_iter().fold(update, |update, (equal, absent, name, value)| match value {
         Some(value) => update.only_if(equal).with(name, value),

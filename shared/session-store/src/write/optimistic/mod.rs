@@ -1,8 +1,8 @@
-//! How messages and edits become writes of one item.
+//! How messages and amendments become writes of one item.
 //!
-//! While an item has no edits, a message is one blind conditional write, whose condition is the merge rule. If there are edits,
-//! what a message shows depends on them. Then, as for every edit, the item is read, merged, and written back if nothing has changed
-//! in between.
+//! While an item has no amendments, a message is one blind conditional write, whose condition is the merge rule, and so is the recall
+//! of the held message. If there are amendments, what a message shows depends on them. Then, as for every edit, and for a recall that
+//! waits for its message, the item is read, merged, and written back if nothing has changed in between.
 
 #[cfg(test)]
 mod exploration;
@@ -25,7 +25,7 @@ pub(crate) trait AmendableItem: Sync {
     /// Reads the item. Strongly consistent.
     fn read(&self) -> impl Future<Output = Result<Self::Snapshot, Self::Error>> + Send;
 
-    /// Writes `after`, if everything that a register or its edits depend on is still as in `before`.
+    /// Writes `after`, if everything that a register or its amendments depend on is still as in `before`.
     fn replace(
         &self,
         before: &Self::Snapshot,
@@ -33,8 +33,8 @@ pub(crate) trait AmendableItem: Sync {
     ) -> impl Future<Output = Result<Written<Self::Snapshot>, Self::Error>> + Send;
 }
 
-/// Continues after a blind write, whose condition also requires that there are no edits. If the condition failed only because of
-/// the edits, so that `change` still changes the returned item, the merged write follows.
+/// Continues after the blind write of a message, whose condition also requires that there are no amendments. If `change` still
+/// changes the returned item, the condition failed only because of the amendments, and the merged write follows.
 pub(crate) async fn record<I: AmendableItem>(
     item: &I,
     blind: Written<I::Snapshot>,
@@ -46,12 +46,17 @@ pub(crate) async fn record<I: AmendableItem>(
     }
 }
 
-/// Merges an edit into an item.
-pub(crate) async fn edit<I: AmendableItem>(
+/// Merges an amendment into an item, after its blind write if there was one.
+pub(crate) async fn amend<I: AmendableItem>(
     item: &I,
+    blind: Option<Written<I::Snapshot>>,
     change: impl Fn(&mut I::Snapshot) -> bool + Sync,
 ) -> Result<(), Interrupted<I::Error>> {
-    let held = item.read().await?;
+    let held = match blind {
+        Some(Written::Done) => return Ok(()),
+        Some(Written::ConditionFailed(held)) => held,
+        None => item.read().await?,
+    };
     merge(item, held, change).await.map(|_| ())
 }
 

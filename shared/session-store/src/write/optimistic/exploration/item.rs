@@ -4,7 +4,10 @@ use session_model::{
     MessageId, SessionItem, Timestamp,
     item::Ext,
     json::JsonText,
-    register::{Entry, LastMsg, Position, Register, edits::Edits},
+    register::{
+        LastMsg, Message, Position, Register,
+        amendments::{Amendments, Recall},
+    },
 };
 
 use super::operations::{NOW, Response};
@@ -17,7 +20,7 @@ pub(crate) struct Item {
     pub(crate) last_msg_type: Option<u8>,
     pub(crate) last_msg: Option<JsonText>,
     pub(crate) update_time: Option<Timestamp>,
-    pub(crate) edits: Option<String>,
+    pub(crate) amendments: Option<String>,
     pub(crate) change_time: Option<Timestamp>,
     pub(crate) ext: Option<String>,
     pub(crate) expires: bool,
@@ -26,8 +29,10 @@ pub(crate) struct Item {
 /// A request to DynamoDB for the session item.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// A message or recall, if it supersedes the register and there are no edits.
-    Blind(Entry),
+    /// A message, if it is newer than the register and there are no amendments.
+    Record(Message),
+    /// A recall of the held message, if it is greater than what is shown of that message and there are no amendments.
+    Recall(Recall),
     Read,
     /// A merged write.
     Replace(Box<(Item, SessionItem)>),
@@ -42,9 +47,14 @@ pub(crate) enum Broken {
     WithoutMsgId,
     WithoutLastMsgType,
     WithoutUpdateTime,
-    WithoutEdits,
+    WithoutAmendments,
     ExpiresAtStays,
-    MessageIgnoresEdits,
+    MessageIgnoresAmendments,
+    RecallIgnoresAmendments,
+    RecallIgnoresMsgId,
+    RecallIgnoresTombstones,
+    RecallIgnoresTime,
+    RecallIgnoresNotice,
 }
 
 impl Item {
@@ -59,7 +69,11 @@ impl Item {
         SessionItem {
             placeholder: self.update_time.filter(|_| last_msg.is_none()),
             register: position.map(|position| Register { position, last_msg }),
-            edits: self.edits.as_deref().map(|text| Edits::from_stored(text).unwrap()).unwrap_or_default(),
+            amendments: self
+                .amendments
+                .as_deref()
+                .map(|text| Amendments::from_stored(text).unwrap())
+                .unwrap_or_default(),
             change_time: self.change_time,
             ext: self.ext.as_deref().unwrap_or_default().parse::<Ext>().unwrap(),
             membership: None,
@@ -87,13 +101,22 @@ impl Item {
     pub(crate) fn apply(&mut self, step: &Step, broken: Broken) -> Response {
         match step {
             Step::Read => Response::Item(self.clone()),
-            Step::Blind(entry) => {
-                let register = Register::from(entry.clone());
-                let supersedes = self.session_item().register.is_none_or(|held| register.supersedes(&held));
-                if !supersedes || (self.edits.is_some() && broken != Broken::MessageIgnoresEdits) {
+            Step::Record(message) => {
+                let is_newer = message.is_newer_than(self.session_item().register.as_ref());
+                let is_plain = self.amendments.is_none() || broken == Broken::MessageIgnoresAmendments;
+                if !is_newer || !is_plain {
                     return Response::Item(self.clone());
                 }
-                self.show(&register);
+                self.show(&Register::from(message.clone()));
+                Response::Done
+            }
+            Step::Recall(recall) => {
+                if !self.is_recalled_by(recall, broken) {
+                    return Response::Item(self.clone());
+                }
+                self.last_msg_type = Some(1);
+                self.last_msg = Some(recall.notice.text());
+                self.update_time = Some(recall.at);
                 Response::Done
             }
             Step::Replace(as_read) => {
@@ -102,7 +125,7 @@ impl Item {
                     && (self.msg_id == before.msg_id || broken == Broken::WithoutMsgId)
                     && (self.last_msg_type == before.last_msg_type || broken == Broken::WithoutLastMsgType)
                     && (self.update_time == before.update_time || broken == Broken::WithoutUpdateTime)
-                    && (self.edits == before.edits || broken == Broken::WithoutEdits);
+                    && (self.amendments == before.amendments || broken == Broken::WithoutAmendments);
                 if !is_as_read {
                     return Response::Item(self.clone());
                 }
@@ -111,9 +134,10 @@ impl Item {
             }
             Step::Delete => {
                 if self.update_time.is_some() {
-                    let Self { msg_time, msg_id, edits, .. } = self.clone();
+                    let Self { msg_time, msg_id, amendments, .. } = self.clone();
                     let change_time = Some(Timestamp::from_millis(NOW));
-                    *self = Self { msg_time, msg_id, edits, change_time, expires: true, ..Self::default() };
+                    *self =
+                        Self { msg_time, msg_id, amendments, change_time, expires: true, ..Self::default() };
                 }
                 Response::Done
             }
@@ -125,6 +149,24 @@ impl Item {
                 Response::Done
             }
         }
+    }
+
+    /// The condition of the blind write of a recall.
+    fn is_recalled_by(&self, recall: &Recall, broken: Broken) -> bool {
+        let of_it = self.msg_id.as_ref() == Some(&recall.id)
+            || (broken == Broken::RecallIgnoresMsgId && self.msg_id.is_some());
+        let notice = recall.notice.text();
+        let applies = match (self.last_msg_type, &self.last_msg) {
+            (Some(0), _) => true,
+            (Some(1), Some(shown)) => {
+                self.update_time < Some(recall.at)
+                    || (self.update_time == Some(recall.at)
+                        && (shown.plain() < notice.plain() || broken == Broken::RecallIgnoresNotice))
+                    || broken == Broken::RecallIgnoresTime
+            }
+            _ => broken == Broken::RecallIgnoresTombstones && self.msg_id.is_some(),
+        };
+        of_it && applies && (self.amendments.is_none() || broken == Broken::RecallIgnoresAmendments)
     }
 
     fn show(&mut self, register: &Register) {
@@ -150,7 +192,7 @@ impl Item {
         if broken == Broken::ExpiresAtStays {
             self.expires |= expired;
         }
-        self.edits = after.edits.to_stored();
+        self.amendments = after.amendments.to_stored();
         if after.change_time != read.change_time {
             self.change_time = after.change_time;
         }

@@ -2,7 +2,8 @@
 //! from every kind of session item, and covers every interleaving of up to 3 operations.
 //!
 //! Whatever is interleaved, the session item ends as if its operations had been done one after the other in some order. Each
-//! attribute in the condition of a merged write is needed: without it the exploration finds a fault.
+//! attribute in the condition of a merged write, and each part of the conditions of the blind writes, is needed: without it the
+//! exploration finds a fault.
 
 mod item;
 mod operations;
@@ -108,14 +109,19 @@ fn any_three_operations_are_serializable() {
 }
 
 #[test]
-fn every_attribute_of_the_condition_is_needed() {
+fn every_part_of_a_condition_is_needed() {
     for broken in [
         Broken::WithoutMsgId,
         Broken::WithoutLastMsgType,
         Broken::WithoutUpdateTime,
-        Broken::WithoutEdits,
+        Broken::WithoutAmendments,
         Broken::ExpiresAtStays,
-        Broken::MessageIgnoresEdits,
+        Broken::MessageIgnoresAmendments,
+        Broken::RecallIgnoresAmendments,
+        Broken::RecallIgnoresMsgId,
+        Broken::RecallIgnoresTombstones,
+        Broken::RecallIgnoresTime,
+        Broken::RecallIgnoresNotice,
     ] {
         let fault = explore_all(broken);
         println!("{broken:?}: {fault:?}");

@@ -7,16 +7,19 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use serde_json::json;
+use serde_json::{Map, json};
 use session_model::{
     AccountCase, SessionItem, Timestamp,
     feed::{Effect, MessageCopy},
     group::{Interrupted, Written},
-    register::{Entry, LastMsg, Position, edits::Edit},
+    register::{
+        Message, Position,
+        amendments::{Amendment, Notice, Recall},
+    },
 };
 
 use super::item::{Item, Step};
-use crate::write::optimistic::{AmendableItem, edit, record};
+use crate::write::optimistic::{AmendableItem, amend, record};
 
 /// When the user acts. It is also the time of a message.
 pub(crate) const NOW: u64 = 946_684_800_010;
@@ -24,8 +27,8 @@ pub(crate) const NOW: u64 = 946_684_800_010;
 /// An operation on the session item.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
-    Record(Entry),
-    Edit(Edit),
+    Record(Message),
+    Amend(Amendment),
     Delete,
     SetExt(&'static str),
 }
@@ -34,20 +37,26 @@ impl Operation {
     /// Applies the whole operation in one step.
     pub(crate) fn apply(&self, session_item: &mut SessionItem) {
         match self {
-            Self::Record(entry) => drop(session_item.record(entry, ms(NOW))),
-            Self::Edit(edit) => drop(session_item.edit(edit, ms(NOW))),
-            Self::Delete => session_item.delete(ms(NOW)),
+            Self::Record(message) => drop(session_item.record(message, ms(NOW))),
+            Self::Amend(amendment) => drop(session_item.amend(amendment, ms(NOW))),
+            Self::Delete => drop(session_item.delete(None, ms(NOW))),
             Self::SetExt(text) => session_item.set_ext(text.parse().unwrap(), ms(NOW)),
         }
     }
 
     async fn perform(&self, item: &Scripted) -> Result<(), Interrupted<()>> {
         match self {
-            Self::Record(entry) => {
-                let blind = item.step(Step::Blind(entry.clone())).await;
-                record(item, blind, |held| held.1.record(entry, ms(NOW))).await.map(|_| ())
+            Self::Record(message) => {
+                let blind = item.step(Step::Record(message.clone())).await;
+                record(item, blind, |held| held.1.record(message, ms(NOW))).await.map(|_| ())
             }
-            Self::Edit(new) => edit(item, |held| held.1.edit(new, ms(NOW))).await,
+            Self::Amend(amendment) => {
+                let blind = match amendment {
+                    Amendment::Recall(recall) => Some(item.step(Step::Recall(recall.clone())).await),
+                    Amendment::Edit(_) => None,
+                };
+                amend(item, blind, |held| held.1.amend(amendment, ms(NOW))).await
+            }
             Self::Delete => {
                 item.step(Step::Delete).await;
                 Ok(())
@@ -147,12 +156,13 @@ fn position(time: u64, id: &str) -> Position {
 
 fn message(time: u64, id: &str) -> Operation {
     let text = json!({ "body": id }).to_string();
-    Operation::Record(Entry { position: position(time, id), last_msg: LastMsg::Message(text.into()) })
+    Operation::Record(Message { position: position(time, id), text: text.into() })
 }
 
-fn recall(time: u64, id: &str, deleted: u64) -> Operation {
-    let last_msg = LastMsg::Recall { at: at(deleted), notice: format!("recalled at {deleted}").into() };
-    Operation::Record(Entry { position: position(time, id), last_msg })
+fn recall(time: u64, id: &str, deleted: u64, reason: &str) -> Operation {
+    let notice = Notice::from(Map::from_iter([("postscript".to_owned(), reason.into())]));
+    let recall = Recall { id: id.into(), sent: Some(at(time)), at: at(deleted), notice };
+    Operation::Amend(Amendment::Recall(recall))
 }
 
 /// An edit, parsed from a message copy.
@@ -161,20 +171,22 @@ fn edited(id: &str, time: u64, text: &str) -> Operation {
         json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": at(time), "text": text});
     let copy = copy.to_string();
     let event = MessageCopy::parse(&copy).unwrap().event(at(100), AccountCase::Keep).unwrap();
-    let Effect::EditP2p { edit, .. } = event.effect else { panic!("not an edit") };
-    Operation::Edit(edit)
+    let Effect::AmendP2p { amendment, .. } = event.effect else { panic!("not an edit") };
+    Operation::Amend(amendment)
 }
 
-/// Messages 1 and 2 are in one millisecond, and 3 is later. The others are recalls, one of them at its message's own time, edits of
-/// each message, and what the user does.
+/// Messages 1 and 2 are in one millisecond, and 3 is later. The others are recalls, some of them at one time, one at its message's
+/// own time and one before it, edits of each message, and what the user does.
 pub(crate) fn operations() -> Vec<Operation> {
     vec![
         message(10, "1"),
         message(10, "2"),
         message(20, "3"),
-        recall(10, "1", 10),
-        recall(10, "1", 15),
-        recall(10, "2", 10),
+        recall(10, "1", 10, "a"),
+        recall(10, "1", 10, "b"),
+        recall(10, "1", 15, "a"),
+        recall(10, "2", 10, "a"),
+        recall(20, "3", 15, "a"),
         edited("1", 12, "x"),
         edited("1", 13, "y"),
         edited("2", 12, "z"),
@@ -184,8 +196,8 @@ pub(crate) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// Session items that are absent, live, recalled, deleted, or shown by their ext alone, with edits of the held message and of
-/// others.
+/// Session items that are absent, live, recalled, deleted, or shown by their ext alone, with amendments of the held message
+/// and of others.
 pub(crate) fn starts() -> Vec<Item> {
     let after = |operations: &[Operation]| {
         let mut item = Item::default();
@@ -204,7 +216,9 @@ pub(crate) fn starts() -> Vec<Item> {
         after(&[first.clone(), edit.clone()]),
         after(&[first.clone(), edited("2", 12, "u")]),
         after(&[edited("3", 24, "u")]),
-        after(&[recall(10, "1", 10)]),
+        after(&[first.clone(), recall(10, "1", 10, "a")]),
+        after(&[first.clone(), recall(10, "1", 10, "a"), edited("2", 12, "u")]),
+        after(&[recall(20, "3", 24, "a")]),
         after(&[first.clone(), Operation::Delete]),
         after(&[first, edit, edited("3", 24, "u"), Operation::Delete]),
         after(&[Operation::SetExt("d")]),
