@@ -72,17 +72,27 @@ async function day(api: Api): Promise<void> {
 
   // One device learns from the changes what the other one did.
   const first = `p2p|friend-0-${run}`;
-  const deleted = await call(() => api.DELETE("/v1/sessions/{sessionId}", session(first)));
-  assert.deepEqual(deleted.deleted, [first]);
+  const remove = async () => {
+    const shown = phone.list().find((session) => session.sessionId === first);
+    assert.ok(shown);
+    const params = { path: { sessionId: first }, query: { version: shown.version } };
+    return call(() => api.DELETE("/v1/sessions/{sessionId}", { params }));
+  };
+  await backend({ fromAccount: `friend-0-${run}`, body: "not seen yet" });
+  assert.deepEqual((await remove()).newer, [first], "what the app has not seen stays");
+  await onPhone.sync();
+  assert.deepEqual((await remove()).deleted, [first]);
   await rejected(404, "no-such-session", () => call(() => api.GET("/v1/sessions/{sessionId}", session(first))));
   await backend({ fromAccount: `friend-1-${run}`, body: "again" });
   await onTablet.sync();
   const onIt = tablet.list().map((session) => session.sessionId);
   assert.ok(onIt.includes(ODD) && !onIt.includes(first), onIt.join());
   assert.equal(onIt[0], `p2p|friend-1-${run}`);
-  const batch = { sessionIds: [ODD, `p2p|friend-2-${run}`] };
-  const outcome = await call(() => api.POST("/v1/sessions/batch-delete", { body: batch }));
-  assert.deepEqual([outcome.deleted, outcome.newer, outcome.failed], [batch.sessionIds, [], []]);
+  const batch = [ODD, `p2p|friend-2-${run}`];
+  const sessions = tablet.list().filter((session) => batch.includes(session.sessionId));
+  const body = { sessions: sessions.map(({ sessionId, version }) => ({ sessionId, version })) };
+  const outcome = await call(() => api.POST("/v1/sessions/batch-delete", { body }));
+  assert.deepEqual([outcome.deleted.sort(), outcome.newer, outcome.failed], [batch.sort(), [], []]);
   await onPhone.sync();
   await onTablet.sync();
   assert.deepEqual(phone.list(), tablet.list(), "two devices agree");

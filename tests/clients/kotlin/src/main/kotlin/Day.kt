@@ -75,8 +75,10 @@ class Day(private val url: String) {
         service: SessionService, onPhone: SessionList, onTablet: SessionList, phone: MemoryStore, tablet: MemoryStore,
     ) {
         val first = "p2p|friend-0-$run"
-        val shown = phone.list().single { it.sessionId == first }
-        same(service.deleteMySession(first, shown.updateTime).deleted, listOf(first))
+        backend("friend-0-$run", "not seen yet")
+        same(service.deleteMySession(arrayOf(first)).newer, listOf(first), "what the app has not seen stays")
+        onPhone.sync()
+        same(service.deleteMySession(arrayOf(first)).deleted, listOf(first))
         rejected(404, "no-such-session") { service.queryMySession(first) }
         backend("friend-1-$run", "again")
         onTablet.sync()

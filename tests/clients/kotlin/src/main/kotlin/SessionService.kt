@@ -1,6 +1,7 @@
 package session
 
 import java.io.IOException
+import java.util.concurrent.ConcurrentHashMap
 import kotlin.random.Random
 import session.api.apis.AppsApi
 import session.api.infrastructure.ApiResponse
@@ -17,6 +18,7 @@ import session.api.models.RecentSessionChanges
 import session.api.models.RecentSessionList
 import session.api.models.SessionDeletes
 import session.api.models.SessionUpdate
+import session.api.models.SessionVersion
 
 /**
  * The four operations of Yunxin's Android SDK, with its names and its order of parameters, on top of the generated client. They
@@ -30,6 +32,11 @@ class SessionService(
 ) {
     private val api = AppsApi(baseUrl, client).apply { accessTokenProvider = token }
 
+    /** What the app was last told of each session. */
+    private val versions = ConcurrentHashMap<String, String>()
+
+    private fun seen(sessions: List<RecentSession>) = sessions.forEach { versions[it.sessionId] = it.version }
+
     /** Returns one page, newest first. A time of 0 or null sets no bound. */
     fun queryMySessionList(
         minTimestamp: Long = 0,
@@ -39,30 +46,38 @@ class SessionService(
         hasMore: Int? = null,
     ): RecentSessionList = call {
         api.queryMySessionListWithHttpInfo(minTimestamp, maxTimestamp, needLastMsg, limit, hasMore, null)
-    }
+    }.also { seen(it.sessionList) }
 
-    fun queryMySession(sessionId: String): RecentSession = call { api.queryMySessionWithHttpInfo(sessionId) }
+    fun queryMySession(sessionId: String): RecentSession =
+        call { api.queryMySessionWithHttpInfo(sessionId) }.also { seen(listOf(it)) }
 
     /** Sets the custom data; an empty string removes it. If the session does not exist or is deleted, it is created. */
     fun updateMySession(sessionId: String, ext: String): RecentSession =
-        call { api.updateMySessionWithHttpInfo(sessionId, SessionUpdate(ext)) }
+        call { api.updateMySessionWithHttpInfo(sessionId, SessionUpdate(ext)) }.also { seen(listOf(it)) }
 
-    fun deleteMySession(sessionIds: Array<String>): DeleteOutcome =
-        call { api.batchDeleteMySessionWithHttpInfo(SessionDeletes(sessionIds.toSet())) }
+    /**
+     * Hides sessions. One that has got a newer message than the app was last told is not deleted, and is in `newer`. Sessions of
+     * which this object has returned nothing are deleted whatever they show.
+     */
+    fun deleteMySession(sessionIds: Array<String>): DeleteOutcome {
+        val (known, unknown) = sessionIds.distinct().partition { it in versions }
+        val sessions = known.map { SessionVersion(it, versions.getValue(it)) }.toSet()
+        val outcomes = listOfNotNull(
+            SessionDeletes(sessions = sessions).takeIf { known.isNotEmpty() },
+            SessionDeletes(sessionIds = unknown.toSet()).takeIf { unknown.isNotEmpty() },
+        ).map { deletes -> call { api.batchDeleteMySessionWithHttpInfo(deletes) } }
+        return DeleteOutcome(outcomes.flatMap { it.deleted }, outcomes.flatMap { it.newer }, outcomes.flatMap { it.failed })
+    }
 
     // Requests that Yunxin's SDK does not have.
 
     /** Returns the page after the one with this `nextCursor`. Each session is returned exactly once. */
     fun nextPage(nextCursor: String, limit: Int? = null): RecentSessionList =
-        call { api.queryMySessionListWithHttpInfo(null, null, null, limit, null, nextCursor) }
+        call { api.queryMySessionListWithHttpInfo(null, null, null, limit, null, nextCursor) }.also { seen(it.sessionList) }
 
     /** Returns the changes since a `syncToken`. */
     fun queryMySessionChanges(since: String): RecentSessionChanges =
-        call { api.queryMySessionChangesWithHttpInfo(since, null, null) }
-
-    /** Hides a session unless it shows something newer than this device does. */
-    fun deleteMySession(sessionId: String, upTo: Long): DeleteOutcome =
-        call { api.deleteMySessionWithHttpInfo(sessionId, upTo) }
+        call { api.queryMySessionChangesWithHttpInfo(since, null, null) }.also { seen(it.updated) }
 
     /**
      * Sends a request. On a 429, a 503 or no response, it is retried after the seconds in `Retry-After`. Without that header the
