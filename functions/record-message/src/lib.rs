@@ -159,7 +159,7 @@ async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<St
         }
         Effect::Group { group, event } => {
             match context.store().group(group, context.now()).apply(event).await {
-                Ok(left_out) => left_out.into_iter().map(|left_out| Err(left_out.error)).collect(),
+                Ok(applied) => applied.left_out.into_iter().map(|left_out| Err(left_out.error)).collect(),
                 Err(error) => vec![Err(error)],
             }
         }

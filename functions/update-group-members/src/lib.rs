@@ -10,7 +10,7 @@ use serde::Serialize;
 use session_api::{Context, Environment, HttpRequest, Method, Operation, Problem, Reply, Signature};
 use session_model::{
     Account, AccountCase, GroupId, Timestamp,
-    group::{LeftOut, MembershipEvent},
+    group::{Applied, LeftOut, MembershipEvent},
     json::{Fields, InvalidField, InvalidValue},
 };
 use session_store::StoreError;
@@ -62,16 +62,20 @@ impl Operation for UpdateGroupMembers {
     }
 
     async fn handle(&self, Request { group, event }: Request, context: &Context) -> Result<Reply, Problem> {
-        let left_out = context.store().group(&group, context.now()).apply(&event).await?;
-        Reply::json(&UpdateGroupMembersResponse::new(left_out))
+        let applied = context.store().group(&group, context.now()).apply(&event).await?;
+        Reply::json(&UpdateGroupMembersResponse::from(applied))
     }
 }
 
-/// The items that could not be written because a user's partition is full or an item is damaged. Everything else was written.
+/// What was not written. Everything else was.
 #[derive(Debug, Serialize)]
 struct UpdateGroupMembersResponse {
+    /// The items that could not be written because a user's partition is full or an item is damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     failed: Vec<Failure>,
+    /// The accounts for which something newer or stronger is known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    superseded: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,8 +87,8 @@ struct Failure {
     detail: &'static str,
 }
 
-impl UpdateGroupMembersResponse {
-    fn new(left_out: Vec<LeftOut<StoreError>>) -> Self {
+impl From<Applied<StoreError>> for UpdateGroupMembersResponse {
+    fn from(Applied { left_out, superseded }: Applied<StoreError>) -> Self {
         let failure = |LeftOut { account, error }| Failure {
             detail: if account.is_some() {
                 "the account's own session item cannot be written"
@@ -94,7 +98,10 @@ impl UpdateGroupMembersResponse {
             account: account.map(|account| account.to_string()),
             code: Problem::from(error).code(),
         };
-        Self { failed: left_out.into_iter().map(failure).collect() }
+        Self {
+            failed: left_out.into_iter().map(failure).collect(),
+            superseded: superseded.iter().map(Account::to_string).collect(),
+        }
     }
 }
 

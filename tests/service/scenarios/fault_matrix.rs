@@ -212,7 +212,9 @@ impl Case {
 /// Keeps whether an item has a change time and expires, but not when. The values that represent members depend on the members'
 /// names, and a repeated membership change is counted once more.
 fn without_times(mut item: Value) -> Value {
-    for name in ["changeTime", "expiresAt", "memberHashes", "listDigest", "listKey", "membersVersion"] {
+    for name in
+        ["changeTime", "expiresAt", "memberHashes", "listId", "listDigest", "listKey", "membersVersion"]
+    {
         if let Some(value) = item.get_mut(name) {
             *value = match value["BS"].as_array() {
                 Some(hashes) => hashes.len().into(),

@@ -25,6 +25,7 @@ use test_support::{
 scenarios![LOCAL_ONLY:
     a_full_partition_does_not_block_other_copies,
     a_damaged_item_does_not_block_other_copies,
+    a_repaired_member_is_admitted_by_the_next_list,
     a_copy_that_cannot_be_dead_lettered_may_be_retried,
     a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored,
 ];
@@ -100,6 +101,43 @@ async fn a_damaged_item_does_not_block_other_copies(t: Test) {
     let outcome = t.try_update_members(reqwest::Method::PATCH, &team, &change).await.ok();
     let failure = json!({"code": 500, "detail": "the group's own item cannot be written"});
     assert_eq!(outcome, json!({ "failed": [failure] }));
+}
+
+/// Whichever list comes first after the repair: that of the replayed dead letter, the same one in the next message, or a `PUT`.
+async fn a_repaired_member_is_admitted_by_the_next_list(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    for next in ["replay", "message", "put"] {
+        let team = team();
+        let key = json!({"userId": {"S": bob.account}, "sessionId": {"S": team}});
+        let damaged = with(key.clone(), "memberAt", json!({"N": (T0 + 9).to_string()}));
+        let request = async |name: &str, field: &str, value: &Value| {
+            let input = json!({"TableName": t.app.table("SessionsTable"), field: value});
+            t.app.dynamodb().request(name, &input).await.expect("the engine responds");
+        };
+        request("PutItem", "Item", &with(damaged, "memberRank", json!({"S": "left"}))).await;
+        let list = |at: u64| listing(group_message(&alice, &team, at), &[&alice, &bob]);
+        is_dead_lettered(&t, &list(1), "malformed item: attribute memberRank").await;
+        let group_item = t.group_item(&team).await.unwrap();
+        assert_eq!(group_item["memberHashes"]["BS"].as_array().map(Vec::len), Some(1), "without Bob");
+        assert_eq!(group_item.get("listKey"), None);
+        let members = json!({"groupId": team, "time": T0 + 2, "members": [alice.account, bob.account]});
+        let put = async || t.try_update_members(reqwest::Method::PUT, &team, &members).await.ok();
+        if next == "put" {
+            assert_eq!(put().await["failed"][0]["account"], bob.account);
+        }
+        request("DeleteItem", "Key", &key).await;
+        match next {
+            "replay" => t.deliver([&list(1)]).await,
+            "message" => t.deliver([&list(2)]).await,
+            _ => assert_eq!(put().await, json!({})),
+        }
+        assert_eq!(bob.time_of(&team).await, alice.time_of(&team).await, "{next}");
+        let group_item = t.group_item(&team).await.unwrap();
+        assert_eq!(group_item["memberHashes"]["BS"].as_array().map(Vec::len), Some(2), "{next}");
+        assert!(group_item["listKey"].is_object(), "the list counts as exact: {next}");
+        t.deliver([&list(3)]).await;
+        assert_eq!(bob.time_of(&team).await, Some(T0 + 3));
+    }
 }
 
 async fn a_copy_that_cannot_be_dead_lettered_may_be_retried(t: Test) {

@@ -39,7 +39,7 @@ fn names(count: usize) -> Vec<String> {
 
 async fn a_message_to_a_group_of_any_size_is_one_write(t: Test) {
     let alice = t.user("alice");
-    for (members, expected) in [(5, 1.0), (200, 2.0)] {
+    for (members, expected) in [(5, 1.0), (200, 3.0)] {
         let team = team();
         let listed = format!("[{}]", names(members).join(", "));
         let message_at = |at| with(group_message(&alice, &team, at), "tMembers", listed.clone());

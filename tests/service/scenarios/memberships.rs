@@ -1,9 +1,10 @@
 //! Group membership, and what former members keep.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use test_support::{
-    copies::{T0, group_message, listing, notification, without},
+    copies::{T0, group_message, listing, notification, with, without},
     scenarios,
     test::{Test, User, ids, super_team, team},
 };
@@ -19,6 +20,9 @@ scenarios![
     a_team_outgrows_its_list_and_shrinks_again,
     late_and_repeated_changes_are_harmless,
     a_whole_list_from_the_backend_is_applied,
+    an_invitation_at_the_time_of_a_text_is_not_lost,
+    the_response_names_the_accounts_that_are_superseded,
+    accounts_whose_hashes_begin_alike_are_two_members,
 ];
 
 /// Returns the time of a user's session, in ms after `T0`, or none if the user does not have the session.
@@ -223,4 +227,62 @@ async fn a_whole_list_from_the_backend_is_applied(t: Test) {
     t.put_members(&group, 5, &[]).await;
     assert_eq!(seen_by([&alice, &bob, &carol]).await, [None, None, Some(4)]);
     assert_eq!(ids(&alice.list("").await), Vec::<String>::new());
+}
+
+/// Backends that count seconds report many events at one time.
+async fn an_invitation_at_the_time_of_a_text_is_not_lost(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    // The digests of the two lists are in either order.
+    for _ in 0..4 {
+        let (team, carol) = (team(), t.user("carol"));
+        let text = with(group_message(&alice, &team, 1), "msgidServer", "9");
+        let invitation = with(notification(&alice, &team, 1, 0, &[&carol]), "msgidServer", "10");
+        let text = listing(text, &[&alice, &bob]);
+        let invitation = listing(invitation, &[&alice, &bob]);
+        t.deliver([&invitation, &text, &invitation, &text]).await;
+        assert_eq!(seen(&carol, &team).await, Some(1));
+        t.put_members(&team, 1, &[&alice, &bob]).await;
+        t.deliver([&invitation]).await;
+        assert_eq!(seen(&carol, &team).await, None, "a list from the backend is stronger");
+    }
+}
+
+async fn the_response_names_the_accounts_that_are_superseded(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let group = super_team();
+    let change = async |time: u64, add: &[&User], remove: &[&User]| {
+        let names = |users: &[&User]| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
+        let body = json!({"groupId": group, "time": T0 + time, "add": names(add), "remove": names(remove)});
+        t.try_update_members(Method::PATCH, &group, &body).await.ok()
+    };
+    assert_eq!(change(5, &[&alice, &bob], &[]).await, json!({}));
+    assert_eq!(change(5, &[], &[&bob]).await, json!({}), "a leave is stronger than a join of the same time");
+    assert_eq!(change(5, &[&bob], &[]).await, json!({"superseded": [bob.account]}));
+    assert_eq!(change(4, &[], &[&alice]).await, json!({"superseded": [alice.account]}));
+    let put = async |time: u64| {
+        let body = json!({"groupId": group, "time": T0 + time, "members": [alice.account, bob.account]});
+        t.try_update_members(Method::PUT, &group, &body).await.ok()
+    };
+    assert_eq!(put(7).await, json!({}));
+    assert_eq!(put(6).await, json!({"superseded": [alice.account, bob.account]}), "an older list");
+    assert_eq!(put(7).await, json!({}), "the same list again");
+}
+
+/// The SHA-256 of these names in this group begin with the same 6 bytes. Such a pair is found in seconds.
+async fn accounts_whose_hashes_begin_alike_are_two_members(t: Test) {
+    const GROUP: &str = "team|collision";
+    let (one, other) = (t.known_user("user-1404622"), t.known_user("user-1493060"));
+    t.put_members(GROUP, 1, &[&one, &other]).await;
+    t.deliver([&group_message(&one, GROUP, 2)]).await;
+    assert_eq!((seen(&one, GROUP).await, seen(&other, GROUP).await), (Some(2), Some(2)));
+    t.put_members(GROUP, 3, &[&one]).await;
+    t.deliver([&group_message(&one, GROUP, 4)]).await;
+    assert_eq!(
+        (seen(&one, GROUP).await, seen(&other, GROUP).await),
+        (Some(4), None),
+        "dropped from the list"
+    );
+    t.put_members(GROUP, 5, &[&one, &other]).await;
+    t.patch_members(GROUP, 6, &[], &[&one]).await;
+    assert_eq!((seen(&one, GROUP).await, seen(&other, GROUP).await), (Some(6), Some(4)), "one leaves");
 }

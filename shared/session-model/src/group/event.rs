@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::member_list::MemberList;
+use super::member_list::{ListId, MemberList};
 use crate::{
     id::{Account, GroupId},
     register::Message,
@@ -38,9 +38,10 @@ impl MembershipEvent {
         Self { time, joined, left, ..Self::default() }
     }
 
-    /// A whole list of members. Members who are not in it are dropped without notice.
+    /// A whole list of members from the backend. Members who are not in it are dropped without notice.
     #[must_use]
     pub fn of_list(group: &GroupId, time: Timestamp, members: &BTreeSet<Account>) -> Self {
-        Self { time, list: Some(MemberList::new(group, time, members)), ..Self::default() }
+        let list = MemberList::new(group, time, ListId::of_backend(), members);
+        Self { time, list: Some(list), ..Self::default() }
     }
 }

@@ -9,10 +9,12 @@ mod event;
 mod member_list;
 mod membership;
 mod protocol;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 pub use event::MembershipEvent;
-pub use member_list::{ListDigest, MemberList};
+pub use member_list::{ListDigest, ListId, ListOrder, MemberList};
 pub use membership::{MemberAt, Membership, Rank};
-pub use protocol::{GroupStore, Interrupted, LeftOut, SessionsWritten, apply};
+pub use protocol::{Applied, GroupStore, Interrupted, LeftOut, SessionsWritten, apply};
 pub use writes::{GroupWrite, SessionWrite, Written};

@@ -18,7 +18,7 @@ use super::{
     writes::{GroupWrite, SessionWrite, Written},
 };
 use crate::{
-    id::{Account, GroupId, MemberHash},
+    id::{Account, GroupId},
     item::{GroupItem, SessionItem},
     register::Message,
     time::Timestamp,
@@ -60,6 +60,15 @@ pub struct LeftOut<E> {
     pub error: E,
 }
 
+/// What came of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied<E> {
+    /// The items that could not be written. Delivered again after they were repaired, the event is applied as a whole.
+    pub left_out: Vec<LeftOut<E>>,
+    /// The accounts for which something newer or stronger is known than what the event reports of them.
+    pub superseded: BTreeSet<Account>,
+}
+
 /// The reason why an event is not applied, or only in part. The same event may be delivered again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Interrupted<E> {
@@ -77,22 +86,33 @@ impl<E> From<E> for Interrupted<E> {
     }
 }
 
-/// Applies one event of a group. Returns the items that could not be written.
+/// Applies one event of a group.
 pub async fn apply<S: GroupStore>(
     store: &S,
     group: &GroupId,
     event: &MembershipEvent,
-) -> Result<Vec<LeftOut<S::Error>>, Interrupted<S::Error>> {
-    let mut application = Application { store, group, left_out: Vec::new() };
+) -> Result<Applied<S::Error>, Interrupted<S::Error>> {
+    let applied = Applied { left_out: Vec::new(), superseded: BTreeSet::new() };
+    let mut application = Application { store, group, applied };
     application.apply(event).await?;
-    Ok(application.left_out)
+    Ok(application.applied)
 }
 
 /// An event while it is applied.
 struct Application<'a, S: GroupStore> {
     store: &'a S,
     group: &'a GroupId,
-    left_out: Vec<LeftOut<S::Error>>,
+    applied: Applied<S::Error>,
+}
+
+/// The result of writing one user's session item.
+enum SessionWritten {
+    /// The condition held.
+    Done,
+    /// The condition failed. Contains the item as it is.
+    ConditionFailed(SessionItem),
+    /// The item cannot be written.
+    LeftOut,
 }
 
 impl<S: GroupStore> Application<'_, S> {
@@ -113,32 +133,51 @@ impl<S: GroupStore> Application<'_, S> {
         list: &MemberList,
         message: Option<&Message>,
     ) -> Result<(), Interrupted<S::Error>> {
-        let (time, digest) = list.order();
-        let raise = GroupWrite::RaiseListedAt { time, digest };
+        let order = list.order();
+        let raise = GroupWrite::RaiseListedAt(order.clone());
         // Usually the list is the stored one, and this is the only write.
         let first = match message {
-            Some(message) => GroupWrite::RecordListed { message: message.clone(), time, digest },
+            Some(message) => GroupWrite::RecordListed { message: message.clone(), list: order.clone() },
             None => raise.clone(),
         };
         for _ in 0..MAX_TRIES {
             let Written::ConditionFailed(group_item) = self.write_group(first.clone()).await? else {
                 return Ok(());
             };
-            if group_item.list_order() >= Some(list.order()) {
-                let newer = message.filter(|message| message.is_newer_than(group_item.register.as_ref()));
-                return self.record_on_group(newer).await;
+            let known = group_item.list_order();
+            if known.as_ref() > Some(order) {
+                self.applied.superseded.extend(list.members().keys().cloned());
+                return self.record_if_newer(message, &group_item).await;
             }
-            let stored = if group_item.list_key == Some(digest) {
+            let is_same = known.as_ref() == Some(order);
+            if is_same && group_item.list_key.is_some() {
+                return self.record_if_newer(message, &group_item).await;
+            }
+            let stored = if group_item.list_key == Some(order.digest) {
                 self.write_group(raise.clone()).await?
             } else {
-                let left = self.admit(list, &group_item).await?;
-                self.write_group(GroupWrite::store_list(list, &group_item, &left)).await?
+                let missing = list.missing_in(&group_item.member_hashes);
+                let without = self.admit(order.time, &missing).await?;
+                if is_same && without == missing {
+                    // Nobody was admitted, so the stored list stays as it is.
+                    return self.record_if_newer(message, &group_item).await;
+                }
+                self.write_group(GroupWrite::store_list(list, &group_item, &without)).await?
             };
             if stored == Written::Done {
                 return self.record_on_group(message).await;
             }
         }
         Err(Interrupted::Contended)
+    }
+
+    async fn record_if_newer(
+        &mut self,
+        message: Option<&Message>,
+        group_item: &GroupItem,
+    ) -> Result<(), Interrupted<S::Error>> {
+        let newer = message.filter(|message| message.is_newer_than(group_item.register.as_ref()));
+        self.record_on_group(newer).await
     }
 
     async fn record_on_group(&mut self, message: Option<&Message>) -> Result<(), Interrupted<S::Error>> {
@@ -148,21 +187,23 @@ impl<S: GroupStore> Application<'_, S> {
         Ok(())
     }
 
-    /// Makes members of those in the list who are not in the group item as read. Returns those who left later, according to their
-    /// session items.
+    /// Makes members of accounts that a list of this time contains. Returns those who are not members all the same: those who left
+    /// later, according to their session items, and those whose session items cannot be written. The group item must not name the
+    /// latter, or nothing would ever make them members.
     async fn admit(
         &mut self,
-        list: &MemberList,
-        group_item: &GroupItem,
-    ) -> Result<BTreeSet<MemberHash>, Interrupted<S::Error>> {
-        let at = MemberAt { time: list.time, rank: Rank::List };
-        let new = list.members().iter().filter(|(hash, _)| !group_item.member_hashes.contains(*hash));
-        let new = new.map(|(_, account)| account.clone()).collect();
-        let written = self.write_sessions(&new, &SessionWrite::Become(at)).await?;
-        let left: BTreeSet<_> =
-            written.into_iter().filter(|(_, written)| has_left(written)).map(|(user, _)| user).collect();
-        let of_list = list.members().iter().filter(|(_, account)| left.contains(account));
-        Ok(of_list.map(|(hash, _)| *hash).collect())
+        time: Timestamp,
+        accounts: &BTreeSet<Account>,
+    ) -> Result<BTreeSet<Account>, Interrupted<S::Error>> {
+        let at = MemberAt { time, rank: Rank::List };
+        let written = self.write_sessions(accounts, &SessionWrite::Become(at)).await?;
+        let is_kept_out = |written: &SessionWritten| match written {
+            SessionWritten::Done => false,
+            SessionWritten::ConditionFailed(session_item) => !session_item.is_member(),
+            SessionWritten::LeftOut => true,
+        };
+        self.note_superseded(&written);
+        Ok(written.into_iter().filter(|(_, written)| is_kept_out(written)).map(|(user, _)| user).collect())
     }
 
     async fn join(
@@ -171,7 +212,16 @@ impl<S: GroupStore> Application<'_, S> {
         accounts: &BTreeSet<Account>,
     ) -> Result<(), Interrupted<S::Error>> {
         let at = MemberAt { time, rank: Rank::Join };
-        self.write_sessions(accounts, &SessionWrite::Become(at)).await.map(drop)
+        let written = self.write_sessions(accounts, &SessionWrite::Become(at)).await?;
+        self.note_superseded(&written);
+        Ok(())
+    }
+
+    /// Adds the accounts whose session items record a greater membership event.
+    fn note_superseded(&mut self, written: &[(Account, SessionWritten)]) {
+        let failed =
+            written.iter().filter(|(_, written)| matches!(written, SessionWritten::ConditionFailed(_)));
+        self.applied.superseded.extend(failed.map(|(account, _)| account.clone()));
     }
 
     async fn leave(
@@ -183,7 +233,8 @@ impl<S: GroupStore> Application<'_, S> {
         if accounts.is_empty() {
             return Ok(());
         }
-        self.write_sessions(accounts, &SessionWrite::Leave(time)).await?;
+        let written = self.write_sessions(accounts, &SessionWrite::Leave(time)).await?;
+        self.note_superseded(&written);
         // This is written whether or not the membership's condition held. Otherwise the session item would depend on the order of
         // events.
         let write = match notice {
@@ -209,8 +260,13 @@ impl<S: GroupStore> Application<'_, S> {
 
     /// Writes the group item. If it cannot be written, it is left out, and the event continues.
     async fn write_group(&mut self, write: GroupWrite) -> Result<Written<GroupItem>, Interrupted<S::Error>> {
-        let written = self.store.write_group(write).await;
-        self.or_left_out(None, written)
+        match self.store.write_group(write).await {
+            Err(error) if S::is_of_one_item(&error) => {
+                self.leave_out(None, error);
+                Ok(Written::Done)
+            }
+            written => Ok(written?),
+        }
     }
 
     /// Writes one thing to session items of users. Those that cannot be written are left out.
@@ -218,37 +274,32 @@ impl<S: GroupStore> Application<'_, S> {
         &mut self,
         accounts: &BTreeSet<Account>,
         write: &SessionWrite,
-    ) -> Result<Vec<(Account, Written<SessionItem>)>, Interrupted<S::Error>> {
+    ) -> Result<Vec<(Account, SessionWritten)>, Interrupted<S::Error>> {
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
         let writes = accounts.iter().map(|account| (account.clone(), write.clone())).collect();
         let mut written = Vec::with_capacity(accounts.len());
         for (account, of_account) in self.store.write_sessions(writes).await {
-            let of_account = self.or_left_out(Some(&account), of_account)?;
+            let of_account = match of_account {
+                Err(error) if S::is_of_one_item(&error) => {
+                    self.leave_out(Some(&account), error);
+                    SessionWritten::LeftOut
+                }
+                of_account => match of_account? {
+                    Written::Done => SessionWritten::Done,
+                    Written::ConditionFailed(session_item) => SessionWritten::ConditionFailed(session_item),
+                },
+            };
             written.push((account, of_account));
         }
         Ok(written)
     }
 
-    /// The result of a write. An item that cannot be written counts as written here, and is returned in the end.
-    fn or_left_out<T>(
-        &mut self,
-        account: Option<&Account>,
-        written: Result<Written<T>, S::Error>,
-    ) -> Result<Written<T>, Interrupted<S::Error>> {
-        let error = match written {
-            Err(error) if S::is_of_one_item(&error) => error,
-            written => return Ok(written?),
-        };
-        if !self.left_out.iter().any(|known| known.account.as_ref() == account) {
-            self.left_out.push(LeftOut { account: account.cloned(), error });
+    fn leave_out(&mut self, account: Option<&Account>, error: S::Error) {
+        let left_out = &mut self.applied.left_out;
+        if !left_out.iter().any(|known| known.account.as_ref() == account) {
+            left_out.push(LeftOut { account: account.cloned(), error });
         }
-        Ok(Written::Done)
     }
-}
-
-fn has_left(written: &Written<SessionItem>) -> bool {
-    let Written::ConditionFailed(session_item) = written else { return false };
-    !session_item.is_member()
 }

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    member_list::{ListDigest, MemberList},
+    member_list::{ListOrder, MemberList},
     membership::{MemberAt, Membership, Rank},
 };
 use crate::{
-    id::MemberHash,
+    id::{Account, MemberHash},
     item::{GroupItem, SessionItem},
     register::Message,
     time::Timestamp,
@@ -32,29 +32,20 @@ pub enum GroupWrite {
     RecordListed {
         /// The message to record.
         message: Message,
-        /// The time of the list.
-        time: Timestamp,
-        /// The digest of the list.
-        digest: ListDigest,
+        /// The order of the list.
+        list: ListOrder,
     },
     /// A message, if it is newer than the group item's register.
     Record(Message),
-    /// The time of the group item's list, if the group item still has exactly that list and none newer.
-    RaiseListedAt {
-        /// The time of the list.
-        time: Timestamp,
-        /// The digest of the list.
-        digest: ListDigest,
-    },
-    /// A newer list, if the members have not changed since they were read.
+    /// The order of the group item's list, if the group item still has exactly that list and none newer.
+    RaiseListedAt(ListOrder),
+    /// A newer list, or the stored one if some of its members are missing, if the members have not changed since they were read.
     StoreList {
         /// The version of the members when they were read.
         version: u64,
-        /// The time of the list.
-        time: Timestamp,
-        /// The digest of the list.
-        digest: ListDigest,
-        /// The hashes of the list, without those whose session items record that they have left since.
+        /// The order of the list.
+        list: ListOrder,
+        /// The hashes of the list, without those whose session items record that they have left since, or could not be written.
         hashes: BTreeSet<MemberHash>,
         /// Whether these are the whole list.
         exact: bool,
@@ -69,15 +60,14 @@ pub enum GroupWrite {
 }
 
 impl GroupWrite {
-    /// Creates the write that stores a list without those who have left since.
+    /// Creates the write that stores a list without these accounts.
     #[must_use]
-    pub fn store_list(list: &MemberList, read: &GroupItem, without: &BTreeSet<MemberHash>) -> Self {
-        let hashes = list.members().keys().filter(|hash| !without.contains(*hash)).copied().collect();
+    pub fn store_list(list: &MemberList, read: &GroupItem, without: &BTreeSet<Account>) -> Self {
+        let members = list.members().iter().filter(|(account, _)| !without.contains(*account));
         Self::StoreList {
             version: read.members_version,
-            time: list.time,
-            digest: list.digest,
-            hashes,
+            list: list.order().clone(),
+            hashes: members.map(|(_, hash)| *hash).collect(),
             exact: without.is_empty(),
         }
     }
@@ -89,17 +79,16 @@ impl GroupWrite {
         }
         group_item.change_time = Some(now);
         match self.clone() {
-            Self::RecordListed { message, time, .. } => {
+            Self::RecordListed { message, list } => {
                 group_item.record(&message, now);
-                group_item.listed_at = Some(time);
+                group_item.set_list_order(list);
             }
             Self::Record(message) => drop(group_item.record(&message, now)),
-            Self::RaiseListedAt { time, .. } => group_item.listed_at = Some(time),
-            Self::StoreList { time, digest, hashes, exact, .. } => {
+            Self::RaiseListedAt(list) => group_item.set_list_order(list),
+            Self::StoreList { list, hashes, exact, .. } => {
                 group_item.member_hashes = hashes;
-                group_item.listed_at = Some(time);
-                group_item.list_digest = Some(digest);
-                group_item.list_key = exact.then_some(digest);
+                group_item.list_key = exact.then_some(list.digest);
+                group_item.set_list_order(list);
                 group_item.members_version += 1;
             }
             Self::RemoveMembers { hashes, .. } => {
@@ -113,21 +102,24 @@ impl GroupWrite {
 
     fn holds(&self, group_item: &GroupItem) -> bool {
         match self {
-            Self::RecordListed { message, time, digest } => {
-                message.is_newer_than(group_item.register.as_ref())
-                    && group_item.list_key == Some(*digest)
-                    && group_item.listed_at <= Some(*time)
+            Self::RecordListed { message, list } => {
+                message.is_newer_than(group_item.register.as_ref()) && has_list(group_item, list)
             }
             Self::Record(message) => message.is_newer_than(group_item.register.as_ref()),
-            Self::RaiseListedAt { time, digest } => {
-                group_item.list_key == Some(*digest) && group_item.listed_at <= Some(*time)
-            }
-            Self::StoreList { version, time, digest, .. } => {
-                group_item.members_version == *version && group_item.list_order() < Some((*time, *digest))
+            Self::RaiseListedAt(list) => has_list(group_item, list),
+            Self::StoreList { version, list, .. } => {
+                let stored = group_item.list_order();
+                let is_incomplete = stored.as_ref() == Some(list) && group_item.list_key.is_none();
+                group_item.members_version == *version && (stored.as_ref() < Some(list) || is_incomplete)
             }
             Self::RemoveMembers { time, .. } => group_item.listed_at < Some(*time),
         }
     }
+}
+
+/// Whether the group item has exactly this list, and none newer.
+fn has_list(group_item: &GroupItem, list: &ListOrder) -> bool {
+    group_item.list_key == Some(list.digest) && group_item.list_order().as_ref() <= Some(list)
 }
 
 /// A conditional write of a session item of a group.

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::json::InvalidValue;
 
-/// The hash that represents a member in the group item: 6 bytes of the SHA-256 of `groupId|accid`. Among 200 members, a stranger's
-/// hash equals one of theirs with a probability of 1 : 10^12.
-pub type MemberHash = [u8; 6];
+/// The hash that represents a member in the group item: 10 bytes of the SHA-256 of `groupId|accid`. To find an account whose hash
+/// equals that of one of 200 members takes 2^72 tries.
+pub type MemberHash = [u8; 10];
 
 /// The id of a team or super team: `team|<tid>` or `super_team|<tid>`. It is also the id of each member's session of the group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,8 +35,9 @@ impl GroupId {
     #[must_use]
     pub fn member_hash(&self, account: &Account) -> MemberHash {
         let digest = Sha256::digest(format!("{}|{account}", self.0));
-        let mut hash = [0; 6];
-        hash.copy_from_slice(&digest[..6]);
+        let mut hash = MemberHash::default();
+        let length = hash.len();
+        hash.copy_from_slice(&digest[..length]);
         hash
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    group::{ListDigest, MemberAt, Membership, Rank},
+    group::{ListDigest, ListId, ListOrder, MemberAt, Membership, Rank},
     id::{Account, GroupId, MemberHash},
     register::{
         Message, Position, Register,
@@ -23,7 +23,9 @@ pub struct GroupItem {
     pub change_time: Option<Timestamp>,
     /// The time of the newest whole list. Without one, every user whose session item marks them as a member is a member.
     pub listed_at: Option<Timestamp>,
-    /// The digest of the newest whole list.
+    /// The id of what reported that list. Like the digest, it is not read to be shown.
+    pub list_id: Option<ListId>,
+    /// The digest of that list.
     pub list_digest: Option<ListDigest>,
     /// Equals `list_digest` while `member_hashes` is exactly that list.
     pub list_key: Option<ListDigest>,
@@ -55,8 +57,15 @@ impl GroupItem {
 
     /// The position of the stored list among all lists; `None`, which is below every list, if there is no list.
     #[must_use]
-    pub fn list_order(&self) -> Option<(Timestamp, ListDigest)> {
-        Some((self.listed_at?, self.list_digest?))
+    pub fn list_order(&self) -> Option<ListOrder> {
+        Some(ListOrder { time: self.listed_at?, id: self.list_id.clone()?, digest: self.list_digest? })
+    }
+
+    /// Sets the position of the stored list.
+    pub(crate) fn set_list_order(&mut self, ListOrder { time, id, digest }: ListOrder) {
+        self.listed_at = Some(time);
+        self.list_id = Some(id);
+        self.list_digest = Some(digest);
     }
 
     /// Whether a user with this membership sees the group item. Their session item must mark them as a member, and the newest list

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use session_model::{
     Account, GroupId, MessageId, Timestamp,
-    group::{Interrupted, MemberList, MembershipEvent, apply},
+    group::{Interrupted, ListId, MemberList, MembershipEvent, apply},
     register::{
         LastMsg, Message, Position, Register,
         amendments::{Amendment, Notice, Recall},
     },
 };
 
-use crate::world::{Scripted, World, Write};
+use crate::world::{Scripted, Unwritable, World, Write};
 
 pub(crate) const USERS: [&str; 3] = ["a", "b", "c"];
 
@@ -72,7 +72,11 @@ impl Event {
             Self::Put { at, members } => (at, accounts(members)),
             _ => return None,
         };
-        Some(MemberList::new(&group(), ms(at), &members))
+        let id = match self {
+            Self::Put { .. } => ListId::of_backend(),
+            _ => ListId::of_message(&position(at).id),
+        };
+        Some(MemberList::new(&group(), ms(at), id, &members))
     }
 
     /// The changes of single members: the time, who joined and who left.
@@ -87,16 +91,16 @@ impl Event {
         }
     }
 
-    pub(crate) async fn deliver(&self, items: &Scripted) -> Result<(), Interrupted<()>> {
+    /// Applies the event. Returns whether items were left out.
+    pub(crate) async fn deliver(&self, items: &Scripted) -> Result<bool, Interrupted<Unwritable>> {
         if let Some(recall) = self.recall() {
             items.write(Write::Amend(Amendment::Recall(recall))).await;
-            return Ok(());
+            return Ok(false);
         }
         let (time, joined, left) = self.changes();
         let (message, list) = (self.message(), self.list());
-        apply(items, &group(), &MembershipEvent { time: ms(time), message, list, joined, left })
-            .await
-            .map(drop)
+        let event = MembershipEvent { time: ms(time), message, list, joined, left };
+        Ok(!apply(items, &group(), &event).await?.left_out.is_empty())
     }
 }
 
@@ -126,7 +130,7 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
             held.last_msg = Some(LastMsg::Recall { at, notice: notice.text() });
         }
     }
-    let newest = events.iter().filter_map(Event::list).max_by_key(MemberList::order);
+    let newest = events.iter().filter_map(Event::list).max_by_key(|list| list.order().clone());
     let of_user = |user: &str| {
         let user: Account = user.parse().unwrap();
         let mut newest_change = None;
@@ -142,9 +146,9 @@ pub(crate) fn expected(events: &[Event]) -> Outcome {
                 registers.push(event.message().map_or(empty, Register::from));
             }
         }
-        let listed = newest.as_ref().map(|list| (list.time.as_millis(), 2));
+        let listed = newest.as_ref().map(|list| (list.order().time.as_millis(), 2));
         let sees = if listed > newest_change {
-            newest.as_ref().is_some_and(|list| list.members().values().any(|member| *member == user))
+            newest.as_ref().is_some_and(|list| list.members().contains_key(&user))
         } else {
             newest_change.is_some_and(|(_, rank)| rank == 0)
         };

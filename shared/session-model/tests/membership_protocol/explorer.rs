@@ -38,6 +38,8 @@ impl Delivery {
 struct Explorer<'a> {
     events: &'a [Event],
     broken: Broken,
+    /// Whether an item may be damaged once, and repaired later.
+    may_be_damaged: bool,
     /// What each event does next, by the digest of the responses so far.
     nexts: Vec<HashMap<u64, Next>>,
     /// The states that were visited: a world, and the progress of the deliveries.
@@ -50,12 +52,13 @@ struct Explorer<'a> {
 }
 
 impl<'a> Explorer<'a> {
-    fn new(events: &'a [Event], broken: Broken) -> Self {
+    fn new(events: &'a [Event], may_be_damaged: bool, broken: Broken) -> Self {
         let listed =
             events.iter().filter_map(|event| Some((event, event.message()?.position, event.list()?)));
         Self {
             events,
             broken,
+            may_be_damaged,
             nexts: vec![HashMap::new(); events.len()],
             states: HashSet::new(),
             worlds: HashSet::new(),
@@ -73,17 +76,21 @@ impl<'a> Explorer<'a> {
     /// Visits every state that can be reached from here. Returns the first one that is wrong.
     fn explore(&mut self, start: World, restarts: u8) -> Result<(), String> {
         let deliveries = vec![Delivery::new(restarts); self.events.len()];
-        let mut open = vec![(start, deliveries)];
-        while let Some((world, deliveries)) = open.pop() {
+        let mut open = vec![(start, deliveries, self.may_be_damaged)];
+        while let Some((world, deliveries, may_be_damaged)) = open.pop() {
             let of_world = hash(&world);
             let reached: Vec<_> = deliveries.iter().map(|of| (of.digest, of.restarts)).collect();
-            if !self.states.insert(hash((of_world, reached))) {
+            if !self.states.insert(hash((of_world, reached, may_be_damaged))) {
                 continue;
             }
             if self.worlds.insert(of_world) {
                 self.check_world(&world)?;
             }
-            let mut all_ended = true;
+            if may_be_damaged || world.is_damaged {
+                let changed = World { is_damaged: !world.is_damaged, ..world.clone() };
+                open.push((changed, deliveries.clone(), false));
+            }
+            let mut all_ended = !world.is_damaged;
             for event in 0..self.events.len() {
                 let delivery = &deliveries[event];
                 match self.next(event, delivery) {
@@ -92,21 +99,30 @@ impl<'a> Explorer<'a> {
                         let (mut world, mut deliveries) = (world.clone(), deliveries.clone());
                         let response = world.apply(&write, self.broken);
                         deliveries[event].push(response);
-                        open.push((world, deliveries));
+                        open.push((world, deliveries, may_be_damaged));
+                    }
+                    // Once the item is repaired, the dead letter is replayed.
+                    Next::Ended { left_out: true } => {
+                        all_ended = false;
+                        if !world.is_damaged {
+                            let mut deliveries = deliveries.clone();
+                            deliveries[event] = Delivery::new(delivery.restarts);
+                            open.push((world.clone(), deliveries, may_be_damaged));
+                        }
                     }
                     // This is a 503, after which the feed repeats the event.
                     Next::Contended => {
                         all_ended = false;
                         let mut deliveries = deliveries.clone();
                         deliveries[event] = Delivery::new(delivery.restarts);
-                        open.push((world.clone(), deliveries));
+                        open.push((world.clone(), deliveries, may_be_damaged));
                     }
-                    Next::Ended => {}
+                    Next::Ended { left_out: false } => {}
                 }
                 if delivery.restarts > 0 && !delivery.responses.is_empty() {
                     let mut deliveries = deliveries.clone();
                     deliveries[event] = Delivery::new(delivery.restarts - 1);
-                    open.push((world.clone(), deliveries));
+                    open.push((world.clone(), deliveries, may_be_damaged));
                 }
             }
             if all_ended && outcome(&world) != self.expected {
@@ -130,7 +146,7 @@ impl<'a> Explorer<'a> {
     fn check_group_item(&self, world: &World) -> Result<(), String> {
         for (event, position, list) in &self.listed {
             if world.group_item.register.as_ref().is_some_and(|held| held.position == *position)
-                && world.group_item.list_order() < Some(list.order())
+                && world.group_item.list_order().as_ref() < Some(list.order())
             {
                 return Err(format!("{event:?} is in the group item before its list: {world:?}"));
             }
@@ -144,7 +160,7 @@ impl<'a> Explorer<'a> {
         for _ in 0..MAX_WRITES_ALONE {
             match self.next(event, &delivery) {
                 Next::Write(write) => delivery.push(world.apply(&write, self.broken)),
-                Next::Ended => return Ok(()),
+                Next::Ended { .. } => return Ok(()),
                 Next::Contended => break,
             }
         }
@@ -160,7 +176,21 @@ fn hash(of: impl Hash) -> u64 {
 
 /// Explores the events from an empty group. Returns the number of states.
 pub(crate) fn explore(events: &[Event], restarts: u8, broken: Broken) -> Result<usize, String> {
-    let mut explorer = Explorer::new(events, broken);
+    explore_from(events, restarts, false, broken)
+}
+
+/// Explores the events while a session item is damaged at any moment, and repaired at any later moment.
+pub(crate) fn explore_damaged(events: &[Event], broken: Broken) -> Result<usize, String> {
+    explore_from(events, 0, true, broken)
+}
+
+fn explore_from(
+    events: &[Event],
+    restarts: u8,
+    may_be_damaged: bool,
+    broken: Broken,
+) -> Result<usize, String> {
+    let mut explorer = Explorer::new(events, may_be_damaged, broken);
     explorer.explore(World::default(), restarts)?;
     Ok(explorer.states.len())
 }

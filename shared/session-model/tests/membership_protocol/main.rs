@@ -1,5 +1,5 @@
 //! An exploration of the membership protocol: small sets of concurrent events, in every interleaving of their single-item writes,
-//! with crashes, restarts and repeats after any write.
+//! with crashes, restarts and repeats after any write, and with an item that cannot be written for a while.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ mod world;
 use std::{collections::BTreeSet, thread};
 
 use events::Event;
-use explorer::explore;
+use explorer::{explore, explore_damaged};
 use world::Broken;
 
 fn pool() -> Vec<Event> {
@@ -49,6 +49,20 @@ fn any_two_events_converge_with_crashes_and_repeats() {
             let events = [first.clone(), second.clone()];
             if compatible(&events) {
                 states += explore(&events, 1, Broken::Nothing).unwrap();
+            }
+        }
+    }
+    assert!(states > 5_000, "{states}");
+}
+
+#[test]
+fn any_two_events_converge_while_an_item_is_damaged_and_repaired() {
+    let mut states = 0;
+    for (index, first) in pool().iter().enumerate() {
+        for second in &pool()[index..] {
+            let events = [first.clone(), second.clone()];
+            if compatible(&events) {
+                states += explore_damaged(&events, Broken::Nothing).unwrap();
             }
         }
     }
@@ -119,5 +133,9 @@ fn a_broken_step_is_found() {
     ] {
         assert_eq!(explore(&events, 0, Broken::Nothing).err(), None);
         assert!(explore(&events, 0, broken).is_err(), "{broken:?} is not detected");
+    }
+    let listed = [Event::Listed { at: 2, members: "ab", left: "" }];
+    for broken in [Broken::UnwritableCountsAsWritten, Broken::IncompleteListsAreNotStoredAgain] {
+        assert!(explore_damaged(&listed, broken).is_err(), "{broken:?} is not detected");
     }
 }

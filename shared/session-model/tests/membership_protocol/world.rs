@@ -33,7 +33,13 @@ pub(crate) enum Response {
     Done,
     GroupItem(GroupItem),
     SessionItem(SessionItem),
+    /// The item cannot be written.
+    Unwritable,
 }
+
+/// The error of a write to an item that cannot be written.
+#[derive(Debug)]
+pub(crate) struct Unwritable;
 
 /// Replays the earlier responses to an event's writes, and stops at the first new write.
 pub(crate) struct Scripted {
@@ -57,30 +63,30 @@ impl Scripted {
 }
 
 impl GroupStore for Scripted {
-    type Error = ();
+    type Error = Unwritable;
 
-    async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
+    async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, Unwritable> {
         match self.write(Write::GroupItem(write)).await {
             Response::Done => Ok(Written::Done),
             Response::GroupItem(group_item) => Ok(Written::ConditionFailed(group_item)),
-            Response::SessionItem(_) => Err(()),
+            Response::SessionItem(_) | Response::Unwritable => Err(Unwritable),
         }
     }
 
-    fn is_of_one_item((): &()) -> bool {
-        false
+    fn is_of_one_item(_: &Unwritable) -> bool {
+        true
     }
 
     async fn write_sessions(
         &self,
         writes: Vec<(Account, SessionWrite)>,
-    ) -> Vec<(Account, Result<Written<SessionItem>, ()>)> {
+    ) -> Vec<(Account, Result<Written<SessionItem>, Unwritable>)> {
         let mut written = Vec::new();
         for (user, write) in writes {
             let response = match self.write(Write::SessionItem(user.clone(), write)).await {
                 Response::Done => Ok(Written::Done),
                 Response::SessionItem(session_item) => Ok(Written::ConditionFailed(session_item)),
-                Response::GroupItem(_) => Err(()),
+                Response::GroupItem(_) | Response::Unwritable => Err(Unwritable),
             };
             written.push((user, response));
         }
@@ -92,7 +98,10 @@ impl GroupStore for Scripted {
 #[derive(Clone, Debug)]
 pub(crate) enum Next {
     Write(Write),
-    Ended,
+    /// It has ended. Whether items were left out, so that it is a dead letter.
+    Ended {
+        left_out: bool,
+    },
     Contended,
 }
 
@@ -100,7 +109,7 @@ pub(crate) fn next(event: &Event, responses: &[Response]) -> Next {
     let items = Scripted { responses: Mutex::new((0, responses.to_vec())), next: Mutex::default() };
     let outcome = pin!(event.deliver(&items)).poll(&mut Context::from_waker(Waker::noop()));
     match outcome {
-        Poll::Ready(Ok(())) => Next::Ended,
+        Poll::Ready(Ok(left_out)) => Next::Ended { left_out },
         Poll::Ready(Err(_)) => Next::Contended,
         Poll::Pending => Next::Write(items.next.lock().unwrap().clone().expect("a write is waited for")),
     }
@@ -114,12 +123,19 @@ pub(crate) enum Broken {
     OlderListsAreStored,
     ListsAdmitWhoLeftLater,
     MessageBeforeItsList,
+    UnwritableCountsAsWritten,
+    IncompleteListsAreNotStoredAgain,
 }
+
+/// The user whose session item is damaged for a while, if one is.
+pub(crate) const DAMAGED: &str = "a";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     pub(crate) group_item: GroupItem,
     pub(crate) session_items: BTreeMap<Account, SessionItem>,
+    /// Whether the item of the user [`DAMAGED`] cannot be written.
+    pub(crate) is_damaged: bool,
 }
 
 impl World {
@@ -135,8 +151,8 @@ impl World {
             Write::GroupItem(write) => {
                 let before = self.group_item.clone();
                 let mut write = write.clone();
-                if let (Broken::OlderListsAreStored, GroupWrite::StoreList { time, .. }) = (broken, &write)
-                    && self.group_item.listed_at > Some(*time)
+                if let (Broken::OlderListsAreStored, GroupWrite::StoreList { list, .. }) = (broken, &write)
+                    && self.group_item.listed_at > Some(list.time)
                 {
                     self.group_item.listed_at = None;
                 }
@@ -149,6 +165,12 @@ impl World {
                     self.group_item.change_time = None;
                     return Response::GroupItem(before);
                 }
+                if let (Broken::IncompleteListsAreNotStoredAgain, GroupWrite::StoreList { list, .. }) =
+                    (broken, &write)
+                    && self.group_item.list_order().as_ref() == Some(list)
+                {
+                    return Response::GroupItem(before);
+                }
                 let holds = write.apply(&mut self.group_item, NOW);
                 if broken == Broken::LeaveKeepsTheVersion && matches!(write, GroupWrite::RemoveMembers { .. })
                 {
@@ -158,6 +180,10 @@ impl World {
                 assert_eq!(change_time.is_some(), holds, "{write:?}");
                 if holds { Response::Done } else { Response::GroupItem(before) }
             }
+            Write::SessionItem(user, _) if self.is_damaged && user.as_str() == DAMAGED => match broken {
+                Broken::UnwritableCountsAsWritten => Response::Done,
+                _ => Response::Unwritable,
+            },
             Write::SessionItem(user, write) => {
                 let session_item = self.session_items.entry(user.clone()).or_default();
                 if broken == Broken::ListsAdmitWhoLeftLater && matches!(write, SessionWrite::Become(_)) {

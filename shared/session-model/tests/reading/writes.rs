@@ -6,7 +6,7 @@ use serde_json::{Map, json};
 use session_model::{
     AccountCase, GroupItem, SessionId, Timestamp,
     feed::{Effect, MessageCopy},
-    group::{GroupWrite, MemberAt, MemberList, Rank, SessionWrite},
+    group::{GroupWrite, ListId, ListOrder, MemberAt, MemberList, Rank, SessionWrite},
     register::{
         Message, Position,
         amendments::{Amendment, Notice, Recall},
@@ -132,14 +132,15 @@ impl Write {
             What::StoreList { time, with_the_user } => {
                 let members: BTreeSet<_> =
                     with_the_user.then(user).into_iter().chain(["x".parse().unwrap()]).collect();
-                let list = MemberList::new(&group(), *time, &members);
+                let list = MemberList::new(&group(), *time, ListId::of_backend(), &members);
                 GroupWrite::store_list(&list, &world.group_item.clone(), &BTreeSet::new())
                     .apply(&mut world.group_item, now);
             }
             What::RaiseList(time) => {
                 // The group item's list, if it has one.
                 let Some(digest) = world.group_item.list_key else { return };
-                GroupWrite::RaiseListedAt { time: *time, digest }.apply(&mut world.group_item, now);
+                let list = ListOrder { time: *time, id: ListId::of_backend(), digest };
+                GroupWrite::RaiseListedAt(list).apply(&mut world.group_item, now);
             }
             What::RemoveMembers(time) => {
                 let hashes = BTreeSet::from([group().member_hash(&user())]);

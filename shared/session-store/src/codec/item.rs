@@ -8,7 +8,7 @@ use std::{
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use session_model::{
     GroupId, GroupItem, MessageId, SessionId, SessionItem, Timestamp,
-    group::{ListDigest, MemberAt, Membership, Rank},
+    group::{ListDigest, ListId, MemberAt, Membership, Rank},
     id::MemberHash,
     item::{Ext, LastMsgType},
     json::JsonText,
@@ -18,8 +18,9 @@ use session_model::{
 use crate::{
     StoreError,
     codec::schema::{
-        CHANGE_TIME, EXT, GROUP_ID, LAST_MSG, LAST_MSG_TYPE, LIST_DIGEST, LIST_KEY, LISTED_AT, MEMBER_AT,
-        MEMBER_HASHES, MEMBER_RANK, MEMBER_SINCE, MEMBERS_VERSION, MSG_ID, MSG_TIME, SESSION_ID, UPDATE_TIME,
+        CHANGE_TIME, EXT, GROUP_ID, LAST_MSG, LAST_MSG_TYPE, LIST_DIGEST, LIST_ID, LIST_KEY, LISTED_AT,
+        MEMBER_AT, MEMBER_HASHES, MEMBER_RANK, MEMBER_SINCE, MEMBERS_VERSION, MSG_ID, MSG_TIME, SESSION_ID,
+        UPDATE_TIME,
     },
 };
 
@@ -155,6 +156,7 @@ pub(crate) fn group_item(item: &mut impl Attributes) -> Result<GroupItem, StoreE
         amendments: Amendments::default(),
         change_time: time(item, CHANGE_TIME)?,
         listed_at: time(item, LISTED_AT)?,
+        list_id: item.string(LIST_ID)?.map(ListId::from_stored),
         list_digest: digest(item, LIST_DIGEST)?,
         list_key: digest(item, LIST_KEY)?,
         member_hashes: item.hashes(MEMBER_HASHES)?.unwrap_or_default(),

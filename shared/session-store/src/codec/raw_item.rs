@@ -63,12 +63,11 @@ impl<'a> RawAttribute<'a> {
     fn hashes(&self) -> Option<BTreeSet<MemberHash>> {
         let Self::Bs(hashes) = self else { return None };
         let decoded = |hash: &Name<'_>| {
-            const BASE64_LENGTH: usize = size_of::<MemberHash>() / 3 * 4;
-            let mut bytes = MemberHash::default();
+            const BASE64_LENGTH: usize = size_of::<MemberHash>().div_ceil(3) * 4;
             let text = Some(hash.0.as_bytes()).filter(|text| text.len() == BASE64_LENGTH)?;
-            // With padding, some of the bytes would not be written.
-            let written = STANDARD.decode(text, bytes[..].as_out()).ok()?.len();
-            (written == bytes.len()).then_some(bytes)
+            let mut padded = [0; BASE64_LENGTH / 4 * 3];
+            let decoded = STANDARD.decode(text, padded[..].as_out()).ok()?;
+            MemberHash::try_from(&*decoded).ok()
         };
         hashes.iter().map(decoded).collect()
     }

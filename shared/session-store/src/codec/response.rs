@@ -174,12 +174,12 @@ mod tests {
     #[test]
     fn a_batch_response_is_read_as_by_the_sdk() {
         let response = br#"{"Responses":{"Groups":[
-            {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQF","/////w//"]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
+            {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQFBgcICQ==","/////w////////=="]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
             {"groupId":{"S":"team|2"},"memberHashes":{"BS":["AAEC"]}},
             {"groupId":{"S":"team|3"},"memberHashes":{"SS":["a"]}},
-            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAwQFBg=="]}},
-            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAw=="]}},
-            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAEC?AAA"]}}]},
+            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAwQFBgcICQo="]}},
+            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAwQFBgcI"]}},
+            {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAEC?AQFBgcICQ=="]}}]},
             "UnprocessedKeys":{"Groups":{"Keys":[{"groupId":{"S":"team|4"}}],"ConsistentRead":false}},
             "ConsumedCapacity":[{"TableName":"Groups","CapacityUnits":1.5}]}"#;
         let response: BatchResponse<'_> = parse(response).unwrap();
@@ -188,7 +188,12 @@ mod tests {
         assert_eq!(response.unprocessed(), Ok(vec![key]));
         let items: Vec<_> = response.items().collect();
         let hashes = |item: usize| items[item].hashes("memberHashes");
-        assert_eq!(hashes(0), Ok(Some([[0, 1, 2, 3, 4, 5], [255, 255, 255, 255, 15, 255]].into())));
+        assert_eq!(
+            hashes(0),
+            Ok(Some(
+                [[0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [255, 255, 255, 255, 15, 255, 255, 255, 255, 255]].into()
+            ))
+        );
         for malformed in 1..=5 {
             assert_eq!(hashes(malformed), Err(StoreError::MalformedItem("memberHashes")));
         }

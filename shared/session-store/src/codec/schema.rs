@@ -50,6 +50,8 @@ pub const GROUP_ID: &str = "groupId";
 pub const MEMBER_HASHES: &str = "memberHashes";
 /// N, ms: the time of the newest whole list.
 pub const LISTED_AT: &str = "listedAt";
+/// S: the id of what reported that list, which orders lists of one time: the canonical id of a message, or U+007F for the backend.
+pub const LIST_ID: &str = "listId";
 /// B: the digest of the newest whole list.
 pub const LIST_DIGEST: &str = "listDigest";
 /// B: equal to `listDigest` while `memberHashes` is exactly that list.

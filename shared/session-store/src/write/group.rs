@@ -4,7 +4,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
     Account, GroupId, GroupItem, MessageId, SessionItem, Timestamp,
     group::{
-        GroupStore, GroupWrite, Interrupted, LeftOut, ListDigest, MemberAt, MembershipEvent, Rank,
+        Applied, GroupStore, GroupWrite, Interrupted, ListOrder, MemberAt, MembershipEvent, Rank,
         SessionWrite, SessionsWritten, Written, apply,
     },
     register::amendments::{Amendment, Recall},
@@ -45,7 +45,7 @@ impl Group<'_> {
     ///
     /// An item that can never be written (see [`StoreError::is_of_one_item`]) does not hold up the others: it is left out and
     /// returned.
-    pub async fn apply(&self, event: &MembershipEvent) -> Result<Vec<LeftOut<StoreError>>, StoreError> {
+    pub async fn apply(&self, event: &MembershipEvent) -> Result<Applied<StoreError>, StoreError> {
         Ok(apply(self, self.id, event).await?)
     }
 
@@ -172,7 +172,7 @@ impl AmendableItem for GroupItemRef<'_> {
         // A group item does not expire.
         let update = optimistic::replacement(before, &after.value, 0);
         self.update(match self.write {
-            Some(GroupWrite::RecordListed { time, digest, .. }) => with_same_list(update, *time, digest),
+            Some(GroupWrite::RecordListed { list, .. }) => with_same_list(update, list),
             _ => update,
         })
         .await
@@ -188,35 +188,35 @@ impl From<Interrupted<Self>> for StoreError {
     }
 }
 
-/// Raises the time of the group item's list, if the group item has exactly this list and none newer.
-fn with_same_list(update: Update, time: Timestamp, digest: &ListDigest) -> Update {
-    update
-        .set("listedAt = :listed")
-        .only_if("listKey = :digest AND listedAt <= :listed")
-        .with(":listed", n(time))
-        .with(":digest", b(digest))
+/// Raises the order of the group item's list, if the group item has exactly this list and none newer.
+fn with_same_list(update: Update, list: &ListOrder) -> Update {
+    with_list(update, list)
+        .set("listedAt = :listed, listId = :listId")
+        .only_if("listKey = :digest AND (listedAt < :listed OR (listedAt = :listed AND listId <= :listId))")
+}
+
+/// Binds the order of a list.
+fn with_list(update: Update, list: &ListOrder) -> Update {
+    update.with(":listed", n(list.time)).with(":listId", s(list.id.as_str())).with(":digest", b(&list.digest))
 }
 
 /// Every write of a group item sets the change time.
 fn group_update(write: &GroupWrite, now: Timestamp) -> Update {
     match write {
         GroupWrite::Record(message) => Update::record(message, Some(now)),
-        GroupWrite::RecordListed { message, time, digest } => {
-            with_same_list(Update::record(message, Some(now)), *time, digest)
+        GroupWrite::RecordListed { message, list } => {
+            with_same_list(Update::record(message, Some(now)), list)
         }
-        GroupWrite::RaiseListedAt { time, digest } => {
-            with_same_list(Update::default().with_change_time(now), *time, digest)
-        }
-        GroupWrite::StoreList { version, time, digest, hashes: members, exact } => {
-            let update = Update::default()
+        GroupWrite::RaiseListedAt(list) => with_same_list(Update::default().with_change_time(now), list),
+        GroupWrite::StoreList { version, list, hashes: members, exact } => {
+            let update = with_list(Update::default(), list)
                 .with_change_time(now)
-                .set("listedAt = :listed, listDigest = :digest, membersVersion = :next")
+                .set("listedAt = :listed, listId = :listId, listDigest = :digest, membersVersion = :next")
                 .only_if(
                     "attribute_not_exists(listedAt) OR listedAt < :listed OR \
-                     (listedAt = :listed AND listDigest < :digest)",
+                     (listedAt = :listed AND (listId < :listId OR (listId = :listId AND \
+                     (listDigest < :digest OR (listDigest = :digest AND attribute_not_exists(listKey))))))",
                 )
-                .with(":listed", n(*time))
-                .with(":digest", b(digest))
                 .with(":next", n(version + 1));
             let update = match version {
                 0 => update.only_if("attribute_not_exists(membersVersion)"),

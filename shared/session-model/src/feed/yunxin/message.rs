@@ -10,12 +10,15 @@ use super::{
 };
 use crate::{
     feed::effect::{Effect, FeedEvent, NotApplied},
-    group::{MemberList, MembershipEvent},
+    group::{ListId, MemberList, MembershipEvent},
     id::{Account, GroupId, SessionType},
-    json::InvalidField,
+    json::{InvalidField, InvalidValue},
     register::{Message, last_msg::Shown},
     time::Timestamp,
 };
+
+/// The field with a team's members.
+const MEMBERS: &str = "tMembers";
 
 /// A message of a session.
 pub(super) struct ReceivedMessage {
@@ -55,6 +58,10 @@ impl ReceivedMessage {
                 let members = members_of(copy)?;
                 let notice = match &*message_type {
                     "NOTIFICATION" => Notice::parse(copy, &from, members.is_some())?,
+                    // The sender of any other message is a member.
+                    _ if members.as_ref().is_some_and(BTreeSet::is_empty) => {
+                        return Err(InvalidValue::new("must not be empty").of(MEMBERS).into());
+                    }
                     _ => Notice::default(),
                 };
                 (members, notice)
@@ -99,11 +106,12 @@ impl ReceivedMessage {
             _ => left,
         };
         let time = self.message.position.time;
+        let list_id = ListId::of_message(&self.message.position.id);
         let listed = self.members.as_ref().map(|members| &(members | &joined) - &left);
         MembershipEvent {
             time,
             message: (!self.intercepted).then_some(self.message),
-            list: listed.map(|members| MemberList::new(group, time, &members)),
+            list: listed.map(|members| MemberList::new(group, time, list_id, &members)),
             joined,
             left,
         }
@@ -111,9 +119,8 @@ impl ReceivedMessage {
 }
 
 fn members_of(copy: &RawCopy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidField> {
-    const NAME: &str = "tMembers";
-    let Some(list) = copy.value(NAME) else { return Ok(None) };
-    members::parse(list, copy.case).map_err(|reason| reason.of(NAME))
+    let Some(list) = copy.value(MEMBERS) else { return Ok(None) };
+    members::parse(list, copy.case).map_err(|reason| reason.of(MEMBERS))
 }
 
 /// The message as the session shows it. Fields that the copy lacks are left out.

@@ -252,7 +252,7 @@ fn the_list_of_a_team_is_effective_after_its_notification() {
         let event = group_event(&with(with(copy, "attach", attach), "tMembers", members));
         let names =
             |accounts: Vec<&Account>| accounts.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("");
-        let mut list: Vec<_> = event.list.as_ref().unwrap().members().values().collect();
+        let mut list: Vec<_> = event.list.as_ref().unwrap().members().keys().collect();
         list.sort();
         (names(list), names(event.left.iter().collect()))
     };
