@@ -1,9 +1,11 @@
 //! eraseUser: `POST /v1/users/erase` with `{"account"}`. Deletes everything in the user's partition, about 1,000 session items per
-//! request, and returns `{"erased", "remaining"}`. The backend repeats the request until `remaining` is false.
+//! request, and returns `{"erased", "remaining"}`. The backend repeats the request until `remaining` is false, which takes at least 10
+//! minutes from the first request on: that long, something from before may be under way. `Retry-After` says when to repeat it.
 //!
-//! The operation is stateless and safe to repeat. It does not delete:
+//! The operation is safe to repeat. It leaves a marker with the time of the erasure for 31 days, so that late and repeated events
+//! do not bring anything back. It does not delete:
 //!
-//! - the group items of the user's groups, which belong to the groups;
+//! - the group items of the user's groups, which belong to the groups; they stop naming the user;
 //! - what the user wrote to others, which is stored in the session items of those users;
 //! - dead letters, which expire by themselves.
 
@@ -50,8 +52,14 @@ impl Operation for EraseUser {
     }
 
     async fn handle(&self, user: Account, context: &Context) -> Result<Reply, Problem> {
-        let erased = context.store().sessions_of(&user).erase(MAX_ITEMS, WITHIN).await?;
-        Reply::json(&EraseUserResponse::from(erased))
+        let sessions = context.store().sessions_of(&user);
+        let Erased { session_items, again_in } = sessions.erase(MAX_ITEMS, WITHIN, context.now()).await?;
+        let reply = Reply::json(&EraseUserResponse { erased: session_items, remaining: again_in.is_some() })?;
+        Ok(match again_in {
+            // Rounded up, so that the wait is over by then.
+            Some(wait) => reply.with_retry_after(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
+            None => reply,
+        })
     }
 }
 
@@ -59,12 +67,6 @@ impl Operation for EraseUser {
 struct EraseUserResponse {
     erased: usize,
     remaining: bool,
-}
-
-impl From<Erased> for EraseUserResponse {
-    fn from(Erased { session_items, remaining }: Erased) -> Self {
-        Self { erased: session_items, remaining }
-    }
 }
 
 fn account(fields: &Fields, case: AccountCase) -> Result<Account, InvalidField> {

@@ -52,6 +52,7 @@ impl Operation for QueryMySessionChanges {
     async fn handle(&self, request: Request, context: &Context) -> Result<Reply, Problem> {
         let Request { caller, sync_pass, page } = request;
         let page = context.store().sessions_of(&caller).changes(&sync_pass, page, context.now()).await?;
+        let page = page.ok_or_else(Problem::sync_token_expired)?;
         let changes = RecentSessionChanges {
             updated: page.updated,
             deleted: page.deleted,

@@ -22,7 +22,7 @@ use session_api::{
     Context, Environment, HttpRequest, Method, Note, Operation, Outcome, Problem, Reply, Signature,
 };
 use session_model::{
-    Account, SessionId,
+    Account, SessionId, Timestamp,
     feed::{Effect, FeedEvent, MessageCopy, NotApplied},
 };
 use session_store::{DeadLetterError, StoreError};
@@ -146,13 +146,15 @@ async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<St
             let record = async |(user, id): &(Account, SessionId)| {
                 context.store().sessions_of(user).record(id, message, context.now()).await
             };
-            future::join_all(session_items.iter().map(record)).await
+            let of_present = present(context, session_items, message.position.time).await?;
+            future::join_all(of_present.into_iter().map(record)).await
         }
         Effect::AmendP2p { session_items, amendment } => {
             let amend = async |(user, id): &(Account, SessionId)| {
                 context.store().sessions_of(user).amend(id, amendment, context.now()).await
             };
-            future::join_all(session_items.iter().map(amend)).await
+            let of_present = present(context, session_items, amendment.time()).await?;
+            future::join_all(of_present.into_iter().map(amend)).await
         }
         Effect::AmendGroup { group, amendment } => {
             vec![context.store().group(group, context.now()).amend(amendment).await]
@@ -174,6 +176,17 @@ async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<St
         }
         (None, None) => Ok((Outcome::Applied, None)),
     }
+}
+
+/// The session items of those users who were not erased since the time of the event.
+async fn present<'a>(
+    context: &Context,
+    session_items: &'a [(Account, SessionId)],
+    event: Timestamp,
+) -> Result<Vec<&'a (Account, SessionId)>, StoreError> {
+    let users = session_items.iter().map(|(user, _)| user);
+    let erased = context.store().erased(users, event, context.now()).await?;
+    Ok(session_items.iter().filter(|(user, _)| !erased.contains(user)).collect())
 }
 
 /// Whether the body is the test request of Yunxin's console. The console tries an address with an empty body or `{}`, signed or

@@ -1,6 +1,7 @@
 //! Replies, and how they are encoded as responses.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     io::{self, Write},
 };
@@ -23,6 +24,7 @@ const MAX_ESCAPED_BYTES: usize = 8_000;
 pub struct Reply {
     json: String,
     compressible: bool,
+    retry_after: Option<u64>,
     note: Option<Box<Note>>,
 }
 
@@ -30,13 +32,19 @@ impl Reply {
     /// Creates a reply with the value as JSON. Fails if the value has no JSON form, which no response of ours lacks.
     pub fn json(value: &impl Serialize) -> Result<Self, Problem> {
         let json = serde_json::to_string(value).map_err(|_| Problem::unserializable())?;
-        Ok(Self { json, compressible: false, note: None })
+        Ok(Self { json, compressible: false, retry_after: None, note: None })
     }
 
     /// Allows compression with gzip if the client accepts it (HTTP APIs of API Gateway do not compress).
     #[must_use]
     pub fn compressible(self) -> Self {
         Self { compressible: true, ..self }
+    }
+
+    /// Asks the caller to repeat the request after this many seconds.
+    #[must_use]
+    pub fn with_retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     /// Adds a note for the log.
@@ -58,6 +66,9 @@ impl Reply {
     /// The response to a client that accepts these encodings (`Accept-Encoding`).
     pub(crate) fn into_response(self, accept_encoding: &str) -> Response {
         let mut head = ResponseHead::new(200, "application/json");
+        if let Some(seconds) = self.retry_after {
+            head = head.with_header("retry-after", seconds.to_string());
+        }
         if self.compressible {
             head = head.with_header("vary", "accept-encoding");
             if self.json.len() >= MIN_GZIP_BYTES
@@ -96,7 +107,7 @@ pub(crate) struct Response(Box<RawValue>);
 #[serde(rename_all = "camelCase")]
 struct ResponseHead<'a> {
     status_code: u16,
-    headers: BTreeMap<&'static str, &'static str>,
+    headers: BTreeMap<&'static str, Cow<'static, str>>,
     is_base64_encoded: bool,
     /// Always empty, but `cargo lambda`'s gateway rejects a response without this field.
     cookies: [&'static str; 0],
@@ -107,15 +118,15 @@ struct ResponseHead<'a> {
 impl<'a> ResponseHead<'a> {
     fn new(status_code: u16, content_type: &'static str) -> Self {
         let headers = BTreeMap::from([
-            ("content-type", content_type),
+            ("content-type", content_type.into()),
             // A user's list is private, and may be outdated a moment later.
-            ("cache-control", "no-store"),
+            ("cache-control", "no-store".into()),
         ]);
         Self { status_code, headers, is_base64_encoded: false, cookies: [], body: None }
     }
 
-    fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.insert(name, value);
+    fn with_header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.headers.insert(name, value.into());
         self
     }
 
@@ -164,7 +175,7 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
 /// The empty JSON object, for operations that have nothing to return.
 impl Default for Reply {
     fn default() -> Self {
-        Self { json: "{}".to_owned(), compressible: false, note: None }
+        Self { json: "{}".to_owned(), compressible: false, retry_after: None, note: None }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Every type here is created by parsing and is valid once it exists. Nothing does I/O, and times are arguments.
 
+pub mod erasure;
 pub mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

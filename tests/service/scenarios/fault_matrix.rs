@@ -245,9 +245,10 @@ fn difference(found: &Value, wanted: &Value) -> String {
     outcome.collect::<Vec<_>>().join("; ")
 }
 
-/// Whether a request was done completely. A batch and an erasure may be done in part.
+/// Whether a request was done completely. A batch and an erasure may be done in part. An erasure after which nothing is left is
+/// repeated after minutes.
 fn is_done(response: &Response) -> bool {
-    let in_part = response.body["remaining"] == true
+    let in_part = (response.body["remaining"] == true && response.retry_after < Some(60))
         || response.body["failed"].as_array().is_some_and(|failed| !failed.is_empty());
     response.status == 200 && !in_part
 }

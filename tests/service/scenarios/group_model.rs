@@ -143,7 +143,7 @@ impl World {
             Event::Text { group, at, listed, .. } => {
                 let copy = group_message(a, &self.groups[group], at);
                 // Only teams have lists, and a message has one list, which is not empty.
-                let bits = listed.filter(|_| group == 0).map(|_| (at % 7 + 1) as u8);
+                let bits = listed.filter(|_| group == 0).map(|_| u8::try_from(at % 7 + 1).expect("few bits"));
                 Posted::Copy(bits.map_or(copy.clone(), |bits| listing(copy, &members(bits))))
             }
             Event::Edit { group: Some(group), at, later, text } => {

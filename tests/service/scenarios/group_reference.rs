@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 use session_model::{
     Account, GroupId, GroupItem, SessionId, SessionItem, Timestamp,
+    erasure::{is_erased, may_be_erased},
     feed::Effect,
     group::{GroupStore, GroupWrite, MembershipEvent, SessionWrite, Written, apply},
     item::{Deleted, Version},
@@ -29,6 +30,8 @@ pub(super) enum Posted {
 pub(super) struct Reference {
     session_items: Mutex<BTreeMap<(String, SessionId), SessionItem>>,
     group_items: Mutex<BTreeMap<GroupId, GroupItem>>,
+    /// When users were last erased.
+    erased: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 struct ReferenceGroup<'a> {
@@ -41,6 +44,10 @@ impl GroupStore for ReferenceGroup<'_> {
 
     fn is_of_one_item((): &()) -> bool {
         false
+    }
+
+    async fn erased(&self, accounts: &BTreeSet<Account>, event: Timestamp) -> Result<BTreeSet<Account>, ()> {
+        Ok(accounts.iter().filter(|account| self.items.is_erased(account.as_str(), event)).cloned().collect())
     }
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
@@ -81,7 +88,7 @@ impl Reference {
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
                 Effect::P2p { session_items, message } => {
-                    for (user, id) in session_items {
+                    for (user, id) in self.present(session_items, message.position.time) {
                         self.on_item(user.as_str(), &id, |session_item| {
                             _ = session_item.record(&message, now());
                         });
@@ -89,7 +96,7 @@ impl Reference {
                 }
                 Effect::Group { group, event } => self.hear_in(&group, &event),
                 Effect::AmendP2p { session_items, amendment } => {
-                    for (user, id) in session_items {
+                    for (user, id) in self.present(session_items, amendment.time()) {
                         self.on_item(user.as_str(), &id, |session_item| {
                             _ = session_item.amend(&amendment, now());
                         });
@@ -126,6 +133,44 @@ impl Reference {
         let items = ReferenceGroup { items: self, group: group.clone() };
         let applied = apply(&items, group, event).now_or_never().expect("no write waits").expect("no error");
         assert_eq!(applied.left_out, [], "{event:?}");
+    }
+
+    /// Whether the service takes an event for one from before the user was erased.
+    fn is_erased(&self, user: &str, event: Timestamp) -> bool {
+        let erased_at = self.erased.lock().unwrap().get(user).copied();
+        may_be_erased(event, now()) && erased_at.is_some_and(|erased_at| is_erased(event, erased_at))
+    }
+
+    /// The session items of those who were not erased since the event.
+    fn present(
+        &self,
+        session_items: Vec<(Account, SessionId)>,
+        event: Timestamp,
+    ) -> Vec<(Account, SessionId)> {
+        session_items.into_iter().filter(|(user, _)| !self.is_erased(user.as_str(), event)).collect()
+    }
+
+    /// Deletes everything of the user, except for memberships that are dated later.
+    pub(super) fn erase(&self, user: &str, at: Timestamp) {
+        self.erased.lock().unwrap().insert(user.to_owned(), at);
+        let mut session_items = self.session_items.lock().unwrap();
+        let of_user: Vec<_> = session_items.keys().filter(|(of, _)| of == user).cloned().collect();
+        for key in of_user {
+            let Some(group) = key.1.group() else {
+                session_items.remove(&key);
+                continue;
+            };
+            if let Some(session_item) = session_items.get_mut(&key) {
+                SessionWrite::Leave(at).apply(session_item, now());
+            }
+            if session_items.get(&key).is_some_and(|session_item| !session_item.is_member()) {
+                session_items.remove(&key);
+            }
+            let hashes = BTreeSet::from([group.member_hash(&user.parse().unwrap())]);
+            let mut group_items = self.group_items.lock().unwrap();
+            let group_item = group_items.entry(group).or_default();
+            GroupWrite::RemoveMembers { time: at, hashes }.apply(group_item, now());
+        }
     }
 
     /// Deletes what the user sees, or what they saw at a version.

@@ -25,13 +25,31 @@ async fn the_policies_allow_what_the_functions_do_and_nothing_else(t: Test) {
         let action = format!("dynamodb:{action}");
         // The request that opens a connection may not read any other partition.
         let partition = input["Key"]["userId"]["S"].as_str().filter(|user| *user == "/open-connection");
-        let allowed =
-            |resource| Allowed { action: action.clone(), resource, partition: partition.map(str::to_owned) };
+        let allowed = |resource: String| Allowed {
+            action: action.clone(),
+            attributes: markers(&input, &resource),
+            resource,
+            partition: partition.map(str::to_owned),
+        };
         seen.entry(operation.to_owned()).or_default().extend(resources(&input).into_iter().map(allowed));
     }
     let allowed: BTreeMap<_, _> =
         template().functions.into_values().map(|function| (function.description, function.allowed)).collect();
     assert_eq!(seen, allowed);
+}
+
+/// Returns the attributes of a request for markers of erased users, and none for any other request. Attributes of the key are allowed
+/// in addition.
+fn markers(input: &Value, resource: &str) -> Option<Vec<String>> {
+    let wanted = &input["RequestItems"][resource.strip_suffix(".Arn")?];
+    let projection = wanted["ProjectionExpression"].as_str()?;
+    let is_marker = |key: &Value| key["sessionId"]["S"] == "/erased";
+    if !wanted["Keys"].as_array()?.iter().all(is_marker) {
+        return None;
+    }
+    let mut names: BTreeSet<_> = projection.split(", ").map(str::to_owned).collect();
+    names.extend(["sessionId".to_owned(), "userId".to_owned()]);
+    Some(names.into_iter().collect())
 }
 
 /// Returns the tables and indexes of a request, as the template names them.

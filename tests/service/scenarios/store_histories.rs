@@ -136,7 +136,14 @@ impl<'a> World<'a> {
     /// Fetches one page of changes.
     async fn sync(&self, device: &mut Device) -> Result<(), StoreError> {
         let of = PageRequest { limit: device.limit, need_last_msg: true };
-        let page = self.store.sessions_of(&self.user).changes(&device.sync_pass, of, now()).await?;
+        let at = now();
+        let Some(page) = self.store.sessions_of(&self.user).changes(&device.sync_pass, of, at).await? else {
+            // The user was erased, so the device begins again.
+            device.sessions = self.list().await?;
+            device.sync_pass = SyncPass::after(at);
+            device.is_under_way = false;
+            return Ok(());
+        };
         device.sessions.extend(page.updated.into_iter().map(|session| (session.session_id.clone(), session)));
         for id in page.deleted {
             device.sessions.remove(&id);
@@ -186,6 +193,14 @@ impl<'a> World<'a> {
                 self.reference.on_item(&bob.account, id, |session_item| session_item.set_ext(ext, now));
                 return Ok(());
             }
+            Step::Erase => {
+                let sessions = self.store.sessions_of(&self.user);
+                while sessions.erase(1_000, Duration::from_secs(3), now).await?.again_in
+                    == Some(Duration::ZERO)
+                {}
+                self.reference.erase(&bob.account, now);
+                return Ok(());
+            }
             Step::Page { device } => return self.sync(&mut devices[device]).await,
         };
         self.reference.hear(&posted);
@@ -198,9 +213,15 @@ impl<'a> World<'a> {
         match posted {
             Posted::Copy(copy) => match event_of(copy).effect {
                 Effect::P2p { session_items, message } => {
+                    if self.is_erased(message.position.time, now).await? {
+                        return Ok(());
+                    }
                     store.sessions_of(&self.user).record(self.own(&session_items), &message, now).await
                 }
                 Effect::AmendP2p { session_items, amendment } => {
+                    if self.is_erased(amendment.time(), now).await? {
+                        return Ok(());
+                    }
                     store.sessions_of(&self.user).amend(self.own(&session_items), &amendment, now).await
                 }
                 Effect::Group { group, event } => store.group(&group, now).apply(&event).await.map(drop),
@@ -211,6 +232,10 @@ impl<'a> World<'a> {
                 store.group(&group, now).apply(&event).await.map(drop)
             }
         }
+    }
+
+    async fn is_erased(&self, event: Timestamp, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(!self.store.erased([&self.user], event, now).await?.is_empty())
     }
 
     fn own<'r>(&self, session_items: &'r [(Account, SessionId)]) -> &'r SessionId {

@@ -41,6 +41,16 @@ impl Device {
         }
     }
 
+    /// Fetches one page of changes, or the whole list if the token has expired.
+    pub async fn sync_page(&mut self) {
+        let response = self.user.try_changes(&format!("since={}&limit={}", self.token, self.limit)).await;
+        if response.status == 410 {
+            *self = Self::new(&self.user, self.limit).await;
+        } else {
+            self.apply(&response.ok());
+        }
+    }
+
     /// Fetches one page of changes since a token.
     pub async fn page(&self, token: &str) -> Value {
         self.user.try_changes(&format!("since={token}&limit={}", self.limit)).await.ok()
@@ -71,9 +81,19 @@ impl Device {
         unreachable!()
     }
 
+    /// Runs one whole sync pass, or begins again if the token has expired.
+    pub async fn sync_or_begin_again(&mut self) {
+        let response = self.user.try_changes(&format!("since={}&limit={}", self.token, self.limit)).await;
+        if response.status == 410 {
+            *self = Self::new(&self.user, self.limit).await;
+        } else {
+            self.sync().await;
+        }
+    }
+
     /// Syncs, and fails with the difference from a fresh full list.
     pub async fn check(&mut self) -> Result<(), String> {
-        self.sync().await;
+        self.sync_or_begin_again().await;
         let list = self.full_list().await;
         if self.sessions == list {
             Ok(())

@@ -14,6 +14,8 @@ pub struct Response {
     pub status: u16,
     pub content_type: String,
     pub request_id: String,
+    /// The header `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
     pub body: Value,
 }
 
@@ -26,6 +28,7 @@ impl Response {
         };
         let (status, content_type, mut request_id) =
             (response.status().as_u16(), header("content-type"), header("apigw-requestid"));
+        let retry_after = header("retry-after").parse().ok();
         let text = response.text().await.expect("the body arrives");
         let body: Value =
             serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status}, not JSON: {text}"));
@@ -35,7 +38,7 @@ impl Response {
         if app.is_itself() {
             CONTRACT.check(request, status, &content_type, &body);
         }
-        Self { status, content_type, request_id, body }
+        Self { status, content_type, request_id, retry_after, body }
     }
 
     /// Returns the body of a successful response.

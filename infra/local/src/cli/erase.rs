@@ -1,4 +1,4 @@
-//! `cargo local erase`: deletes everything of a user, with as many requests as that needs.
+//! `cargo local erase`: deletes everything of a user, with as many requests as that needs, until nothing of before can come back.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use indicatif::ProgressBar;
+use indicatif::{HumanDuration, ProgressBar};
 use serde_json::{Value, json};
 use session_local::backend::client::{Feed, is_transient};
 use tokio::time::sleep;
@@ -16,46 +16,85 @@ use tokio::time::sleep;
 const MAX_TRIES: u32 = 8;
 
 #[derive(Args)]
-pub(crate) struct Account {
-    /// The account whose sessions, custom data and memberships are deleted. Remove the account from its groups first, and stop
-    /// sending messages for it
+pub(crate) struct ToErase {
+    /// The account whose sessions, custom data and memberships are deleted. Delete the account in the messaging product first, so that
+    /// no later message or member list names it
     #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
     account: String,
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
+    /// Do not wait until nothing can come back that was under way, which takes 10 minutes. Run the command again after that
+    #[arg(long)]
+    no_wait: bool,
 }
 
-impl Account {
+/// What one request did.
+struct Outcome {
+    erased: u64,
+    /// How long to wait before the next request, if there is one.
+    again_in: Option<Duration>,
+}
+
+impl ToErase {
     pub(crate) async fn erase(&self, feed: &Feed, is_local: bool) -> Result<()> {
         if !(self.yes || is_local) {
             self.ask()?;
         }
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));
-        let (mut erased, mut remaining) = (0, true);
-        while remaining {
+        let mut erased = 0;
+        loop {
             let outcome = self.once(feed).await.with_context(|| {
                 format!("{erased} sessions are erased so far; run the same command to continue")
             })?;
-            erased += outcome["erased"].as_u64().unwrap_or_default();
-            remaining = outcome["remaining"] == true;
+            erased += outcome.erased;
             bar.set_message(format!("{erased} sessions"));
+            let Some(again_in) = outcome.again_in else { break };
+            if again_in.is_zero() {
+                continue;
+            }
+            let wait = HumanDuration(again_in);
+            if self.no_wait {
+                bar.finish_and_clear();
+                println!(
+                    "{erased} sessions of {} are erased; run the same command again in {wait}, because something that was \
+                     under way may bring sessions back until then",
+                    self.account
+                );
+                return Ok(());
+            }
+            let message = format!(
+                "{erased} sessions of {} are erased; the rest follows in {wait}, because something that was under way may \
+                 bring sessions back until then (--no-wait: do not wait)",
+                self.account
+            );
+            bar.println(&message);
+            if bar.is_hidden() {
+                eprintln!("{message}");
+            }
+            sleep(again_in).await;
         }
         bar.finish_and_clear();
         println!("{erased} sessions of {} are erased", self.account);
         Ok(())
     }
 
-    async fn once(&self, feed: &Feed) -> Result<Value> {
+    async fn once(&self, feed: &Feed) -> Result<Outcome> {
         let mut pause = Duration::from_millis(500);
         let mut rejection = String::new();
         for _ in 0..MAX_TRIES {
             let response = feed.erase(&json!({"account": self.account})).await?;
             let status = response.status();
+            let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
+            let retry_after = retry_after.and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
             let text = response.text().await?;
             if status.is_success() {
-                return Ok(serde_json::from_str(&text)?);
+                let outcome: Value = serde_json::from_str(&text)?;
+                return Ok(Outcome {
+                    erased: outcome["erased"].as_u64().unwrap_or_default(),
+                    again_in: (outcome["remaining"] == true).then(|| Duration::from_secs(retry_after)),
+                });
             }
             rejection = format!("{status}: {text}");
             if !is_transient(status) {

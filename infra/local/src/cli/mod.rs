@@ -83,7 +83,7 @@ enum Command {
     )]
     Erase {
         #[command(flatten)]
-        account: erase::Account,
+        account: erase::ToErase,
         #[command(flatten)]
         backend: Backend,
     },

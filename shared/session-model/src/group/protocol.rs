@@ -38,6 +38,14 @@ pub trait GroupStore: Sync {
     /// Whether the error concerns a single item and is permanent. Then the other items are written all the same.
     fn is_of_one_item(error: &Self::Error) -> bool;
 
+    /// Returns those of the accounts that were erased at the time of the event or later, as far as the event is so late that this can
+    /// be.
+    fn erased(
+        &self,
+        accounts: &BTreeSet<Account>,
+        event: Timestamp,
+    ) -> impl Future<Output = Result<BTreeSet<Account>, Self::Error>> + Send;
+
     /// Writes the group item if the write's condition holds.
     fn write_group(
         &self,
@@ -188,22 +196,25 @@ impl<S: GroupStore> Application<'_, S> {
     }
 
     /// Makes members of accounts that a list of this time contains. Returns those who are not members all the same: those who left
-    /// later, according to their session items, and those whose session items cannot be written. The group item must not name the
-    /// latter, or nothing would ever make them members.
+    /// later, according to their session items, those who were erased since, and those whose session items cannot be written. The group
+    /// item must not name the latter, or nothing would ever make them members.
     async fn admit(
         &mut self,
         time: Timestamp,
         accounts: &BTreeSet<Account>,
     ) -> Result<BTreeSet<Account>, Interrupted<S::Error>> {
         let at = MemberAt { time, rank: Rank::List };
-        let written = self.write_sessions(accounts, &SessionWrite::Become(at)).await?;
+        let mut kept_out = self.erased(accounts, time).await?;
+        let written = self.write_sessions(&(accounts - &kept_out), &SessionWrite::Become(at)).await?;
         let is_kept_out = |written: &SessionWritten| match written {
             SessionWritten::Done => false,
             SessionWritten::ConditionFailed(session_item) => !session_item.is_member(),
             SessionWritten::LeftOut => true,
         };
         self.note_superseded(&written);
-        Ok(written.into_iter().filter(|(_, written)| is_kept_out(written)).map(|(user, _)| user).collect())
+        kept_out
+            .extend(written.into_iter().filter(|(_, written)| is_kept_out(written)).map(|(user, _)| user));
+        Ok(kept_out)
     }
 
     async fn join(
@@ -212,7 +223,8 @@ impl<S: GroupStore> Application<'_, S> {
         accounts: &BTreeSet<Account>,
     ) -> Result<(), Interrupted<S::Error>> {
         let at = MemberAt { time, rank: Rank::Join };
-        let written = self.write_sessions(accounts, &SessionWrite::Become(at)).await?;
+        let accounts = accounts - &self.erased(accounts, time).await?;
+        let written = self.write_sessions(&accounts, &SessionWrite::Become(at)).await?;
         self.note_superseded(&written);
         Ok(())
     }
@@ -233,7 +245,8 @@ impl<S: GroupStore> Application<'_, S> {
         if accounts.is_empty() {
             return Ok(());
         }
-        let written = self.write_sessions(accounts, &SessionWrite::Leave(time)).await?;
+        let present = accounts - &self.erased(accounts, time).await?;
+        let written = self.write_sessions(&present, &SessionWrite::Leave(time)).await?;
         self.note_superseded(&written);
         // This is written whether or not the membership's condition held. Otherwise the session item would depend on the order of
         // events.
@@ -241,7 +254,7 @@ impl<S: GroupStore> Application<'_, S> {
             Some(notice) => SessionWrite::Record(notice.clone()),
             None => SessionWrite::RecordEmpty(time),
         };
-        self.write_sessions(accounts, &write).await?;
+        self.write_sessions(&present, &write).await?;
         let group = self.group;
         let hash_of = |account: &Account| group.member_hash(account);
         let hashes = accounts.iter().map(hash_of).collect();
@@ -251,11 +264,22 @@ impl<S: GroupStore> Application<'_, S> {
             // The stored list is not older than the leave, so the accounts that it contains have come back.
             let Some(listed_at) = group_item.listed_at else { return Ok(()) };
             let named = |account: &&Account| group_item.member_hashes.contains(&hash_of(account));
-            let back = accounts.iter().filter(named).cloned().collect();
+            let back = present.iter().filter(named).cloned().collect();
             let at = MemberAt { time: listed_at, rank: Rank::List };
             self.write_sessions(&back, &SessionWrite::Become(at)).await?;
         }
         Ok(())
+    }
+
+    async fn erased(
+        &mut self,
+        accounts: &BTreeSet<Account>,
+        event: Timestamp,
+    ) -> Result<BTreeSet<Account>, Interrupted<S::Error>> {
+        if accounts.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        Ok(self.store.erased(accounts, event).await?)
     }
 
     /// Writes the group item. If it cannot be written, it is left out, and the event continues.

@@ -34,6 +34,10 @@ impl GroupStore for Items {
         true
     }
 
+    async fn erased(&self, _: &BTreeSet<Account>, _: Timestamp) -> Result<BTreeSet<Account>, Infallible> {
+        Ok(BTreeSet::new())
+    }
+
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, Infallible> {
         let mut group_item = self.group_item.lock().unwrap();
         let holds = write.apply(&mut group_item, NOW);

@@ -18,6 +18,9 @@
 //! long as the difference of clocks, the time that a write takes to reach the table, and the lag of a group item's eventually
 //! consistent read together take less than `WINDOW_MS`. The price is that changes of the last few minutes are reported again.
 //!
+//! A pass that begins before the user was erased reports nothing, and the device fetches the list again. The marker of the erasure is
+//! found by its change time, so this costs nothing.
+//!
 //! `tests/reading` explores this.
 
 use std::collections::HashMap;
@@ -78,14 +81,24 @@ struct First<N> {
     memberships: Option<Memberships>,
 }
 
-/// Reads one page of a pass, from the position `sync_pass`.
+/// How far a phase has come on a page.
+enum Progress {
+    Ended,
+    /// The page is full. The next one continues here.
+    Stopped(Phase),
+    /// The user was erased since the pass's position.
+    Erased,
+}
+
+/// Reads one page of a pass, from the position `sync_pass`. Returns `None` if the user was erased since: what the device has must not
+/// be shown any more.
 pub async fn read_changes<R: SessionReader>(
     reader: &R,
     user: &Account,
     sync_pass: &SyncPass,
     of: PageRequest,
     now: Timestamp,
-) -> Result<ChangesPage, R::Error> {
+) -> Result<Option<ChangesPage>, R::Error> {
     let (started, mut phase) = sync_pass.progress(now);
     let reading = Reading {
         reader,
@@ -100,7 +113,7 @@ pub async fn read_changes<R: SessionReader>(
         first = reading.first_reads().await?;
     }
     loop {
-        let (stopped, next) = match phase {
+        let (progress, next) = match phase {
             Phase::Changed(after) => {
                 (reading.changed(after, first.keys.take(), &mut page).await?, Phase::Updated(None))
             }
@@ -113,16 +126,19 @@ pub async fn read_changes<R: SessionReader>(
                     None => reader.memberships().await?,
                 };
                 match reading.groups(after, memberships, &mut page).await? {
-                    Some(stopped) => (Some(stopped), Phase::Groups(None)),
-                    None => return Ok(page.finish(false, SyncPass::after(started))),
+                    Progress::Ended => return Ok(Some(page.finish(false, SyncPass::after(started)))),
+                    progress => (progress, Phase::Groups(None)),
                 }
             }
         };
-        if let Some(stopped) = stopped {
-            let under_way = Some((started, stopped));
-            return Ok(page.finish(true, SyncPass { since: sync_pass.since, under_way }));
+        match progress {
+            Progress::Ended => phase = next,
+            Progress::Stopped(stopped) => {
+                let under_way = Some((started, stopped));
+                return Ok(Some(page.finish(true, SyncPass { since: sync_pass.since, under_way })));
+            }
+            Progress::Erased => return Ok(None),
         }
-        phase = next;
     }
 }
 
@@ -158,13 +174,13 @@ impl<R: SessionReader> Reading<'_, R> {
         self.reader.by_update_time(range, start, limit).await
     }
 
-    /// Reports the session items with change times. Returns where it stopped if the page is full.
+    /// Reports the session items with change times.
     async fn changed(
         &self,
         mut after: Option<IndexKey>,
         mut first: Option<ChangeKeys>,
         page: &mut Page,
-    ) -> Result<Option<Phase>, R::Error> {
+    ) -> Result<Progress, R::Error> {
         let range = self.position.change_times(self.started);
         let mut limit = self.first;
         for _ in 0..MAX_REQUESTS {
@@ -173,6 +189,9 @@ impl<R: SessionReader> Reading<'_, R> {
                 None => self.reader.change_keys(range, after.as_ref(), limit).await?,
             };
             limit = SESSION_ITEMS_A_READ;
+            if found.erased_at.is_some_and(|erased_at| self.position.is_erased(erased_at)) {
+                return Ok(Progress::Erased);
+            }
             let ids: Vec<_> = found.keys.iter().map(|key| key.session_id.clone()).collect();
             let mut session_items =
                 if ids.is_empty() { HashMap::new() } else { self.reader.session_items(ids).await? };
@@ -184,25 +203,25 @@ impl<R: SessionReader> Reading<'_, R> {
                 if let Some(session_item) = session_item.filter(|item| self.position.reports_changed(item)) {
                     let session = session_item.into_session(key.session_id.clone());
                     if !page.push(&key.session_id, session) {
-                        return Ok(Some(Phase::Changed(after)));
+                        return Ok(Progress::Stopped(Phase::Changed(after)));
                     }
                 }
                 after = Some(key);
             }
             if !found.more {
-                return Ok(None);
+                return Ok(Progress::Ended);
             }
         }
-        Ok(Some(Phase::Changed(after)))
+        Ok(Progress::Stopped(Phase::Changed(after)))
     }
 
-    /// Reports the session items that are found by their `updateTime`. Returns where it stopped if the page is full.
+    /// Reports the session items that are found by their `updateTime`.
     async fn updated(
         &self,
         mut after: Option<IndexKey>,
         mut first: Option<ByUpdateTime<R::Next>>,
         page: &mut Page,
-    ) -> Result<Option<Phase>, R::Error> {
+    ) -> Result<Progress, R::Error> {
         let mut limit = self.first;
         let mut start = after.clone().map_or(StartAt::Beginning, StartAt::Behind);
         for _ in 0..MAX_REQUESTS {
@@ -216,24 +235,24 @@ impl<R: SessionReader> Reading<'_, R> {
                 if self.position.reports_updated(&session_item, self.started) {
                     let session = session_item.into_session(session_id.clone());
                     if !page.push(&session_id, session) {
-                        return Ok(Some(Phase::Updated(after)));
+                        return Ok(Progress::Stopped(Phase::Updated(after)));
                     }
                 }
                 after = Some(IndexKey { time, session_id });
             }
-            let Some(next) = next else { return Ok(None) };
+            let Some(next) = next else { return Ok(Progress::Ended) };
             start = StartAt::Next(next);
         }
-        Ok(Some(Phase::Updated(after)))
+        Ok(Progress::Stopped(Phase::Updated(after)))
     }
 
-    /// Reports the groups. Returns where it stopped if the page is full.
+    /// Reports the groups.
     async fn groups(
         &self,
         mut after: Option<GroupId>,
         mut memberships: Memberships,
         page: &mut Page,
-    ) -> Result<Option<Phase>, R::Error> {
+    ) -> Result<Progress, R::Error> {
         if let Some(after) = &after {
             memberships.retain(|group, _| group > after);
         }
@@ -247,13 +266,13 @@ impl<R: SessionReader> Reading<'_, R> {
                 if self.position.reports_group(&session_item, group_item.as_ref()) {
                     let session = session_item.into_group_session(&group, self.user, group_item);
                     if !page.push(group.session_id(), session) {
-                        return Ok(Some(Phase::Groups(after)));
+                        return Ok(Progress::Stopped(Phase::Groups(after)));
                     }
                 }
                 after = Some(group);
             }
         }
-        Ok(None)
+        Ok(Progress::Ended)
     }
 }
 

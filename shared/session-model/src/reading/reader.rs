@@ -38,6 +38,8 @@ pub struct ChangeKeys {
     pub keys: Vec<IndexKey>,
     /// Whether there are more in the range.
     pub more: bool,
+    /// When the user was last erased, if that is in the range as far as it was read.
+    pub erased_at: Option<Timestamp>,
 }
 
 /// Session items by `updateTime`, newest first.

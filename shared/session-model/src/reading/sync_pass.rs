@@ -78,6 +78,14 @@ impl SyncPass {
         self.since.earlier_by(LATE_MS)
     }
 
+    /// Whether a device that has what was listed before this pass may show something that was erased since. It must fetch the list
+    /// again. The clocks of the two requests may differ by a minute.
+    #[must_use]
+    pub fn is_erased(&self, erased_at: Timestamp) -> bool {
+        const SKEW_MS: u64 = 60 * 1000;
+        self.since.later_by(WINDOW_MS) <= erased_at.later_by(SKEW_MS)
+    }
+
     /// Whether a session item that has a change time is reported by itself. Those of members are reported with their groups.
     #[must_use]
     pub fn reports_changed(&self, session_item: &SessionItem) -> bool {

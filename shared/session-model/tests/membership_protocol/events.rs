@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use session_model::{
     Account, GroupId, MessageId, Timestamp,
-    group::{Interrupted, ListId, MemberList, MembershipEvent, apply},
+    group::{GroupWrite, Interrupted, ListId, MemberList, MembershipEvent, SessionWrite, apply},
     register::{
         LastMsg, Message, Position, Register,
         amendments::{Amendment, Notice, Recall},
     },
 };
 
-use crate::world::{Scripted, Unwritable, World, Write};
+use crate::world::{ERASED_AT, Scripted, UNLUCKY, Unwritable, World, Write};
 
 pub(crate) const USERS: [&str; 3] = ["a", "b", "c"];
 
@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Recall { of: u64, at: u64 },
     /// A whole list from the backend.
     Put { at: u64, members: &'static str },
+    /// The user [`UNLUCKY`] is erased.
+    Erase,
     /// Changes from the backend.
     Patch { at: u64, add: &'static str, remove: &'static str },
 }
@@ -54,7 +56,11 @@ impl Event {
             Self::Message { at, .. } | Self::Listed { at, .. } => {
                 Some(Message { position: position(at), text: format!("message {at}").into() })
             }
-            Self::Recall { .. } | Self::Intercepted { .. } | Self::Put { .. } | Self::Patch { .. } => None,
+            Self::Recall { .. }
+            | Self::Intercepted { .. }
+            | Self::Put { .. }
+            | Self::Patch { .. }
+            | Self::Erase => None,
         }
     }
 
@@ -88,11 +94,16 @@ impl Event {
             }
             Self::Patch { at, add, remove } => (at, accounts(add), accounts(remove)),
             Self::Put { at, .. } | Self::Recall { of: at, .. } => (at, BTreeSet::new(), BTreeSet::new()),
+            Self::Erase => (0, BTreeSet::new(), BTreeSet::new()),
         }
     }
 
     /// Applies the event. Returns whether items were left out.
     pub(crate) async fn deliver(&self, items: &Scripted) -> Result<bool, Interrupted<Unwritable>> {
+        if let Self::Erase = self {
+            items.erase().await;
+            return Ok(false);
+        }
         if let Some(recall) = self.recall() {
             items.write(Write::Amend(Amendment::Recall(recall))).await;
             return Ok(false);
@@ -101,6 +112,18 @@ impl Event {
         let (message, list) = (self.message(), self.list());
         let event = MembershipEvent { time: ms(time), message, list, joined, left };
         Ok(!apply(items, &group(), &event).await?.left_out.is_empty())
+    }
+}
+
+impl Scripted {
+    /// The requests of an erasure, as the store sends them.
+    async fn erase(&self) {
+        let user: Account = UNLUCKY.parse().unwrap();
+        self.write(Write::Mark(ERASED_AT)).await;
+        self.write(Write::SessionItem(user.clone(), SessionWrite::Leave(ERASED_AT))).await;
+        let hashes = BTreeSet::from([group().member_hash(&user)]);
+        self.write(Write::GroupItem(GroupWrite::RemoveMembers { time: ERASED_AT, hashes })).await;
+        self.write(Write::Delete).await;
     }
 }
 

@@ -5,11 +5,11 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use session_model::{group::MemberList, register::Position};
+use session_model::{Account, group::MemberList, register::Position};
 
 use crate::{
-    events::{Event, Outcome, expected, outcome},
-    world::{Broken, Next, Response, World, next},
+    events::{Event, Outcome, expected, group, outcome},
+    world::{Broken, Next, Response, UNLUCKY, World, next},
 };
 
 /// More writes than any event needs without concurrent writes.
@@ -40,6 +40,8 @@ struct Explorer<'a> {
     broken: Broken,
     /// Whether an item may be damaged once, and repaired later.
     may_be_damaged: bool,
+    /// Whether a user is erased among the events.
+    is_erased: bool,
     /// What each event does next, by the digest of the responses so far.
     nexts: Vec<HashMap<u64, Next>>,
     /// The states that were visited: a world, and the progress of the deliveries.
@@ -59,6 +61,7 @@ impl<'a> Explorer<'a> {
             events,
             broken,
             may_be_damaged,
+            is_erased: events.iter().any(|event| matches!(event, Event::Erase)),
             nexts: vec![HashMap::new(); events.len()],
             states: HashSet::new(),
             worlds: HashSet::new(),
@@ -69,7 +72,7 @@ impl<'a> Explorer<'a> {
 
     fn next(&mut self, event: usize, delivery: &Delivery) -> Next {
         let events = self.events;
-        let next = || next(&events[event], &delivery.responses);
+        let next = || next(&events[event], self.is_erased, &delivery.responses);
         self.nexts[event].entry(delivery.digest).or_insert_with(next).clone()
     }
 
@@ -125,6 +128,10 @@ impl<'a> Explorer<'a> {
                     open.push((world.clone(), deliveries, may_be_damaged));
                 }
             }
+            if all_ended && self.is_erased {
+                self.check_erased(world)?;
+                continue;
+            }
             if all_ended && outcome(&world) != self.expected {
                 let (actual, expected) = (outcome(&world), &self.expected);
                 return Err(format!(
@@ -139,7 +146,7 @@ impl<'a> Explorer<'a> {
     /// Checks what holds in every world, whatever the progress of the deliveries.
     fn check_world(&mut self, world: &World) -> Result<(), String> {
         self.check_group_item(world)?;
-        (0..self.events.len()).try_for_each(|event| self.ends_alone(event, world.clone()))
+        (0..self.events.len()).try_for_each(|event| self.ends_alone(event, world.clone()).map(drop))
     }
 
     /// Checks that no message is in the group item before its list.
@@ -154,13 +161,34 @@ impl<'a> Explorer<'a> {
         Ok(())
     }
 
-    /// Checks that an event ends when it is delivered once more alone.
-    fn ends_alone(&mut self, event: usize, mut world: World) -> Result<(), String> {
+    /// Checks that after the erasure is repeated nothing of the user is left or comes back, however late events are repeated, and that
+    /// all others see what they should.
+    fn check_erased(&mut self, mut world: World) -> Result<(), String> {
+        let events = self.events;
+        let is_erase = |event: &usize| matches!(events[*event], Event::Erase);
+        let (erasures, others): (Vec<_>, Vec<_>) = (0..events.len()).partition(is_erase);
+        for event in erasures.into_iter().chain(others) {
+            world = self.ends_alone(event, world)?;
+        }
+        let user: Account = UNLUCKY.parse().map_err(|_| "an account")?;
+        let is_back = world.session_items.contains_key(&user)
+            || world.group_item.member_hashes.contains(&group().member_hash(&user));
+        let (mut actual, mut expected) = (outcome(&world), self.expected.clone());
+        actual.1.remove(0);
+        expected.1.remove(0);
+        if is_back || actual != expected {
+            return Err(format!("{events:?}\nleave {world:?}\nothers see {actual:?}\nnot {expected:?}"));
+        }
+        Ok(())
+    }
+
+    /// Checks that an event ends when it is delivered once more alone. Returns the world after it.
+    fn ends_alone(&mut self, event: usize, mut world: World) -> Result<World, String> {
         let mut delivery = Delivery::default();
         for _ in 0..MAX_WRITES_ALONE {
             match self.next(event, &delivery) {
                 Next::Write(write) => delivery.push(world.apply(&write, self.broken)),
-                Next::Ended { .. } => return Ok(()),
+                Next::Ended { .. } => return Ok(world),
                 Next::Contended => break,
             }
         }

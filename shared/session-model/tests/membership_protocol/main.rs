@@ -1,5 +1,6 @@
 //! An exploration of the membership protocol: small sets of concurrent events, in every interleaving of their single-item writes,
-//! with crashes, restarts and repeats after any write, and with an item that cannot be written for a while.
+//! with crashes, restarts and repeats after any write, with an item that cannot be
+//! written for a while, and with a user who is erased.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -63,6 +64,20 @@ fn any_two_events_converge_while_an_item_is_damaged_and_repaired() {
             let events = [first.clone(), second.clone()];
             if compatible(&events) {
                 states += explore_damaged(&events, Broken::Nothing).unwrap();
+            }
+        }
+    }
+    assert!(states > 5_000, "{states}");
+}
+
+#[test]
+fn nothing_of_an_erased_user_comes_back() {
+    let mut states = 0;
+    for (index, first) in pool().iter().enumerate() {
+        for second in &pool()[index..] {
+            let events = [first.clone(), second.clone(), Event::Erase];
+            if compatible(&events) {
+                states += explore(&events, 0, Broken::Nothing).unwrap();
             }
         }
     }
@@ -137,5 +152,10 @@ fn a_broken_step_is_found() {
     let listed = [Event::Listed { at: 2, members: "ab", left: "" }];
     for broken in [Broken::UnwritableCountsAsWritten, Broken::IncompleteListsAreNotStoredAgain] {
         assert!(explore_damaged(&listed, broken).is_err(), "{broken:?} is not detected");
+    }
+    let erased = [Event::Listed { at: 2, members: "ab", left: "" }, Event::Erase];
+    assert_eq!(explore(&erased, 0, Broken::Nothing).err(), None);
+    for broken in [Broken::MarkersAreNotRead, Broken::ErasedUsersStayInTheGroupItem] {
+        assert!(explore(&erased, 0, broken).is_err(), "{broken:?} is not detected");
     }
 }

@@ -1,7 +1,7 @@
 //! The items of a group, and the writes of an event, one at a time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::{Future, poll_fn},
     pin::pin,
     sync::Mutex,
@@ -10,6 +10,7 @@ use std::{
 
 use session_model::{
     Account, GroupItem, SessionItem, Timestamp,
+    erasure::is_erased,
     group::{GroupStore, GroupWrite, SessionWrite, Written},
     item::LATE_MS,
     register::amendments::Amendment,
@@ -20,12 +21,21 @@ use crate::events::Event;
 /// When all writes are done: so late that no message is found by its own time.
 const NOW: Timestamp = Timestamp::from_millis(LATE_MS + 1_000);
 
+/// When the user [`UNLUCKY`] is erased: after all events.
+pub(crate) const ERASED_AT: Timestamp = Timestamp::from_millis(50);
+
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
     GroupItem(GroupWrite),
     SessionItem(Account, SessionWrite),
     /// The store merges an amendment into the group item.
     Amend(Amendment),
+    /// The marker of the erased user is written.
+    Mark(Timestamp),
+    /// The markers of these accounts are read, for an event of this time.
+    ReadMarkers(BTreeSet<Account>, Timestamp),
+    /// The session item of the erased user is deleted, unless it marks them as a member.
+    Delete,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +45,8 @@ pub(crate) enum Response {
     SessionItem(SessionItem),
     /// The item cannot be written.
     Unwritable,
+    /// The accounts that are erased.
+    Erased(BTreeSet<Account>),
 }
 
 /// The error of a write to an item that cannot be written.
@@ -43,6 +55,8 @@ pub(crate) struct Unwritable;
 
 /// Replays the earlier responses to an event's writes, and stops at the first new write.
 pub(crate) struct Scripted {
+    /// Whether a user may be erased, so that markers are read.
+    pub(crate) reads_markers: bool,
     pub(crate) responses: Mutex<(usize, Vec<Response>)>,
     pub(crate) next: Mutex<Option<Write>>,
 }
@@ -65,11 +79,25 @@ impl Scripted {
 impl GroupStore for Scripted {
     type Error = Unwritable;
 
+    async fn erased(
+        &self,
+        accounts: &BTreeSet<Account>,
+        event: Timestamp,
+    ) -> Result<BTreeSet<Account>, Unwritable> {
+        if !self.reads_markers {
+            return Ok(BTreeSet::new());
+        }
+        match self.write(Write::ReadMarkers(accounts.clone(), event)).await {
+            Response::Erased(erased) => Ok(erased),
+            _ => Err(Unwritable),
+        }
+    }
+
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, Unwritable> {
         match self.write(Write::GroupItem(write)).await {
             Response::Done => Ok(Written::Done),
             Response::GroupItem(group_item) => Ok(Written::ConditionFailed(group_item)),
-            Response::SessionItem(_) | Response::Unwritable => Err(Unwritable),
+            _ => Err(Unwritable),
         }
     }
 
@@ -86,7 +114,7 @@ impl GroupStore for Scripted {
             let response = match self.write(Write::SessionItem(user.clone(), write)).await {
                 Response::Done => Ok(Written::Done),
                 Response::SessionItem(session_item) => Ok(Written::ConditionFailed(session_item)),
-                Response::GroupItem(_) | Response::Unwritable => Err(Unwritable),
+                _ => Err(Unwritable),
             };
             written.push((user, response));
         }
@@ -105,8 +133,9 @@ pub(crate) enum Next {
     Contended,
 }
 
-pub(crate) fn next(event: &Event, responses: &[Response]) -> Next {
-    let items = Scripted { responses: Mutex::new((0, responses.to_vec())), next: Mutex::default() };
+pub(crate) fn next(event: &Event, reads_markers: bool, responses: &[Response]) -> Next {
+    let responses = Mutex::new((0, responses.to_vec()));
+    let items = Scripted { reads_markers, responses, next: Mutex::default() };
     let outcome = pin!(event.deliver(&items)).poll(&mut Context::from_waker(Waker::noop()));
     match outcome {
         Poll::Ready(Ok(left_out)) => Next::Ended { left_out },
@@ -125,17 +154,21 @@ pub(crate) enum Broken {
     MessageBeforeItsList,
     UnwritableCountsAsWritten,
     IncompleteListsAreNotStoredAgain,
+    MarkersAreNotRead,
+    ErasedUsersStayInTheGroupItem,
 }
 
-/// The user whose session item is damaged for a while, if one is.
-pub(crate) const DAMAGED: &str = "a";
+/// The user whose session item is damaged for a while, or who is erased, in explorations of that.
+pub(crate) const UNLUCKY: &str = "a";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct World {
     pub(crate) group_item: GroupItem,
     pub(crate) session_items: BTreeMap<Account, SessionItem>,
-    /// Whether the item of the user [`DAMAGED`] cannot be written.
+    /// Whether the item of the user [`UNLUCKY`] cannot be written.
     pub(crate) is_damaged: bool,
+    /// When that user was erased.
+    pub(crate) erased_at: Option<Timestamp>,
 }
 
 impl World {
@@ -143,6 +176,26 @@ impl World {
     /// noticed.
     pub(crate) fn apply(&mut self, write: &Write, broken: Broken) -> Response {
         match write {
+            Write::Mark(at) => {
+                self.erased_at = Some(*at);
+                Response::Done
+            }
+            Write::ReadMarkers(accounts, event) => {
+                let is_erased = |account: &&Account| {
+                    account.as_str() == UNLUCKY
+                        && self.erased_at.is_some_and(|at| is_erased(*event, at))
+                        && broken != Broken::MarkersAreNotRead
+                };
+                Response::Erased(accounts.iter().filter(is_erased).cloned().collect())
+            }
+            Write::Delete => {
+                let user: Account = UNLUCKY.parse().unwrap();
+                if self.session_item(UNLUCKY).is_member() {
+                    return Response::SessionItem(self.session_item(UNLUCKY));
+                }
+                self.session_items.remove(&user);
+                Response::Done
+            }
             Write::Amend(amendment) => {
                 self.group_item.amend(amendment, NOW);
                 self.group_item.change_time = None;
@@ -171,6 +224,11 @@ impl World {
                 {
                     return Response::GroupItem(before);
                 }
+                if broken == Broken::ErasedUsersStayInTheGroupItem
+                    && matches!(&write, GroupWrite::RemoveMembers { time, .. } if *time == ERASED_AT)
+                {
+                    return Response::Done;
+                }
                 let holds = write.apply(&mut self.group_item, NOW);
                 if broken == Broken::LeaveKeepsTheVersion && matches!(write, GroupWrite::RemoveMembers { .. })
                 {
@@ -180,7 +238,7 @@ impl World {
                 assert_eq!(change_time.is_some(), holds, "{write:?}");
                 if holds { Response::Done } else { Response::GroupItem(before) }
             }
-            Write::SessionItem(user, _) if self.is_damaged && user.as_str() == DAMAGED => match broken {
+            Write::SessionItem(user, _) if self.is_damaged && user.as_str() == UNLUCKY => match broken {
                 Broken::UnwritableCountsAsWritten => Response::Done,
                 _ => Response::Unwritable,
             },

@@ -62,7 +62,7 @@ pub(crate) async fn sync_pass<S: Source>(
 ) -> SyncPass {
     let of = PageRequest { limit: "1".parse().unwrap(), need_last_msg: true };
     loop {
-        let page = read_changes(&From(source), &user(), &sync_pass, of, now).await.unwrap();
+        let page = read_changes(&From(source), &user(), &sync_pass, of, now).await.unwrap().unwrap();
         assert!(!page.has_more || page.next != sync_pass, "the token moves");
         for session in page.updated {
             copy.insert(session.session_id.clone(), session);

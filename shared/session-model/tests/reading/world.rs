@@ -139,7 +139,7 @@ impl World {
                 keys.sort();
                 let more = keys.len() > *limit;
                 keys.truncate(*limit);
-                Found::Keys(ChangeKeys { keys, more })
+                Found::Keys(ChangeKeys { keys, more, erased_at: None })
             }
             Read::SessionItems(ids) => Found::SessionItems(
                 ids.iter().filter_map(|id| Some((id.clone(), self.session_items.get(id)?.clone()))).collect(),

@@ -40,6 +40,13 @@ pub const MEMBER_RANK: &str = "memberRank";
 pub const EXT: &str = "ext";
 /// S: the amendments, as JSON text. Only on session items of p2p sessions and on group items, and only while there are any.
 pub const AMENDMENTS: &str = "amendments";
+/// The sort key of the marker of an erased user, which no session has. The marker has [`ERASED_AT`], [`FIRST_AT`] and the
+/// [`CHANGE_TIME`] of its `erasedAt`, and expires after 31 days.
+pub const ERASED: &str = "/erased";
+/// N, ms: when the user was last erased.
+pub const ERASED_AT: &str = "erasedAt";
+/// N, ms: when the erasure that is under way began.
+pub const FIRST_AT: &str = "firstAt";
 /// N, seconds: when DynamoDB may delete the item (TTL). Among session items, only those that show nothing and record no membership
 /// event have it: a copy from an archive must not make a member of somebody who has left.
 pub const EXPIRES_AT: &str = "expiresAt";

@@ -1,5 +1,6 @@
 //! Reads: items by their keys here, lists and changes in `sessions`, and group items.
 
+pub(crate) mod erased;
 pub(crate) mod group_items;
 mod sessions;
 
@@ -22,6 +23,11 @@ use crate::{
 
 /// The maximum number of attempts to read keys that DynamoDB leaves unprocessed.
 const MAX_TRIES: u32 = 6;
+
+/// The pause before an attempt that is not the first.
+fn pause_before(tried: u32) -> Duration {
+    Duration::from_millis(25 << tried)
+}
 
 impl Store {
     /// Reads an item, or only these attributes of it. Returns `None` if it does not exist.
@@ -59,7 +65,7 @@ impl Store {
         let mut items = Vec::with_capacity(keys.len());
         for tried in 0..MAX_TRIES {
             if tried > 0 {
-                sleep(Duration::from_millis(25 << tried)).await;
+                sleep(pause_before(tried)).await;
             }
             let mut asked = wanted.clone();
             asked.keys = keys;

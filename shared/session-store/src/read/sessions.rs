@@ -23,9 +23,16 @@ use crate::{
         item::{self, Attributes, Item, n, s},
         raw_item::RawItem,
         response::{self, QueryResponse},
-        schema::{BY_CHANGE_TIME, BY_MEMBERSHIP, BY_UPDATE_TIME, CHANGE_TIME, SESSION_ID, UPDATE_TIME},
+        schema::{
+            BY_CHANGE_TIME, BY_MEMBERSHIP, BY_UPDATE_TIME, CHANGE_TIME, ERASED, SESSION_ID, UPDATE_TIME,
+        },
     },
 };
+
+/// Whether this is the marker of an erased user.
+fn is_marker(item: &Item) -> bool {
+    item.get(SESSION_ID).and_then(|id| id.as_s().ok()).is_some_and(|id| id == ERASED)
+}
 
 /// One response to a query, without the session items that cannot be read, and the key from which it continues.
 struct QueryPage {
@@ -39,13 +46,13 @@ impl Sessions<'_> {
         Box::pin(read_list(self, self.user, query, now)).await
     }
 
-    /// Reads one page of a sync pass, at `now`: see [`read_changes`].
+    /// Reads one page of a sync pass, at `now`: see [`read_changes`]. Returns `None` if the user was erased since.
     pub async fn changes(
         &self,
         sync_pass: &SyncPass,
         of: PageRequest,
         now: Timestamp,
-    ) -> Result<ChangesPage, StoreError> {
+    ) -> Result<Option<ChangesPage>, StoreError> {
         // On the heap: the future is large.
         Box::pin(read_changes(self, self.user, sync_pass, of, now)).await
     }
@@ -147,10 +154,12 @@ impl SessionReader for Sessions<'_> {
         after: Option<&IndexKey>,
         limit: usize,
     ) -> Result<ChangeKeys, StoreError> {
-        let key = |item: Item| {
+        let time = |item: &Item| {
             let time = item.number(CHANGE_TIME)?.ok_or(StoreError::MalformedItem(CHANGE_TIME))?;
-            Ok(IndexKey { time: Timestamp::from_millis(time), session_id: item::session_id(&item)? })
+            Ok(Timestamp::from_millis(time))
         };
+        let key = |item: Item| Ok(IndexKey { time: time(&item)?, session_id: item::session_id(&item)? });
+        let mut erased_at = None;
         let mut start = after.map(|key| self.index_key(CHANGE_TIME, key));
         loop {
             let request = self
@@ -163,8 +172,11 @@ impl SessionReader for Sessions<'_> {
             let output = request.set_exclusive_start_key(start).send().await?;
             self.store.meter.add_read(output.consumed_capacity());
             start = output.last_evaluated_key;
-            let items = output.items.unwrap_or_default().into_iter();
-            let keys = items.filter_map(|item| self.store.readable(key(item)).transpose());
+            let mut items = output.items.unwrap_or_default();
+            if let Some(index) = items.iter().position(is_marker) {
+                erased_at = self.store.readable(time(&items.remove(index)))?;
+            }
+            let keys = items.into_iter().filter_map(|item| self.store.readable(key(item)).transpose());
             let mut keys = keys.collect::<Result<Vec<_>, StoreError>>()?;
             if keys.is_empty() && start.is_some() {
                 // A pass continues after the last key that it was given, so it needs at least one key, or the end.
@@ -172,7 +184,7 @@ impl SessionReader for Sessions<'_> {
             }
             let found = keys.len();
             keys.retain(|key| key.time <= to);
-            return Ok(ChangeKeys { more: start.is_some() && keys.len() == found, keys });
+            return Ok(ChangeKeys { more: start.is_some() && keys.len() == found, keys, erased_at });
         }
     }
 

@@ -1,5 +1,7 @@
 //! One group: its group item, and the memberships of its users.
 
+use std::collections::BTreeSet;
+
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
     Account, GroupId, GroupItem, MessageId, SessionItem, Timestamp,
@@ -60,7 +62,7 @@ impl Group<'_> {
         Ok(optimistic::amend(&item, written, |held| held.value.amend(amendment, self.now)).await?)
     }
 
-    async fn write_session(
+    pub(crate) async fn write_session(
         &self,
         user: &Account,
         write: &SessionWrite,
@@ -84,7 +86,7 @@ impl Group<'_> {
         }
     }
 
-    async fn merge_group(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
+    pub(crate) async fn merge_group(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
         let item = GroupItemRef { group: self, write: Some(write) };
         let written = item.update(group_update(write, self.now)).await?;
         let written = match write {
@@ -106,6 +108,14 @@ impl GroupStore for Group<'_> {
 
     fn is_of_one_item(error: &StoreError) -> bool {
         error.is_of_one_item()
+    }
+
+    async fn erased(
+        &self,
+        accounts: &BTreeSet<Account>,
+        event: Timestamp,
+    ) -> Result<BTreeSet<Account>, StoreError> {
+        self.store.erased(accounts, event, self.now).await
     }
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, StoreError> {

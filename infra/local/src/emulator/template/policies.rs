@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::values::list;
 
+/// The value of `dynamodb:Select` for a read that names its attributes.
+const SPECIFIC: &str = "SPECIFIC_ATTRIBUTES";
+
 /// A permission of a function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allowed {
@@ -16,27 +19,34 @@ pub struct Allowed {
     pub resource: String,
     /// The only partition that the action is allowed on; none means any partition.
     pub partition: Option<String>,
+    /// The only attributes that the action may read, in the order of their names; none means all attributes.
+    pub attributes: Option<Vec<String>>,
 }
 
 /// Returns the permissions that a list of policies grants. Fails on a statement that does not allow, and on any condition other
-/// than one on the partition.
+/// than one on the partition or on the attributes.
 pub(super) fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
     let mut allowed = BTreeSet::new();
     for statement in list(policies).into_iter().flat_map(|policy| list(&policy["Statement"])) {
         if statement["Effect"] != "Allow" {
             bail!("a statement of a policy does not allow: {statement}");
         }
-        let partition = match statement.get("Condition") {
-            None => None,
-            Some(condition) => {
-                let partition = condition.pointer("/ForAllValues:StringEquals/dynamodb:LeadingKeys/0");
-                let partition = partition.and_then(Value::as_str).map(str::to_owned);
-                Some(
-                    partition
-                        .ok_or_else(|| anyhow!("a condition of a policy is not understood: {condition}"))?,
-                )
+        let (mut partition, mut attributes) = (None, None);
+        if let Some(condition) = statement.get("Condition") {
+            let of = |name: &str| condition.pointer(&format!("/ForAllValues:StringEquals/dynamodb:{name}"));
+            partition = of("LeadingKeys").and_then(|keys| keys[0].as_str()).map(str::to_owned);
+            // Without this, an action that names no attributes reads all of them.
+            let is_specific = condition.pointer("/StringEquals/dynamodb:Select") == Some(&SPECIFIC.into());
+            attributes = of("Attributes").filter(|_| is_specific).map(|names| {
+                let mut names: Vec<_> =
+                    list(names).into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+                names.sort();
+                names
+            });
+            if partition.is_some() == attributes.is_some() {
+                bail!("a condition of a policy is not understood: {condition}");
             }
-        };
+        }
         for (action, resource) in list(&statement["Action"]).into_iter().flat_map(|action| {
             list(&statement["Resource"]).into_iter().map(move |resource| (action, resource))
         }) {
@@ -47,6 +57,7 @@ pub(super) fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
                 action: text(action)?,
                 resource: text(resource)?,
                 partition: partition.clone(),
+                attributes: attributes.clone(),
             });
         }
     }

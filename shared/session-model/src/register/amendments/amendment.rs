@@ -21,6 +21,17 @@ pub enum Amendment {
     Recall(Recall),
 }
 
+impl Amendment {
+    /// When the message was edited or recalled.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        match self {
+            Self::Edit(edit) => edit.time,
+            Self::Recall(recall) => recall.at,
+        }
+    }
+}
+
 /// The edit of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {

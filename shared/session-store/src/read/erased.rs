@@ -1,0 +1,84 @@
+//! Reading the markers of erased users.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use session_model::{
+    Account, Timestamp,
+    erasure::{is_erased, may_be_erased},
+};
+
+use tokio::time::sleep;
+
+use super::{MAX_TRIES, pause_before};
+use crate::{
+    Store, StoreError,
+    codec::{
+        item::{Attributes, Item, s},
+        schema::{ERASED, ERASED_AT, SESSION_ID, USER_ID},
+    },
+};
+
+/// The maximum number of markers that one request reads, which is the limit of `BatchGetItem`.
+const PER_REQUEST: usize = 100;
+
+/// The key of a user's marker.
+pub(crate) fn marker_key(user: &str) -> Item {
+    Item::from([(USER_ID.to_owned(), s(user)), (SESSION_ID.to_owned(), s(ERASED))])
+}
+
+impl Store {
+    /// Returns those of the accounts that were erased at the time of the event or later. An event that is in the window at `now` reads
+    /// nothing. The read is eventually consistent, and costs half a unit for each account.
+    pub async fn erased<'a>(
+        &self,
+        accounts: impl IntoIterator<Item = &'a Account>,
+        event: Timestamp,
+        now: Timestamp,
+    ) -> Result<BTreeSet<Account>, StoreError> {
+        let mut erased = BTreeSet::new();
+        if !may_be_erased(event, now) {
+            return Ok(erased);
+        }
+        let accounts: Vec<&Account> = accounts.into_iter().collect();
+        for accounts in accounts.chunks(PER_REQUEST) {
+            let keys = accounts.iter().map(|account| marker_key(account.as_str())).collect();
+            for marker in self.markers(keys).await? {
+                let user = marker.string(USER_ID)?.ok_or(StoreError::MalformedItem(USER_ID))?;
+                let at = marker.number(ERASED_AT)?.ok_or(StoreError::MalformedItem(ERASED_AT))?;
+                let of_it = |account: &&&Account| {
+                    account.as_str() == user && is_erased(event, Timestamp::from_millis(at))
+                };
+                erased.extend(accounts.iter().find(of_it).map(|account| (*account).clone()));
+            }
+        }
+        Ok(erased)
+    }
+
+    /// Reads the markers with these keys that exist.
+    async fn markers(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let table = &*self.sessions_table;
+        let mut markers = Vec::new();
+        for tried in 0..MAX_TRIES {
+            if tried > 0 {
+                sleep(pause_before(tried)).await;
+            }
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .projection_expression(format!("{USER_ID}, {ERASED_AT}"))
+                .build()
+                .map_err(|_| StoreError::Failed("request not built".into()))?;
+            let request = self.client.batch_get_item().request_items(table, wanted);
+            let output = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
+            output.consumed_capacity().iter().for_each(|consumed| self.meter.add_read(Some(consumed)));
+            let read = output.responses.and_then(|mut responses| responses.remove(table));
+            markers.extend(read.unwrap_or_default());
+            let left = output.unprocessed_keys.and_then(|mut left| left.remove(table));
+            keys = left.map(|left| left.keys).unwrap_or_default();
+            if keys.is_empty() {
+                return Ok(markers);
+            }
+        }
+        Err(StoreError::Throttled("keys left unprocessed".into()))
+    }
+}
