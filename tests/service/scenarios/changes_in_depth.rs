@@ -12,6 +12,7 @@ use session_model::{
 };
 use session_store::{Sessions, Settings, Store};
 
+use super::group_reference::Posted;
 use test_support::{
     copies::{T0, edit, group_message, listing, message, on_time, recall},
     device::Device,
@@ -60,6 +61,10 @@ pub(super) enum Step {
         joins: bool,
     },
     Erase,
+    /// Bob's item of the group cannot be read or written until it is repaired.
+    Damage,
+    /// The item is repaired, and what was not applied is sent again.
+    Repair,
     Page {
         device: usize,
     },
@@ -80,6 +85,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(at, listed, on_time)| Step::GroupMessage { at: at * 3, listed, on_time }),
         1 => (0..6u64, any::<bool>()).prop_map(|(at, joins)| Step::Members { at: at * 3 + 1, joins }),
         1 => Just(Step::Erase),
+        1 => Just(Step::Damage),
+        1 => Just(Step::Repair),
         4 => (0..2_usize).prop_map(|device| Step::Page { device }),
     ]
 }
@@ -97,20 +104,33 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
     let (friends, group) = (["alice", "carol"].map(|name| t.quiet_user(name)), team());
     let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
     let mut devices = [Device::new(&bob, 1).await, Device::new(&bob, 100).await];
-    let deliver = async |copy: Value, is_on_time: bool| {
-        t.deliver([&if is_on_time { on_time(copy) } else { copy }]).await;
+    // What was sent while Bob's item of the group was damaged.
+    let (mut damaged, mut sent): (Option<Damaged>, Vec<Posted>) = (None, Vec::new());
+    let timed = |copy: Value, is_on_time: bool| Posted::Copy(if is_on_time { on_time(copy) } else { copy });
+    let names = |users: &[&User]| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
+    let change = |at: u64, add: &[&User], remove: &[&User]| {
+        let body = json!({"groupId": group, "time": T0 + at, "add": names(add), "remove": names(remove)});
+        Posted::Patch(group.clone(), body)
     };
-    for step in history {
-        match *step {
-            Step::Message { friend, at, on_time } => {
-                deliver(message(&friends[friend], &bob, at), on_time).await;
-            }
+    for step in history.iter().chain([&Step::Repair]) {
+        let is_of_damaged = |session: usize| damaged.is_some() && session == 2;
+        let posted = match *step {
+            Step::Message { friend, at, on_time } => timed(message(&friends[friend], &bob, at), on_time),
             Step::Recall { friend, at, on_time } => {
-                deliver(recall(&friends[friend], &bob, at, at + 3), on_time).await;
+                timed(recall(&friends[friend], &bob, at, at + 3), on_time)
             }
             Step::Edit { friend, at, later } => {
-                deliver(edit(&friends[friend], &bob, at, at + later, "v"), false).await;
+                timed(edit(&friends[friend], &bob, at, at + later, "v"), false)
             }
+            Step::GroupMessage { at, listed, on_time } => {
+                let copy = group_message(&friends[0], &group, at);
+                let members: &[&User] =
+                    if listed == Some(true) { &[&bob, &friends[0]] } else { &[&friends[0]] };
+                timed(if listed.is_some() { listing(copy, members) } else { copy }, on_time)
+            }
+            Step::Members { at, joins: true } => change(at, &[&bob], &[]),
+            Step::Members { at, joins: false } => change(at, &[], &[&bob]),
+            Step::Delete { session, .. } | Step::SetExt { session, .. } if is_of_damaged(session) => continue,
             Step::Delete { session, seen } => {
                 let id = &sessions[session];
                 let shown = bob.try_get(id).await;
@@ -118,26 +138,49 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
                     Some(version) => bob.try_delete_version(id, version).await.ok(),
                     None => bob.try_delete(id).await.ok(),
                 };
+                continue;
             }
             Step::SetExt { session, text } => {
                 let response = bob.patch(&sessions[session], &json!({ "ext": text })).await;
                 // A member whom a newer list has dropped sees no session, whatever they set.
                 assert!([200, 404].contains(&response.status), "{}", response.body);
+                continue;
             }
-            Step::GroupMessage { at, listed, on_time } => {
-                let copy = group_message(&friends[0], &group, at);
-                let members: &[&User] =
-                    if listed == Some(true) { &[&bob, &friends[0]] } else { &[&friends[0]] };
-                deliver(if listed.is_some() { listing(copy, members) } else { copy }, on_time).await;
-            }
-            Step::Members { at, joins: true } => t.patch_members(&group, at, &[&bob], &[]).await,
-            Step::Members { at, joins: false } => t.patch_members(&group, at, &[], &[&bob]).await,
             Step::Erase => {
                 let outcome = t.try_erase(&json!({"account": bob.account})).await.ok();
                 // The erasure goes on for 10 minutes, in which something may come back that was under way.
                 assert_eq!(outcome["remaining"], true);
+                // It deletes the damaged item, too.
+                damaged = None;
+                continue;
             }
-            Step::Page { device } => devices[device].sync_page().await,
+            Step::Damage => {
+                if damaged.is_none() {
+                    damaged = Some(Damaged::new(t, &bob.account, &group).await);
+                }
+                continue;
+            }
+            Step::Repair => {
+                if let Some(damaged) = damaged.take() {
+                    damaged.repair().await;
+                    for device in &mut devices {
+                        // The operator raises the epoch of the sync tokens.
+                        *device = device.begun_again().await;
+                    }
+                }
+                for posted in sent.drain(..) {
+                    post(t, &posted).await;
+                }
+                continue;
+            }
+            Step::Page { device } => {
+                devices[device].sync_page().await;
+                continue;
+            }
+        };
+        post(t, &posted).await;
+        if damaged.is_some() {
+            sent.push(posted);
         }
     }
     for device in &mut devices {
@@ -146,6 +189,60 @@ async fn reaches_devices(t: &Test, history: &[Step]) -> Result<(), String> {
         device.check().await?;
     }
     Ok(())
+}
+
+/// Posts an event. While an item is damaged, the event may be applied only in part.
+async fn post(t: &Test, posted: &Posted) {
+    match posted {
+        Posted::Copy(copy) => drop(t.post(copy).await.ok()),
+        Posted::Patch(group, body) | Posted::Put(group, body) => {
+            t.try_update_members(Method::PATCH, group, body).await.ok();
+        }
+    }
+}
+
+/// A session item of a group while it is damaged.
+pub(super) struct Damaged {
+    t: Test,
+    account: String,
+    group: String,
+    original: Option<Value>,
+}
+
+impl Damaged {
+    /// Damages the item so that no condition of a write holds on it, and nobody can read it.
+    pub(super) async fn new(t: &Test, account: &str, group: &str) -> Self {
+        let original = t.session_item(account, group).await;
+        let late = json!({"N": Timestamp::MAX.to_string()});
+        let mut item = json!({"memberAt": late, "memberRank": {"S": "damaged"}, "msgTime": late, "msgId": {"S": "damaged"}});
+        if let Some(since) = original.as_ref().and_then(|item| item.get("memberSince")) {
+            item["memberSince"] = since.clone();
+        }
+        let damaged = Self { t: t.clone(), account: account.to_owned(), group: group.to_owned(), original };
+        damaged.put(item).await;
+        damaged
+    }
+
+    /// Restores the item.
+    pub(super) async fn repair(self) {
+        if let Some(original) = &self.original {
+            return self.put(original.clone()).await;
+        }
+        let input = json!({"TableName": self.t.app.table("SessionsTable"), "Key": self.key()});
+        self.t.app.dynamodb().request("DeleteItem", &input).await.expect("the engine responds");
+    }
+
+    fn key(&self) -> Value {
+        json!({"userId": {"S": self.account}, "sessionId": {"S": self.group}})
+    }
+
+    async fn put(&self, mut item: Value) {
+        for (name, value) in self.key().as_object().into_iter().flatten() {
+            item[name] = value.clone();
+        }
+        let input = json!({"TableName": self.t.app.table("SessionsTable"), "Item": item});
+        self.t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
+    }
 }
 
 /// Connects to the store directly, so that a scenario can choose its times.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use test_support::{
-    copies::{T0, message, shown_message, with},
+    copies::{T0, message, on_time, shown_message, with},
     fault_proxy::{Fault, FaultProxy},
     response::Response,
     scenarios,
@@ -150,14 +150,13 @@ async fn a_lost_response_is_not_applied_twice(t: Test) {
     let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
     let t = Test::at(t.app.behind(proxy.endpoint()).await);
     let (alice, bob) = t.alice_and_bob();
-    t.deliver([&message(&alice, &bob, 1)]).await;
+    let again = on_time(with(message(&alice, &bob, 2), "body", "once"));
+    t.deliver([&on_time(message(&alice, &bob, 1))]).await;
     proxy.set(Fault::LoseResponse);
-    t.post(&with(message(&alice, &bob, 2), "body", "once"))
-        .await
-        .is_problem(503, "the database did not respond");
+    t.post(&again).await.is_problem(503, "the database did not respond");
     bob.try_delete(&alice.session_id()).await.is_problem(503, "the database did not respond");
     proxy.set(Fault::None);
-    t.deliver([&with(message(&alice, &bob, 2), "body", "once")]).await;
+    t.deliver([&again]).await;
     assert!(!bob.has(&alice).await, "the delete was done, and the repeated message is not newer");
     assert_eq!(alice.last_msg(&bob).await["body"], "once");
 }

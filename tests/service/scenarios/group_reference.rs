@@ -32,6 +32,8 @@ pub(super) struct Reference {
     group_items: Mutex<BTreeMap<GroupId, GroupItem>>,
     /// When users were last erased.
     erased: Mutex<BTreeMap<String, Timestamp>>,
+    /// The user whose items of groups cannot be written.
+    damaged: Mutex<Option<String>>,
 }
 
 struct ReferenceGroup<'a> {
@@ -43,7 +45,7 @@ impl GroupStore for ReferenceGroup<'_> {
     type Error = ();
 
     fn is_of_one_item((): &()) -> bool {
-        false
+        true
     }
 
     async fn erased(&self, accounts: &BTreeSet<Account>, event: Timestamp) -> Result<BTreeSet<Account>, ()> {
@@ -65,7 +67,11 @@ impl GroupStore for ReferenceGroup<'_> {
         writes: Vec<(Account, SessionWrite)>,
     ) -> Vec<(Account, Result<Written<SessionItem>, ()>)> {
         let mut session_items = self.items.session_items.lock().unwrap();
+        let damaged = self.items.damaged.lock().unwrap().clone();
         let written = writes.into_iter().map(|(user, write)| {
+            if damaged.as_deref() == Some(user.as_str()) {
+                return (user, Err(()));
+            }
             let session_item =
                 session_items.entry((user.to_string(), self.group.session_id().clone())).or_default();
             let response = if write.apply(session_item, now()) {
@@ -132,7 +138,8 @@ impl Reference {
     fn hear_in(&self, group: &GroupId, event: &MembershipEvent) {
         let items = ReferenceGroup { items: self, group: group.clone() };
         let applied = apply(&items, group, event).now_or_never().expect("no write waits").expect("no error");
-        assert_eq!(applied.left_out, [], "{event:?}");
+        let is_damaged = self.damaged.lock().unwrap().is_some();
+        assert!(is_damaged || applied.left_out.is_empty(), "{event:?}");
     }
 
     /// Whether the service takes an event for one from before the user was erased.
@@ -150,9 +157,15 @@ impl Reference {
         session_items.into_iter().filter(|(user, _)| !self.is_erased(user.as_str(), event)).collect()
     }
 
-    /// Deletes everything of the user, except for memberships that are dated later.
+    /// Damages or repairs a user's items of groups.
+    pub(super) fn set_damaged(&self, user: Option<&str>) {
+        *self.damaged.lock().unwrap() = user.map(str::to_owned);
+    }
+
+    /// Deletes everything of the user, except for memberships that are dated later and are not damaged.
     pub(super) fn erase(&self, user: &str, at: Timestamp) {
         self.erased.lock().unwrap().insert(user.to_owned(), at);
+        let is_damaged = self.damaged.lock().unwrap().as_deref() == Some(user);
         let mut session_items = self.session_items.lock().unwrap();
         let of_user: Vec<_> = session_items.keys().filter(|(of, _)| of == user).cloned().collect();
         for key in of_user {
@@ -163,7 +176,7 @@ impl Reference {
             if let Some(session_item) = session_items.get_mut(&key) {
                 SessionWrite::Leave(at).apply(session_item, now());
             }
-            if session_items.get(&key).is_some_and(|session_item| !session_item.is_member()) {
+            if is_damaged || session_items.get(&key).is_some_and(|session_item| !session_item.is_member()) {
                 session_items.remove(&key);
             }
             let hashes = BTreeSet::from([group.member_hash(&user.parse().unwrap())]);

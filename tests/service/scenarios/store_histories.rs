@@ -1,7 +1,7 @@
 //! The store on an engine, without functions in front of it. After a random history, the list equals that of the pure reference,
 //! and devices that synced on the way show it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use serde_json::{Value, json};
 use session_model::{
@@ -13,7 +13,7 @@ use session_store::{Store, StoreError};
 use tokio::time::sleep;
 
 use super::{
-    changes_in_depth::{Step, step, store},
+    changes_in_depth::{Damaged, Step, step, store},
     group_reference::{Posted, Reference},
 };
 use test_support::{
@@ -52,7 +52,12 @@ struct Device {
 }
 
 struct World<'a> {
+    t: &'a Test,
     store: &'a Store,
+    /// While Bob's item of the group is damaged, what was sent meanwhile.
+    damaged: Mutex<Option<(Damaged, Vec<Posted>)>>,
+    /// What was sent while an item was damaged, and is to be sent again.
+    sent: Mutex<Vec<Posted>>,
     reference: Reference,
     bob: User,
     user: Account,
@@ -62,13 +67,24 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(t: &Test, store: &'a Store) -> Self {
+    fn new(t: &'a Test, store: &'a Store) -> Self {
         let [bob, alice, carol] = ["bob", "alice", "carol"].map(|name| t.quiet_user(name));
         let (friends, group) = ([alice, carol], team());
         let sessions = [friends[0].session_id(), friends[1].session_id(), group.clone()];
         let sessions = sessions.map(|id| id.parse().expect("an id"));
         let account = bob.account.parse().expect("an account");
-        Self { store, reference: Reference::default(), user: account, bob, friends, group, sessions }
+        Self {
+            t,
+            store,
+            damaged: Mutex::default(),
+            sent: Mutex::default(),
+            reference: Reference::default(),
+            user: account,
+            bob,
+            friends,
+            group,
+            sessions,
+        }
     }
 
     async fn run(&self, history: &[Step]) -> Result<(), String> {
@@ -79,7 +95,7 @@ impl<'a> World<'a> {
             sync_pass: sync_pass.clone(),
             is_under_way: false,
         });
-        for step in history {
+        for step in history.iter().chain([&Step::Repair]) {
             // All attempts use the same time, so that repeating a completed request has no other effect.
             let now = now();
             let mut tries = 0;
@@ -138,11 +154,8 @@ impl<'a> World<'a> {
         let of = PageRequest { limit: device.limit, need_last_msg: true };
         let at = now();
         let Some(page) = self.store.sessions_of(&self.user).changes(&device.sync_pass, of, at).await? else {
-            // The user was erased, so the device begins again.
-            device.sessions = self.list().await?;
-            device.sync_pass = SyncPass::after(at);
-            device.is_under_way = false;
-            return Ok(());
+            // The user was erased.
+            return self.begin_again(device, at).await;
         };
         device.sessions.extend(page.updated.into_iter().map(|session| (session.session_id.clone(), session)));
         for id in page.deleted {
@@ -155,6 +168,7 @@ impl<'a> World<'a> {
 
     async fn step(&self, step: &Step, now: Timestamp, devices: &mut [Device; 2]) -> Result<(), StoreError> {
         let Self { bob, friends, group, .. } = self;
+        let is_damaged = self.damaged.lock().unwrap().is_some();
         let timed = |copy: Value, is_on_time: bool| if is_on_time { on_time(copy) } else { copy };
         let members = |at: u64, add: &[&User], remove: &[&User]| {
             let names = |users: &[&User]| users.iter().map(|user| user.account.clone()).collect::<Vec<_>>();
@@ -178,6 +192,7 @@ impl<'a> World<'a> {
             }
             Step::Members { at, joins: true } => members(at, &[bob], &[]),
             Step::Members { at, joins: false } => members(at, &[], &[bob]),
+            Step::Delete { session: 2, .. } | Step::SetExt { session: 2, .. } if is_damaged => return Ok(()),
             Step::Delete { session, seen } => {
                 let id = &self.sessions[session];
                 // If the step is repeated, its first attempt may have deleted the session. Then there is no version.
@@ -199,12 +214,58 @@ impl<'a> World<'a> {
                     == Some(Duration::ZERO)
                 {}
                 self.reference.erase(&bob.account, now);
+                // The damaged item is deleted, too. What was sent meanwhile is sent again at the end.
+                if let Some((_, sent)) = self.damaged.lock().unwrap().take() {
+                    self.reference.set_damaged(None);
+                    self.sent.lock().unwrap().extend(sent);
+                }
                 return Ok(());
             }
+            Step::Damage => {
+                if !is_damaged {
+                    let damaged = Damaged::new(self.t, &bob.account, group).await;
+                    *self.damaged.lock().unwrap() = Some((damaged, Vec::new()));
+                    self.reference.set_damaged(Some(&bob.account));
+                }
+                return Ok(());
+            }
+            Step::Repair => return self.repair(now, devices).await,
             Step::Page { device } => return self.sync(&mut devices[device]).await,
         };
         self.reference.hear(&posted);
-        self.apply(&posted, now).await
+        self.apply(&posted, now).await?;
+        if let Some((_, sent)) = &mut *self.damaged.lock().unwrap() {
+            sent.push(posted);
+        }
+        Ok(())
+    }
+
+    /// Restores the damaged item, and sends again what was sent meanwhile. Devices begin again, since the operator raises the epoch of
+    /// the sync tokens.
+    async fn repair(&self, now: Timestamp, devices: &mut [Device; 2]) -> Result<(), StoreError> {
+        let damaged = self.damaged.lock().unwrap().take();
+        if let Some((damaged, sent)) = damaged {
+            damaged.repair().await;
+            self.reference.set_damaged(None);
+            self.sent.lock().unwrap().extend(sent);
+            for device in devices {
+                self.begin_again(device, now).await?;
+            }
+        }
+        let sent = self.sent.lock().unwrap().clone();
+        for posted in &sent {
+            self.reference.hear(posted);
+            self.apply(posted, now).await?;
+        }
+        self.sent.lock().unwrap().clear();
+        Ok(())
+    }
+
+    async fn begin_again(&self, device: &mut Device, now: Timestamp) -> Result<(), StoreError> {
+        device.sessions = self.list().await?;
+        device.sync_pass = SyncPass::after(now);
+        device.is_under_way = false;
+        Ok(())
     }
 
     /// Applies an event as the functions do, except to the session items of other users, which are not checked.

@@ -41,11 +41,16 @@ impl Device {
         }
     }
 
+    /// Returns this device after it has fetched the whole list again.
+    pub async fn begun_again(&self) -> Self {
+        Self::new(&self.user, self.limit).await
+    }
+
     /// Fetches one page of changes, or the whole list if the token has expired.
     pub async fn sync_page(&mut self) {
         let response = self.user.try_changes(&format!("since={}&limit={}", self.token, self.limit)).await;
         if response.status == 410 {
-            *self = Self::new(&self.user, self.limit).await;
+            *self = self.begun_again().await;
         } else {
             self.apply(&response.ok());
         }
@@ -85,7 +90,7 @@ impl Device {
     pub async fn sync_or_begin_again(&mut self) {
         let response = self.user.try_changes(&format!("since={}&limit={}", self.token, self.limit)).await;
         if response.status == 410 {
-            *self = Self::new(&self.user, self.limit).await;
+            *self = self.begun_again().await;
         } else {
             self.sync().await;
         }
