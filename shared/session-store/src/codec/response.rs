@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_batch_response_is_read_as_by_the_sdk() {
         let response = br#"{"Responses":{"Groups":[
-            {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQFBgcICQ==","/////w////////=="]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
+            {"groupId":{"S":"team|1"},"listedAt":{"N":"5"},"memberHashes":{"BS":["AAECAwQFBgcICQ==","/////w///////w=="]},"listDigest":{"B":"AAECAwQFBgcICQoLDA0ODw=="}},
             {"groupId":{"S":"team|2"},"memberHashes":{"BS":["AAEC"]}},
             {"groupId":{"S":"team|3"},"memberHashes":{"SS":["a"]}},
             {"groupId":{"S":"team|3"},"memberHashes":{"BS":["AAECAwQFBgcICQo="]}},
