@@ -87,12 +87,12 @@ fn batch(fields: &Fields, case: AccountCase) -> Result<Vec<ToDelete>, InvalidFie
     const SESSION_IDS: &str = "sessionIds";
     const SESSION_ID: &str = "sessionId";
     fields.reject_unknown_fields(&[SESSIONS, SESSION_IDS])?;
-    let (name, sessions) = match (fields.value(SESSIONS), fields.value(SESSION_IDS)) {
-        (Some(_), Some(_)) => {
+    let (name, sessions) = match (fields.has(SESSIONS), fields.has(SESSION_IDS)) {
+        (true, true) => {
             return Err(InvalidValue::new("must hold sessions or sessionIds, not both").in_body("body"));
         }
-        (None, None) => return Err(InvalidValue::new("must hold sessions or sessionIds").in_body("body")),
-        (Some(_), None) => {
+        (false, false) => return Err(InvalidValue::new("must hold sessions or sessionIds").in_body("body")),
+        (true, false) => {
             let read = |session: &Fields| {
                 session.reject_unknown_fields(&[SESSION_ID, VERSION])?;
                 let id = session.read(SESSION_ID, |text| case.session_id(text))?;
@@ -100,7 +100,7 @@ fn batch(fields: &Fields, case: AccountCase) -> Result<Vec<ToDelete>, InvalidFie
             };
             (SESSIONS, fields.distinct_objects(SESSIONS, SESSIONS, read, |session| session.id.clone())?)
         }
-        (None, Some(_)) => {
+        (false, true) => {
             let ids = fields.distinct(SESSION_IDS, "ids", |text| case.session_id(text))?;
             (SESSION_IDS, ids.into_iter().map(|id| ToDelete { id, version: None }).collect())
         }
@@ -209,7 +209,10 @@ mod tests {
     fn a_batch_is_of_sessions_or_of_ids() {
         let both = json!({"sessions": [{"sessionId": "p2p|a", "version": "0"}], "sessionIds": ["p2p|a"]});
         assert_eq!(parsed(&both), Err("body must hold sessions or sessionIds, not both".into()));
-        assert_eq!(parsed(&json!({"sessions": null})), Err("body must hold sessions or sessionIds".into()));
+        assert_eq!(parsed(&json!({})), Err("body must hold sessions or sessionIds".into()));
+        assert_eq!(parsed(&json!({"sessions": null})), Err("sessions is required".into()));
+        let null = json!({"sessions": null, "sessionIds": ["p2p|a"]});
+        assert_eq!(parsed(&null), Err("body must hold sessions or sessionIds, not both".into()));
         let other = json!({"sessionIds": ["p2p|a"], "upTo": 7});
         assert_eq!(parsed(&other), Err("body must hold no other fields than sessions, sessionIds".into()));
         assert_eq!(parsed(&json!({"sessions": []})), Err("sessions must hold 1 to 100 sessions".into()));

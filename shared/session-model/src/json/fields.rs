@@ -39,6 +39,12 @@ impl Fields {
         Err(InvalidValue::new(format!("must hold no other fields than {}", known.join(", "))).in_body("body"))
     }
 
+    /// Whether there is a field of this name, even if it is `null`.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// The field's unparsed value, unless it is absent or `null`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {

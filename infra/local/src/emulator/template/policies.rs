@@ -36,7 +36,8 @@ pub(super) fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
             let of = |name: &str| condition.pointer(&format!("/ForAllValues:StringEquals/dynamodb:{name}"));
             partition = of("LeadingKeys").and_then(|keys| keys[0].as_str()).map(str::to_owned);
             // Without this, an action that names no attributes reads all of them.
-            let is_specific = condition.pointer("/StringEquals/dynamodb:Select") == Some(&SPECIFIC.into());
+            let is_specific =
+                condition.pointer("/StringEqualsIfExists/dynamodb:Select") == Some(&SPECIFIC.into());
             attributes = of("Attributes").filter(|_| is_specific).map(|names| {
                 let mut names: Vec<_> =
                     list(names).into_iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
