@@ -33,7 +33,7 @@ class SessionService(
     private val api = AppsApi(baseUrl, client).apply { accessTokenProvider = token }
 
     /** What the app was last told of each session. */
-    private val versions = ConcurrentHashMap<String, String>()
+    private val versions: MutableMap<String, String> = ConcurrentHashMap()
 
     private fun seen(sessions: List<RecentSession>) = sessions.forEach { versions[it.sessionId] = it.version }
 
@@ -66,7 +66,11 @@ class SessionService(
             SessionDeletes(sessions = sessions).takeIf { known.isNotEmpty() },
             SessionDeletes(sessionIds = unknown.toSet()).takeIf { unknown.isNotEmpty() },
         ).map { deletes -> call { api.batchDeleteMySessionWithHttpInfo(deletes) } }
-        return DeleteOutcome(outcomes.flatMap { it.deleted }, outcomes.flatMap { it.newer }, outcomes.flatMap { it.failed })
+        return DeleteOutcome(
+            deleted = outcomes.flatMap { it.deleted },
+            newer = outcomes.flatMap { it.newer },
+            failed = outcomes.flatMap { it.failed },
+        )
     }
 
     // Requests that Yunxin's SDK does not have.
