@@ -144,18 +144,14 @@ impl SessionItem {
         self.placeholder.filter(|time| left.is_none_or(|left| *time >= left.at.time))
     }
 
-    /// The version of the session, if this is what its user sees.
-    fn version(&self) -> Version {
-        self.register.as_ref().map(|held| &held.position).into()
-    }
-
     /// The session as its user sees it, or `None` if it does not exist or is deleted.
     #[must_use]
     pub fn into_session(self, session_id: SessionId) -> Option<RecentSession> {
         let update_time = self.update_time()?;
-        let version = self.version();
         let ext = self.ext.text().map(str::to_owned);
-        let (last_msg_type, last_msg) = match self.register.and_then(|held| held.last_msg) {
+        let (position, last_msg) = self.register.map(|held| (held.position, held.last_msg)).unzip();
+        let version = Version::from(position);
+        let (last_msg_type, last_msg) = match last_msg.flatten() {
             None => (None, None),
             Some(LastMsg::Message(text)) => (Some(LastMsgType::Message), Some(text)),
             Some(LastMsg::Recall { notice, .. }) => (Some(LastMsgType::Recall), Some(notice)),

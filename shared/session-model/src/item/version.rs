@@ -36,9 +36,9 @@ impl Version {
     }
 }
 
-impl From<Option<&Position>> for Version {
-    fn from(position: Option<&Position>) -> Self {
-        Self(position.cloned())
+impl From<Option<Position>> for Version {
+    fn from(position: Option<Position>) -> Self {
+        Self(position)
     }
 }
 

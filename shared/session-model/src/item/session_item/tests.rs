@@ -167,7 +167,7 @@ fn the_greater_of_both_registers_is_shown() {
 
 #[test]
 fn a_delete_with_a_version_keeps_what_is_newer() {
-    let version = |time: u64| Version::from(Some(&message(time).position));
+    let version = |time: u64| Version::from(Some(message(time).position));
     let mut session_item = SessionItem::default();
     session_item.set_ext("mine".parse().unwrap(), NOW);
     let mut shown_by_ext = session_item.clone();
