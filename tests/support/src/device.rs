@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::test::User;
+use crate::{response::Response, test::User};
 
 /// A device of one user.
 pub struct Device {
@@ -46,19 +46,35 @@ impl Device {
         Self::new(&self.user, self.limit).await
     }
 
-    /// Fetches one page of changes, or the whole list if the token has expired.
+    /// Fetches and applies one page of changes, or the whole list if the token has expired.
     pub async fn sync_page(&mut self) {
-        let response = self.user.try_changes(&format!("since={}&limit={}", self.token, self.limit)).await;
-        if response.status == 410 {
+        if self.try_sync_page().await.is_none() {
             *self = self.begun_again().await;
-        } else {
-            self.apply(&response.ok());
         }
+    }
+
+    /// Fetches and applies one page of changes. Returns whether there are more, or `None` if the token has expired.
+    async fn try_sync_page(&mut self) -> Option<bool> {
+        let response = self.try_page(&self.token).await;
+        if response.status == 410 {
+            return None;
+        }
+        let page = response.ok();
+        let changes =
+            page["updated"].as_array().map_or(0, Vec::len) + page["deleted"].as_array().map_or(0, Vec::len);
+        assert!(changes <= self.limit, "{changes} entries");
+        assert_ne!(page["syncToken"], self.token.as_str(), "the token moves");
+        self.apply(&page);
+        Some(page["hasMore"] != false)
     }
 
     /// Fetches one page of changes since a token.
     pub async fn page(&self, token: &str) -> Value {
-        self.user.try_changes(&format!("since={token}&limit={}", self.limit)).await.ok()
+        self.try_page(token).await.ok()
+    }
+
+    async fn try_page(&self, token: &str) -> Response {
+        self.user.try_changes(&format!("since={token}&limit={}", self.limit)).await
     }
 
     /// Applies a page: upserts `updated` and removes `deleted`, which may contain sessions that the device never had.
@@ -72,27 +88,21 @@ impl Device {
 
     /// Runs one whole sync pass. Returns the number of its pages.
     pub async fn sync(&mut self) -> usize {
-        for pages in 1.. {
-            let page = self.page(&self.token).await;
-            let changes = page["updated"].as_array().map_or(0, Vec::len)
-                + page["deleted"].as_array().map_or(0, Vec::len);
-            assert!(changes <= self.limit, "{changes} entries");
-            assert_ne!(page["syncToken"], self.token.as_str(), "the token moves");
-            self.apply(&page);
-            if page["hasMore"] == false {
-                return pages;
-            }
+        let mut pages = 1;
+        while self.try_sync_page().await.expect("the token has not expired") {
+            pages += 1;
         }
-        unreachable!()
+        pages
     }
 
     /// Runs one whole sync pass, or begins again if the token has expired.
     pub async fn sync_or_begin_again(&mut self) {
-        let response = self.user.try_changes(&format!("since={}&limit={}", self.token, self.limit)).await;
-        if response.status == 410 {
-            *self = self.begun_again().await;
-        } else {
-            self.sync().await;
+        match self.try_sync_page().await {
+            Some(false) => {}
+            Some(true) => {
+                self.sync().await;
+            }
+            None => *self = self.begun_again().await,
         }
     }
 

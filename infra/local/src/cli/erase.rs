@@ -1,4 +1,4 @@
-//! `cargo local erase`: deletes everything of a user, with as many requests as that needs, until nothing of before can come back.
+//! `cargo local erase`: deletes everything of a user, with as many requests as that needs, until no event from before the erasure can bring anything back.
 
 use std::{
     io::{self, Write},
@@ -55,19 +55,15 @@ impl ToErase {
                 continue;
             }
             let wait = HumanDuration(again_in);
+            let why = "because something that was under way may bring sessions back until then";
             if self.no_wait {
                 bar.finish_and_clear();
-                println!(
-                    "{erased} sessions of {} are erased; run the same command again in {wait}, because something that was \
-                     under way may bring sessions back until then",
-                    self.account
-                );
+                println!("{}; run the same command again in {wait}, {why}", self.progress(erased));
                 return Ok(());
             }
             let message = format!(
-                "{erased} sessions of {} are erased; the rest follows in {wait}, because something that was under way may \
-                 bring sessions back until then (--no-wait: do not wait)",
-                self.account
+                "{}; the rest follows in {wait}, {why} (--no-wait: do not wait)",
+                self.progress(erased)
             );
             bar.println(&message);
             if bar.is_hidden() {
@@ -76,8 +72,12 @@ impl ToErase {
             sleep(again_in).await;
         }
         bar.finish_and_clear();
-        println!("{erased} sessions of {} are erased", self.account);
+        println!("{}", self.progress(erased));
         Ok(())
+    }
+
+    fn progress(&self, erased: u64) -> String {
+        format!("{erased} sessions of {} are erased", self.account)
     }
 
     async fn once(&self, feed: &Feed) -> Result<Outcome> {

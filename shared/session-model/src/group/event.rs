@@ -26,12 +26,6 @@ pub struct MembershipEvent {
 }
 
 impl MembershipEvent {
-    /// A message that reports no change of members.
-    #[must_use]
-    pub fn of_message(message: Message) -> Self {
-        Self { time: message.position.time, message: Some(message), ..Self::default() }
-    }
-
     /// A change of the members who joined and left.
     #[must_use]
     pub fn of_changes(time: Timestamp, joined: BTreeSet<Account>, left: BTreeSet<Account>) -> Self {

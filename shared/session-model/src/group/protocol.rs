@@ -142,11 +142,11 @@ impl<S: GroupStore> Application<'_, S> {
         message: Option<&Message>,
     ) -> Result<(), Interrupted<S::Error>> {
         let order = list.order();
-        let raise = GroupWrite::RaiseListedAt(order.clone());
+        let raise = || GroupWrite::RaiseListedAt(order.clone());
         // Usually the list is the stored one, and this is the only write.
         let first = match message {
             Some(message) => GroupWrite::RecordListed { message: message.clone(), list: order.clone() },
-            None => raise.clone(),
+            None => raise(),
         };
         for _ in 0..MAX_TRIES {
             let Written::ConditionFailed(group_item) = self.write_group(first.clone()).await? else {
@@ -162,7 +162,7 @@ impl<S: GroupStore> Application<'_, S> {
                 return self.record_if_newer(message, &group_item).await;
             }
             let stored = if group_item.list_key == Some(order.digest) {
-                self.write_group(raise.clone()).await?
+                self.write_group(raise()).await?
             } else {
                 let missing = list.missing_in(&group_item.member_hashes);
                 let without = self.admit(order.time, &missing).await?;

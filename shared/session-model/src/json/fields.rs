@@ -108,7 +108,7 @@ impl Fields {
     }
 
     /// A required array of objects.
-    pub fn objects(&self, name: &'static str) -> Result<Vec<Self>, InvalidField> {
+    fn objects(&self, name: &'static str) -> Result<Vec<Self>, InvalidField> {
         let rejection = || InvalidValue::new("must be an array of objects").in_body(name);
         let Some(value) = self.value(name) else {
             return Err(InvalidValue::new("is required").in_body(name));

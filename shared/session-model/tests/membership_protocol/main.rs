@@ -42,45 +42,36 @@ fn compatible(events: &[Event]) -> bool {
     positions.len() == messages.len()
 }
 
-#[test]
-fn any_two_events_converge_with_crashes_and_repeats() {
+/// Explores every pair of compatible events of the pool, an event with itself included. Returns the number of states.
+fn every_pair(explore: impl Fn([Event; 2]) -> Result<usize, String>) -> usize {
+    let pool = pool();
     let mut states = 0;
-    for (index, first) in pool().iter().enumerate() {
-        for second in &pool()[index..] {
+    for (index, first) in pool.iter().enumerate() {
+        for second in &pool[index..] {
             let events = [first.clone(), second.clone()];
             if compatible(&events) {
-                states += explore(&events, 1, Broken::Nothing).unwrap();
+                states += explore(events).unwrap();
             }
         }
     }
+    states
+}
+
+#[test]
+fn any_two_events_converge_with_crashes_and_repeats() {
+    let states = every_pair(|events| explore(&events, 1, Broken::Nothing));
     assert!(states > 5_000, "{states}");
 }
 
 #[test]
 fn any_two_events_converge_while_an_item_is_damaged_and_repaired() {
-    let mut states = 0;
-    for (index, first) in pool().iter().enumerate() {
-        for second in &pool()[index..] {
-            let events = [first.clone(), second.clone()];
-            if compatible(&events) {
-                states += explore_damaged(&events, Broken::Nothing).unwrap();
-            }
-        }
-    }
+    let states = every_pair(|events| explore_damaged(&events, Broken::Nothing));
     assert!(states > 5_000, "{states}");
 }
 
 #[test]
 fn nothing_of_an_erased_user_comes_back() {
-    let mut states = 0;
-    for (index, first) in pool().iter().enumerate() {
-        for second in &pool()[index..] {
-            let events = [first.clone(), second.clone(), Event::Erase];
-            if compatible(&events) {
-                states += explore(&events, 0, Broken::Nothing).unwrap();
-            }
-        }
-    }
+    let states = every_pair(|[first, second]| explore(&[first, second, Event::Erase], 0, Broken::Nothing));
     assert!(states > 5_000, "{states}");
 }
 

@@ -8,9 +8,7 @@ use session_model::{
     erasure::{is_erased, may_be_erased},
 };
 
-use tokio::time::sleep;
-
-use super::{MAX_TRIES, pause_before};
+use super::Unprocessed;
 use crate::{
     Store, StoreError,
     codec::{
@@ -56,13 +54,11 @@ impl Store {
     }
 
     /// Reads the markers with these keys that exist.
-    async fn markers(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    async fn markers(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
         let table = &*self.sessions_table;
-        let mut markers = Vec::new();
-        for tried in 0..MAX_TRIES {
-            if tried > 0 {
-                sleep(pause_before(tried)).await;
-            }
+        let mut markers = Vec::with_capacity(keys.len());
+        let mut unprocessed = Unprocessed::new(keys);
+        while let Some(keys) = unprocessed.next().await? {
             let wanted = KeysAndAttributes::builder()
                 .set_keys(Some(keys))
                 .projection_expression(format!("{USER_ID}, {ERASED_AT}"))
@@ -71,14 +67,11 @@ impl Store {
             let request = self.client.batch_get_item().request_items(table, wanted);
             let output = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await?;
             output.consumed_capacity().iter().for_each(|consumed| self.meter.add_read(Some(consumed)));
+            let left = output.unprocessed_keys.and_then(|mut left| left.remove(table));
+            unprocessed.keys = left.map(|left| left.keys).unwrap_or_default();
             let read = output.responses.and_then(|mut responses| responses.remove(table));
             markers.extend(read.unwrap_or_default());
-            let left = output.unprocessed_keys.and_then(|mut left| left.remove(table));
-            keys = left.map(|left| left.keys).unwrap_or_default();
-            if keys.is_empty() {
-                return Ok(markers);
-            }
         }
-        Err(StoreError::Throttled("keys left unprocessed".into()))
+        Ok(markers)
     }
 }

@@ -24,9 +24,32 @@ use crate::{
 /// The maximum number of attempts to read keys that DynamoDB leaves unprocessed.
 const MAX_TRIES: u32 = 6;
 
-/// The pause before an attempt that is not the first.
-fn pause_before(tried: u32) -> Duration {
-    Duration::from_millis(25 << tried)
+/// The keys that a batch read has still to ask for.
+struct Unprocessed {
+    keys: Vec<Item>,
+    tried: u32,
+}
+
+impl Unprocessed {
+    fn new(keys: Vec<Item>) -> Self {
+        Self { keys, tried: 0 }
+    }
+
+    /// Returns the keys for the next request, after a pause if it is not the first, or `None` if no keys are left. Fails after the
+    /// last attempt.
+    async fn next(&mut self) -> Result<Option<Vec<Item>>, StoreError> {
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        if self.tried == MAX_TRIES {
+            return Err(StoreError::Throttled("keys left unprocessed".into()));
+        }
+        if self.tried > 0 {
+            sleep(Duration::from_millis(25 << self.tried)).await;
+        }
+        self.tried += 1;
+        Ok(Some(mem::take(&mut self.keys)))
+    }
 }
 
 impl Store {
@@ -61,12 +84,10 @@ impl Store {
     ) -> Result<Vec<T>, StoreError> {
         let not_built = |_| StoreError::Failed("request not built".into());
         let mut wanted: KeysAndAttributes = wanted.build().map_err(not_built)?;
-        let mut keys = mem::take(&mut wanted.keys);
+        let keys = mem::take(&mut wanted.keys);
         let mut items = Vec::with_capacity(keys.len());
-        for tried in 0..MAX_TRIES {
-            if tried > 0 {
-                sleep(pause_before(tried)).await;
-            }
+        let mut unprocessed = Unprocessed::new(keys);
+        while let Some(keys) = unprocessed.next().await? {
             let mut asked = wanted.clone();
             asked.keys = keys;
             let response = CaptureResponse::of_batch();
@@ -81,12 +102,9 @@ impl Store {
             let response = response.take();
             let response: BatchResponse<'_> = response::read(response.as_ref())?;
             self.meter.add_read_units(response.read_units());
-            keys = response.unprocessed()?;
+            unprocessed.keys = response.unprocessed()?;
             items.extend(response.items().map(&read));
-            if keys.is_empty() {
-                return Ok(items);
-            }
         }
-        Err(StoreError::Throttled("keys left unprocessed".into()))
+        Ok(items)
     }
 }

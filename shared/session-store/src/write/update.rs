@@ -71,7 +71,7 @@ impl Update {
     /// Writes a message, if it is newer than the item's register and the item has no amendments. It is for session items and for
     /// group items; removing `expiresAt` has no effect on a group item, which never expires. Sets the change time if one is given.
     pub(crate) fn record(message: &Message, change_time: Option<Timestamp>) -> Self {
-        let update = Self::default()
+        Self::default()
             .set("lastMsg = :m, lastMsgType = :message, updateTime = :t, msgTime = :t, msgId = :id")
             .remove("expiresAt")
             .only_if(OLDER)
@@ -79,14 +79,14 @@ impl Update {
             .with(":m", s(message.text.plain()))
             .with(":message", n(LastMsgType::Message.as_number()))
             .with(":t", n(message.position.time))
-            .with(":id", s(message.position.id.as_str()));
-        update.with_optional_change_time(change_time)
+            .with(":id", s(message.position.id.as_str()))
+            .with_optional_change_time(change_time)
     }
 
     /// Replaces the held message by its recall, or a recall of it by a greater one, if the item has no amendments. Sets the change
     /// time if one is given.
     pub(crate) fn recall(recall: &Recall, change_time: Option<Timestamp>) -> Self {
-        let update = Self::default()
+        Self::default()
             .set("lastMsg = :n, lastMsgType = :recall, updateTime = :d")
             .only_if(
                 "msgId = :id AND (lastMsgType = :message OR (lastMsgType = :recall AND \
@@ -97,8 +97,8 @@ impl Update {
             .with(":recall", n(LastMsgType::Recall.as_number()))
             .with(":d", n(recall.at))
             .with(":id", s(recall.id.as_str()))
-            .with(":message", n(LastMsgType::Message.as_number()));
-        update.with_optional_change_time(change_time)
+            .with(":message", n(LastMsgType::Message.as_number()))
+            .with_optional_change_time(change_time)
     }
 
     fn with_optional_change_time(self, change_time: Option<Timestamp>) -> Self {

@@ -22,6 +22,14 @@ pub enum Amendment {
 }
 
 impl Amendment {
+    /// The id of the message.
+    pub(super) fn id(&self) -> &MessageId {
+        match self {
+            Self::Edit(edit) => &edit.id,
+            Self::Recall(recall) => &recall.id,
+        }
+    }
+
     /// When the message was edited or recalled.
     #[must_use]
     pub fn time(&self) -> Timestamp {

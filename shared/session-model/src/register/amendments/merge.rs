@@ -54,12 +54,8 @@ impl Amendments {
 
     /// Merges an amendment.
     pub(crate) fn amend(&mut self, held: Option<&mut Register>, amendment: &Amendment) -> Change {
-        let id = match amendment {
-            Amendment::Edit(edit) => &edit.id,
-            Amendment::Recall(recall) => &recall.id,
-        };
         match held {
-            Some(held) if held.position.id == *id => {
+            Some(held) if held.position.id == *amendment.id() => {
                 let changed = match amendment {
                     Amendment::Edit(edit) => self.edit(held, edit),
                     Amendment::Recall(recall) => self.recall(held, recall),
