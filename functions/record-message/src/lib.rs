@@ -146,15 +146,13 @@ async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<St
             let record = async |(user, id): &(Account, SessionId)| {
                 context.store().sessions_of(user).record(id, message, context.now()).await
             };
-            let of_present = present(context, session_items, message.position.time).await?;
-            future::join_all(of_present.into_iter().map(record)).await
+            write_present(context, session_items, message.position.time, record).await?
         }
         Effect::AmendP2p { session_items, amendment } => {
             let amend = async |(user, id): &(Account, SessionId)| {
                 context.store().sessions_of(user).amend(id, amendment, context.now()).await
             };
-            let of_present = present(context, session_items, amendment.time()).await?;
-            future::join_all(of_present.into_iter().map(amend)).await
+            write_present(context, session_items, amendment.time(), amend).await?
         }
         Effect::AmendGroup { group, amendment } => {
             vec![context.store().group(group, context.now()).amend(amendment).await]
@@ -178,15 +176,20 @@ async fn apply(context: &Context, effect: &Effect) -> Result<(Outcome, Option<St
     }
 }
 
-/// The session items of those users who were not erased since the time of the event.
-async fn present<'a>(
+/// Writes the session items of those users who were not erased since the time of the event. Returns one result for each item. A user
+/// whose marker is malformed has an item that cannot be written.
+async fn write_present<'a, F: Future<Output = Result<(), StoreError>>>(
     context: &Context,
     session_items: &'a [(Account, SessionId)],
     event: Timestamp,
-) -> Result<Vec<&'a (Account, SessionId)>, StoreError> {
+    write: impl Fn(&'a (Account, SessionId)) -> F,
+) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     let users = session_items.iter().map(|(user, _)| user);
     let erased = context.store().erased(users, event, context.now()).await?;
-    Ok(session_items.iter().filter(|(user, _)| !erased.contains(user)).collect())
+    let present = session_items.iter().filter(|(user, _)| !erased.contains_key(user));
+    let mut results = future::join_all(present.map(write)).await;
+    results.extend(erased.into_values());
+    Ok(results)
 }
 
 /// Whether the body is the test request of Yunxin's console. The console tries an address with an empty body or `{}`, signed or

@@ -25,6 +25,7 @@ scenarios![
     all_items_of_a_user_are_deleted_and_no_others,
     late_and_repeated_events_bring_nothing_back,
     a_device_of_an_erased_user_begins_again,
+    a_late_copy_for_a_user_with_a_damaged_marker_is_dead_lettered,
     an_unsigned_request_erases_nobody,
     a_bad_body_erases_nobody
 ];
@@ -33,6 +34,9 @@ scenarios![LOCAL_ONLY: the_cost_of_erasing, unprocessed_items_are_retried];
 scenarios![EMBEDDED_ONLY:
     five_thousand_items_are_erased_in_several_requests,
     an_interrupted_erasure_is_repeated,
+    a_full_partition_is_erased,
+    an_abandoned_erasure_begins_again,
+    a_member_by_a_clock_that_is_ahead_is_erased_later,
     a_user_in_50_groups_is_erased_and_comes_back,
     late_events_cost_half_a_unit_per_user,
 ];
@@ -137,6 +141,81 @@ async fn a_device_of_an_erased_user_begins_again(t: Test) {
     assert!(device.sessions.is_empty());
     // Other users' tokens hold.
     Device::new(&alice, 1).await.is_right("not erased").await;
+}
+
+async fn a_late_copy_for_a_user_with_a_damaged_marker_is_dead_lettered(t: Test) {
+    let (alice, bob, group) = (t.user("alice"), t.user("bob"), super_team());
+    let marker = json!({"userId": {"S": bob.account}, "sessionId": {"S": "/erased"}, "erasedAt": {"S": "no time"},
+        "firstAt": {"S": "no time"}});
+    let input = json!({"TableName": t.app.table("SessionsTable"), "Item": marker});
+    t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
+    let copy = message(&alice, &bob, 1);
+    for copy in [&copy, &edit(&alice, &bob, 1, 2, "better"), &notification(&alice, &group, 3, 401, &[&bob])] {
+        let response = t.post(copy).await.ok();
+        assert!(
+            response["reason"].as_str().unwrap().contains("malformed item: attribute erasedAt"),
+            "{copy}"
+        );
+    }
+    assert!(!bob.has(&alice).await && alice.has(&bob).await);
+    t.deliver([&on_time(message(&alice, &bob, 4))]).await;
+    assert_eq!(bob.last_msg(&alice).await["body"], "text 4", "what is on time reads no marker");
+    // Erasing repairs the marker.
+    assert_eq!(erase(&t, &bob).await, (1, false));
+    assert_eq!(t.post(&copy).await.ok()["result"], "applied");
+    assert!(!bob.has(&alice).await);
+}
+
+/// There is no room for the marker before something is deleted. Groups are left once there is a marker.
+async fn a_full_partition_is_erased(t: Test) {
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    let (alice, bob, group) = (behind.user("alice"), behind.user("bob"), super_team());
+    behind.patch_members(&group, 1, &[&alice, &bob], &[]).await;
+    proxy.fill_partition(&bob.account);
+    let full = behind.try_erase(&json!({"account": bob.account})).await;
+    full.is_problem(503, "");
+    assert!(t.item(&bob, &group).await.is_some(), "nothing is deleted without a marker");
+    behind.deliver([&message(&alice, &t.user("carol"), 1)]).await;
+    fill(&t, &bob, 30).await;
+    assert_eq!(erase(&behind, &bob).await, (30, true));
+    assert_eq!(erase(&behind, &bob).await, (1, false));
+}
+
+/// The account was used again, so that something may be under way again.
+async fn an_abandoned_erasure_begins_again(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    let advance = async |time: &str| {
+        own.request(Method::POST, "/local-clock").json(&json!({"advance": time})).send().await.unwrap();
+    };
+    let retry_after = async || own.try_erase(&json!({"account": bob.account})).await.retry_after;
+    assert_eq!(retry_after().await, Some(600));
+    advance("20m").await;
+    let now = own.app.service().clock().now_ms();
+    own.deliver([&with(message(&alice, &bob, 1), "msgTimestamp", now.to_string())]).await;
+    assert_eq!(retry_after().await, Some(600));
+    advance("5m").await;
+    assert!(retry_after().await.is_some_and(|seconds| (295..=300).contains(&seconds)));
+    advance("5m").await;
+    assert_eq!(retry_after().await, None);
+}
+
+/// A list that is dated later than the erasure, by a clock that is ahead, keeps the user in the group until then.
+async fn a_member_by_a_clock_that_is_ahead_is_erased_later(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob, group) = (own.user("alice"), own.user("bob"), team());
+    let list = |at: u64| listing(group_message(&alice, &group, at), &[&alice, &bob]);
+    let ahead = own.app.service().clock().now_ms() - T0 + 60_000;
+    own.deliver([&list(1), &list(ahead)]).await;
+    let response = own.try_erase(&json!({"account": bob.account})).await;
+    assert_eq!((response.retry_after, response.ok()["erased"].as_u64()), (Some(1), Some(0)));
+    assert!(bob.time_of(&group).await.is_some(), "a member still");
+    let clock = json!({"advance": "62s"});
+    own.request(Method::POST, "/local-clock").json(&clock).send().await.unwrap();
+    assert_eq!(erase(&own, &bob).await, (1, false));
+    let group_item = own.group_item(&group).await.unwrap();
+    assert_eq!(group_item["memberHashes"]["BS"].as_array().map(Vec::len), Some(1), "only Alice");
 }
 
 async fn an_unsigned_request_erases_nobody(t: Test) {

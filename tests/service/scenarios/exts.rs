@@ -1,6 +1,7 @@
 //! The user's custom data.
 
 use serde_json::{Value, json};
+use session_local::emulator::clock;
 
 use test_support::{
     copies::{T0, group_message, listing, message, on_time, shown_message},
@@ -18,6 +19,7 @@ scenarios![
     any_string_of_1024_characters_is_read_back_unchanged,
     a_member_whom_a_list_drops_keeps_no_empty_session,
     an_ext_set_before_leaving_shows_no_empty_session,
+    an_ext_set_after_leaving_by_a_clock_that_is_ahead_is_shown,
 ];
 
 async fn an_ext_stays_with_its_live_session(t: Test) {
@@ -111,6 +113,21 @@ async fn a_member_whom_a_list_drops_keeps_no_empty_session(t: Test) {
         t.deliver([&on_time(listing(group_message(&alice, &group, 3), &[&alice, &bob]))]).await;
         assert_eq!(bob.last_msg_of(&group).await["body"], "text 3", "they are back");
         device.is_right("they are back").await;
+    }
+}
+
+async fn an_ext_set_after_leaving_by_a_clock_that_is_ahead_is_shown(t: Test) {
+    let (bob, group) = (t.user("bob"), super_team());
+    let ahead = clock::now_ms() - T0 + 60_000;
+    t.patch_members(&group, ahead, &[&bob], &[]).await;
+    t.patch_members(&group, ahead + 1, &[], &[&bob]).await;
+    bob.try_delete(&group).await.ok();
+    let mut device = Device::new(&bob, 100).await;
+    for text in ["mine", "again"] {
+        let session = bob.patch(&group, &json!({ "ext": text })).await.ok();
+        assert_eq!((&session["updateTime"], &session["ext"]), (&json!(T0 + ahead + 1), &json!(text)));
+        assert_eq!(bob.try_get(&group).await.ok(), session);
+        device.is_right("after the ext").await;
     }
 }
 

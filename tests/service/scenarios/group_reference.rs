@@ -11,7 +11,7 @@ use session_model::{
     Account, GroupId, GroupItem, SessionId, SessionItem, Timestamp,
     erasure::{is_erased, may_be_erased},
     feed::Effect,
-    group::{GroupStore, GroupWrite, MembershipEvent, SessionWrite, Written, apply},
+    group::{ErasedUsers, GroupStore, GroupWrite, MembershipEvent, SessionWrite, Written, apply, erase},
     item::{Deleted, Version},
 };
 
@@ -48,8 +48,9 @@ impl GroupStore for ReferenceGroup<'_> {
         true
     }
 
-    async fn erased(&self, accounts: &BTreeSet<Account>, event: Timestamp) -> Result<BTreeSet<Account>, ()> {
-        Ok(accounts.iter().filter(|account| self.items.is_erased(account.as_str(), event)).cloned().collect())
+    async fn erased(&self, accounts: &BTreeSet<Account>, event: Timestamp) -> Result<ErasedUsers<()>, ()> {
+        let erased = accounts.iter().filter(|account| self.items.is_erased(account.as_str(), event));
+        Ok(erased.map(|account| (account.clone(), Ok(()))).collect())
     }
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, ()> {
@@ -82,6 +83,16 @@ impl GroupStore for ReferenceGroup<'_> {
             (user, Ok(response))
         });
         written.collect()
+    }
+
+    async fn delete_session(&self, user: &Account, only_if_left: bool) -> Result<bool, ()> {
+        let key = (user.to_string(), self.group.session_id().clone());
+        let mut session_items = self.items.session_items.lock().unwrap();
+        if only_if_left && session_items.get(&key).is_some_and(SessionItem::is_member) {
+            return Ok(false);
+        }
+        session_items.remove(&key);
+        Ok(true)
     }
 }
 
@@ -165,24 +176,16 @@ impl Reference {
     /// Deletes everything of the user, except for memberships that are dated later and are not damaged.
     pub(super) fn erase(&self, user: &str, at: Timestamp) {
         self.erased.lock().unwrap().insert(user.to_owned(), at);
-        let is_damaged = self.damaged.lock().unwrap().as_deref() == Some(user);
-        let mut session_items = self.session_items.lock().unwrap();
-        let of_user: Vec<_> = session_items.keys().filter(|(of, _)| of == user).cloned().collect();
-        for key in of_user {
-            let Some(group) = key.1.group() else {
-                session_items.remove(&key);
-                continue;
-            };
-            if let Some(session_item) = session_items.get_mut(&key) {
-                SessionWrite::Leave(at).apply(session_item, now());
-            }
-            if is_damaged || session_items.get(&key).is_some_and(|session_item| !session_item.is_member()) {
-                session_items.remove(&key);
-            }
-            let hashes = BTreeSet::from([group.member_hash(&user.parse().unwrap())]);
-            let mut group_items = self.group_items.lock().unwrap();
-            let group_item = group_items.entry(group).or_default();
-            GroupWrite::RemoveMembers { time: at, hashes }.apply(group_item, now());
+        let ids: Vec<SessionId> = {
+            let mut session_items = self.session_items.lock().unwrap();
+            session_items.retain(|(of, id), _| of != user || id.group().is_some());
+            session_items.keys().filter(|(of, _)| of == user).map(|(_, id)| id.clone()).collect()
+        };
+        let user = user.parse().unwrap();
+        for group in ids.iter().filter_map(SessionId::group) {
+            let items = ReferenceGroup { items: self, group: group.clone() };
+            let erased = erase(&items, &group, &user, at);
+            erased.now_or_never().expect("no write waits").expect("no error");
         }
     }
 

@@ -65,6 +65,8 @@ struct Proxied {
     requests: Mutex<Vec<(String, String, Value)>>,
     /// The keys whose requests are rejected, each with an error code of DynamoDB.
     rejected: Mutex<Vec<(Value, &'static str)>>,
+    /// The key of the user whose partition is full.
+    full: Mutex<Option<Value>>,
     /// The aim for requests that contain a name, and the number of those. All requests contain the empty name.
     aimed: Mutex<HashMap<String, (Option<Aim>, usize)>>,
 }
@@ -79,6 +81,7 @@ impl FaultProxy {
             http,
             requests: Mutex::default(),
             rejected: Mutex::default(),
+            full: Mutex::default(),
             aimed: Mutex::default(),
         });
         let router = Router::new().fallback(proxy).with_state(Arc::clone(&state));
@@ -107,6 +110,12 @@ impl FaultProxy {
         self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).push(rejection);
     }
 
+    /// Fills a user's partition: updates of its items are rejected until some items have been deleted in a batch.
+    pub fn fill_partition(&self, account: &str) {
+        let full = serde_json::json!({ "S": account });
+        *self.state.full.lock().unwrap_or_else(PoisonError::into_inner) = Some(full);
+    }
+
     /// Sets the aim for requests that contain this name. Returns how many there were since the previous aim at that name.
     pub fn aim_at(&self, name: &str, aim: Option<Aim>) -> usize {
         let mut aimed = self.state.aimed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,10 +135,21 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
     let request: (_, _, Value) =
         (text("user-agent"), action, serde_json::from_slice(&body).unwrap_or_default());
     let user = request.2["Key"]["userId"].clone();
+    let is_full = match &*request.1 {
+        "BatchWriteItem" => {
+            *state.full.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            false
+        }
+        "UpdateItem" => state.full.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&user),
+        _ => false,
+    };
     state.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     let rejected = state.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if let Some((_, code)) = rejected.iter().find(|(rejected, _)| *rejected == user) {
         return rejection(StatusCode::BAD_REQUEST, code);
+    }
+    if is_full {
+        return rejection(StatusCode::BAD_REQUEST, "ItemCollectionSizeLimitExceededException");
     }
     match state.aimed(&body) {
         Fault::None => forward(&state, headers, body).await,

@@ -16,5 +16,5 @@ mod writes;
 pub use event::MembershipEvent;
 pub use member_list::{ListDigest, ListId, ListOrder, MemberList};
 pub use membership::{MemberAt, Membership, Rank};
-pub use protocol::{Applied, GroupStore, Interrupted, LeftOut, SessionsWritten, apply};
+pub use protocol::{Applied, ErasedUsers, GroupStore, Interrupted, LeftOut, SessionsWritten, apply, erase};
 pub use writes::{GroupWrite, SessionWrite, Written};

@@ -9,7 +9,7 @@
 //!
 //! `tests/membership_protocol` explores that exhaustively for small sets of events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     event::MembershipEvent,
@@ -30,6 +30,9 @@ const MAX_TRIES: usize = 5;
 /// The results of writing session items of users.
 pub type SessionsWritten<E> = Vec<(Account, Result<Written<SessionItem>, E>)>;
 
+/// The users who were erased, and those of whom this is not known, because their marker cannot be understood.
+pub type ErasedUsers<E> = BTreeMap<Account, Result<(), E>>;
+
 /// The items of one group, which are written one at a time.
 pub trait GroupStore: Sync {
     /// The error of a write.
@@ -44,7 +47,7 @@ pub trait GroupStore: Sync {
         &self,
         accounts: &BTreeSet<Account>,
         event: Timestamp,
-    ) -> impl Future<Output = Result<BTreeSet<Account>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<ErasedUsers<Self::Error>, Self::Error>> + Send;
 
     /// Writes the group item if the write's condition holds.
     fn write_group(
@@ -57,6 +60,13 @@ pub trait GroupStore: Sync {
         &self,
         writes: Vec<(Account, SessionWrite)>,
     ) -> impl Future<Output = SessionsWritten<Self::Error>> + Send;
+
+    /// Deletes a user's session item, unless it marks them as a member and `only_if_left` is set. Returns whether it is deleted.
+    fn delete_session(
+        &self,
+        user: &Account,
+        only_if_left: bool,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 }
 
 /// An item that an event affects but that cannot be written.
@@ -100,10 +110,28 @@ pub async fn apply<S: GroupStore>(
     group: &GroupId,
     event: &MembershipEvent,
 ) -> Result<Applied<S::Error>, Interrupted<S::Error>> {
-    let applied = Applied { left_out: Vec::new(), superseded: BTreeSet::new() };
-    let mut application = Application { store, group, applied };
+    let mut application = Application::new(store, group);
     application.apply(event).await?;
     Ok(application.applied)
+}
+
+/// Erases a user in the group: they leave it, and their session item is deleted. Returns whether it is deleted.
+///
+/// It is kept if something dated `now` or later makes them a member, by a clock that is ahead. A later request, with a later `now`,
+/// deletes it then. Otherwise the group item would name a user without a session item, and no list would make them a member again. An
+/// item that cannot be understood or written is deleted, too.
+pub async fn erase<S: GroupStore>(
+    store: &S,
+    group: &GroupId,
+    user: &Account,
+    now: Timestamp,
+) -> Result<bool, Interrupted<S::Error>> {
+    let mut application = Application::new(store, group);
+    let users = BTreeSet::from([user.clone()]);
+    let written = application.write_sessions(&users, &SessionWrite::Leave(now)).await?;
+    application.remove_members(now, &users, &users).await?;
+    let is_damaged = matches!(written[..], [(_, SessionWritten::LeftOut)]);
+    Ok(store.delete_session(user, !is_damaged).await?)
 }
 
 /// An event while it is applied.
@@ -123,7 +151,12 @@ enum SessionWritten {
     LeftOut,
 }
 
-impl<S: GroupStore> Application<'_, S> {
+impl<'a, S: GroupStore> Application<'a, S> {
+    fn new(store: &'a S, group: &'a GroupId) -> Self {
+        let applied = Applied { left_out: Vec::new(), superseded: BTreeSet::new() };
+        Self { store, group, applied }
+    }
+
     async fn apply(&mut self, event: &MembershipEvent) -> Result<(), Interrupted<S::Error>> {
         let MembershipEvent { time, message, list, joined, left } = event;
         if let Some(list) = list {
@@ -255,13 +288,23 @@ impl<S: GroupStore> Application<'_, S> {
             None => SessionWrite::RecordEmpty(time),
         };
         self.write_sessions(&present, &write).await?;
+        self.remove_members(time, accounts, &present).await
+    }
+
+    /// Removes the accounts from the group item, unless its list is not older than the leave. That list has brought back those of
+    /// `present` whom it contains.
+    async fn remove_members(
+        &mut self,
+        time: Timestamp,
+        accounts: &BTreeSet<Account>,
+        present: &BTreeSet<Account>,
+    ) -> Result<(), Interrupted<S::Error>> {
         let group = self.group;
         let hash_of = |account: &Account| group.member_hash(account);
         let hashes = accounts.iter().map(hash_of).collect();
         if let Written::ConditionFailed(group_item) =
             self.write_group(GroupWrite::RemoveMembers { time, hashes }).await?
         {
-            // The stored list is not older than the leave, so the accounts that it contains have come back.
             let Some(listed_at) = group_item.listed_at else { return Ok(()) };
             let named = |account: &&Account| group_item.member_hashes.contains(&hash_of(account));
             let back = present.iter().filter(named).cloned().collect();
@@ -271,15 +314,24 @@ impl<S: GroupStore> Application<'_, S> {
         Ok(())
     }
 
+    /// Returns those of the accounts that the event must not concern. A user whose marker cannot be understood is left out.
     async fn erased(
         &mut self,
         accounts: &BTreeSet<Account>,
         event: Timestamp,
     ) -> Result<BTreeSet<Account>, Interrupted<S::Error>> {
+        let mut erased = BTreeSet::new();
         if accounts.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(erased);
         }
-        Ok(self.store.erased(accounts, event).await?)
+        for (account, known) in self.store.erased(accounts, event).await? {
+            match known {
+                Err(error) if S::is_of_one_item(&error) => self.leave_out(Some(&account), error),
+                known => known?,
+            }
+            erased.insert(account);
+        }
+        Ok(erased)
     }
 
     /// Writes the group item. If it cannot be written, it is left out, and the event continues.

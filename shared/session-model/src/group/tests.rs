@@ -9,8 +9,8 @@ use std::{
 };
 
 use super::{
-    Applied, GroupStore, GroupWrite, ListId, MemberList, MembershipEvent, SessionWrite, SessionsWritten,
-    Written, apply,
+    Applied, ErasedUsers, GroupStore, GroupWrite, ListId, MemberList, MembershipEvent, SessionWrite,
+    SessionsWritten, Written, apply,
 };
 use crate::{
     id::{Account, GroupId, MessageId},
@@ -34,8 +34,12 @@ impl GroupStore for Items {
         true
     }
 
-    async fn erased(&self, _: &BTreeSet<Account>, _: Timestamp) -> Result<BTreeSet<Account>, Infallible> {
-        Ok(BTreeSet::new())
+    async fn erased(
+        &self,
+        _: &BTreeSet<Account>,
+        _: Timestamp,
+    ) -> Result<ErasedUsers<Infallible>, Infallible> {
+        Ok(ErasedUsers::new())
     }
 
     async fn write_group(&self, write: GroupWrite) -> Result<Written<GroupItem>, Infallible> {
@@ -52,6 +56,16 @@ impl GroupStore for Items {
             (user, Ok(if holds { Written::Done } else { Written::ConditionFailed(session_item.clone()) }))
         };
         writes.into_iter().map(write).collect()
+    }
+
+    async fn delete_session(&self, user: &Account, only_if_left: bool) -> Result<bool, Infallible> {
+        let mut session_items = self.session_items.lock().unwrap();
+        let is_kept = |item: &SessionItem| only_if_left && item.is_member();
+        if session_items.get(user).is_some_and(is_kept) {
+            return Ok(false);
+        }
+        session_items.remove(user);
+        Ok(true)
     }
 }
 

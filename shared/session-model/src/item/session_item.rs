@@ -115,10 +115,10 @@ impl SessionItem {
         Deleted::Done
     }
 
-    /// Sets the user's custom data at `now`. A session that does not exist or is deleted is shown from then on, without a message.
+    /// Sets the user's custom data at `now`. A session that is not shown is shown from then on, without a message.
     pub fn set_ext(&mut self, ext: Ext, now: Timestamp) {
-        if self.stored_update_time().is_none() {
-            self.placeholder = Some(now);
+        if self.update_time().is_none() {
+            self.placeholder = Some(self.placeholder_at(now));
         }
         self.ext = ext;
         self.change_time = Some(now);
@@ -142,6 +142,14 @@ impl SessionItem {
     fn shown_placeholder(&self) -> Option<Timestamp> {
         let left = self.membership.filter(|membership| !membership.is_member());
         self.placeholder.filter(|time| left.is_none_or(|left| *time >= left.at.time))
+    }
+
+    /// The time of a placeholder that is set at `now` and shown, although the user may have left the group later, by a clock that is
+    /// ahead.
+    #[must_use]
+    pub fn placeholder_at(&self, now: Timestamp) -> Timestamp {
+        let left = self.membership.filter(|membership| !membership.is_member());
+        left.map_or(now, |left| left.at.time.max(now))
     }
 
     /// The session as its user sees it, or `None` if it does not exist or is deleted.

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use session_model::{
     Account, GroupId, MessageId, Timestamp,
-    group::{GroupWrite, Interrupted, ListId, MemberList, MembershipEvent, SessionWrite, apply},
+    group::{Interrupted, ListId, MemberList, MembershipEvent, apply, erase},
     register::{
         LastMsg, Message, Position, Register,
         amendments::{Amendment, Notice, Recall},
     },
 };
 
-use crate::world::{ERASED_AT, Scripted, UNLUCKY, Unwritable, World, Write};
+use crate::world::{Response, Scripted, UNLUCKY, Unwritable, World, Write};
 
 pub(crate) const USERS: [&str; 3] = ["a", "b", "c"];
 
@@ -28,8 +28,8 @@ pub(crate) enum Event {
     Recall { of: u64, at: u64 },
     /// A whole list from the backend.
     Put { at: u64, members: &'static str },
-    /// The user [`UNLUCKY`] is erased.
-    Erase,
+    /// A request to erase the user [`UNLUCKY`].
+    Erase { at: u64 },
     /// Changes from the backend.
     Patch { at: u64, add: &'static str, remove: &'static str },
 }
@@ -60,7 +60,7 @@ impl Event {
             | Self::Intercepted { .. }
             | Self::Put { .. }
             | Self::Patch { .. }
-            | Self::Erase => None,
+            | Self::Erase { .. } => None,
         }
     }
 
@@ -93,15 +93,16 @@ impl Event {
                 (at, BTreeSet::new(), accounts(left))
             }
             Self::Patch { at, add, remove } => (at, accounts(add), accounts(remove)),
-            Self::Put { at, .. } | Self::Recall { of: at, .. } => (at, BTreeSet::new(), BTreeSet::new()),
-            Self::Erase => (0, BTreeSet::new(), BTreeSet::new()),
+            Self::Put { at, .. } | Self::Recall { of: at, .. } | Self::Erase { at } => {
+                (at, BTreeSet::new(), BTreeSet::new())
+            }
         }
     }
 
     /// Applies the event. Returns whether items were left out.
     pub(crate) async fn deliver(&self, items: &Scripted) -> Result<bool, Interrupted<Unwritable>> {
-        if let Self::Erase = self {
-            items.erase().await;
+        if let Self::Erase { at } = self {
+            items.erase(ms(*at)).await?;
             return Ok(false);
         }
         if let Some(recall) = self.recall() {
@@ -116,14 +117,13 @@ impl Event {
 }
 
 impl Scripted {
-    /// The requests of an erasure, as the store sends them.
-    async fn erase(&self) {
-        let user: Account = UNLUCKY.parse().unwrap();
-        self.write(Write::Mark(ERASED_AT)).await;
-        self.write(Write::SessionItem(user.clone(), SessionWrite::Leave(ERASED_AT))).await;
-        let hashes = BTreeSet::from([group().member_hash(&user)]);
-        self.write(Write::GroupItem(GroupWrite::RemoveMembers { time: ERASED_AT, hashes })).await;
-        self.write(Write::Delete).await;
+    /// The writes of one request to erase the user.
+    async fn erase(&self, at: Timestamp) -> Result<(), Interrupted<Unwritable>> {
+        self.write(Write::Mark(at)).await;
+        if self.write(Write::Find).await == Response::Done {
+            erase(self, &group(), &UNLUCKY.parse().unwrap(), at).await?;
+        }
+        Ok(())
     }
 }
 

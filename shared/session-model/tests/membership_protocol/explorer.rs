@@ -9,7 +9,7 @@ use session_model::{Account, group::MemberList, register::Position};
 
 use crate::{
     events::{Event, Outcome, expected, group, outcome},
-    world::{Broken, Next, Response, UNLUCKY, World, next},
+    world::{Broken, ERASED_AT, Next, Response, UNLUCKY, World, next},
 };
 
 /// More writes than any event needs without concurrent writes.
@@ -37,11 +37,11 @@ impl Delivery {
 
 struct Explorer<'a> {
     events: &'a [Event],
+    /// The last request to erase the user, if they are erased among the events.
+    last_erasure: Option<Event>,
     broken: Broken,
     /// Whether an item may be damaged once, and repaired later.
     may_be_damaged: bool,
-    /// Whether a user is erased among the events.
-    is_erased: bool,
     /// What each event does next, by the digest of the responses so far.
     nexts: Vec<HashMap<u64, Next>>,
     /// The states that were visited: a world, and the progress of the deliveries.
@@ -57,11 +57,12 @@ impl<'a> Explorer<'a> {
     fn new(events: &'a [Event], may_be_damaged: bool, broken: Broken) -> Self {
         let listed =
             events.iter().filter_map(|event| Some((event, event.message()?.position, event.list()?)));
+        let is_erased = events.iter().any(|event| matches!(event, Event::Erase { .. }));
         Self {
             events,
+            last_erasure: is_erased.then_some(Event::Erase { at: ERASED_AT }),
             broken,
             may_be_damaged,
-            is_erased: events.iter().any(|event| matches!(event, Event::Erase)),
             nexts: vec![HashMap::new(); events.len()],
             states: HashSet::new(),
             worlds: HashSet::new(),
@@ -72,7 +73,7 @@ impl<'a> Explorer<'a> {
 
     fn next(&mut self, event: usize, delivery: &Delivery) -> Next {
         let events = self.events;
-        let next = || next(&events[event], self.is_erased, &delivery.responses);
+        let next = || next(&events[event], self.last_erasure.is_some(), &delivery.responses);
         self.nexts[event].entry(delivery.digest).or_insert_with(next).clone()
     }
 
@@ -128,8 +129,8 @@ impl<'a> Explorer<'a> {
                     open.push((world.clone(), deliveries, may_be_damaged));
                 }
             }
-            if all_ended && self.is_erased {
-                self.check_erased(world)?;
+            if all_ended && let Some(last_erasure) = self.last_erasure.clone() {
+                self.check_erased(&last_erasure, world)?;
                 continue;
             }
             if all_ended && outcome(&world) != self.expected {
@@ -161,13 +162,16 @@ impl<'a> Explorer<'a> {
         Ok(())
     }
 
-    /// Checks that after the erasure is repeated nothing of the user is left or comes back, however late events are repeated, and that
-    /// all others see what they should.
-    fn check_erased(&mut self, mut world: World) -> Result<(), String> {
+    /// Checks that after the last request of the erasure nothing of the user is left or comes back, however late events are repeated,
+    /// and that all others see what they should.
+    fn check_erased(&mut self, last_erasure: &Event, mut world: World) -> Result<(), String> {
         let events = self.events;
-        let is_erase = |event: &usize| matches!(events[*event], Event::Erase);
-        let (erasures, others): (Vec<_>, Vec<_>) = (0..events.len()).partition(is_erase);
-        for event in erasures.into_iter().chain(others) {
+        let mut delivery = Delivery::default();
+        while let Next::Write(write) = next(last_erasure, true, &delivery.responses) {
+            delivery.push(world.apply(&write, self.broken));
+        }
+        let is_erase = |event: &usize| matches!(events[*event], Event::Erase { .. });
+        for event in (0..events.len()).filter(|event| !is_erase(event)) {
             world = self.ends_alone(event, world)?;
         }
         let user: Account = UNLUCKY.parse().map_err(|_| "an account")?;

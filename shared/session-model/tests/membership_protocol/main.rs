@@ -1,6 +1,5 @@
 //! An exploration of the membership protocol: small sets of concurrent events, in every interleaving of their single-item writes,
-//! with crashes, restarts and repeats after any write, with an item that cannot be
-//! written for a while, and with a user who is erased.
+//! with crashes, restarts and repeats after any write, with an item that cannot be written for a while, and with a user who is erased.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -12,7 +11,7 @@ use std::{collections::BTreeSet, thread};
 
 use events::Event;
 use explorer::{explore, explore_damaged};
-use world::Broken;
+use world::{Broken, ERASED_AT};
 
 fn pool() -> Vec<Event> {
     vec![
@@ -71,8 +70,12 @@ fn any_two_events_converge_while_an_item_is_damaged_and_repaired() {
 
 #[test]
 fn nothing_of_an_erased_user_comes_back() {
-    let states = every_pair(|[first, second]| explore(&[first, second, Event::Erase], 0, Broken::Nothing));
-    assert!(states > 5_000, "{states}");
+    // Events are dated before, at and after the first request.
+    for at in [2, ERASED_AT] {
+        let states =
+            every_pair(|[first, second]| explore(&[first, second, Event::Erase { at }], 0, Broken::Nothing));
+        assert!(states > 5_000, "{states}");
+    }
 }
 
 #[test]
@@ -144,9 +147,16 @@ fn a_broken_step_is_found() {
     for broken in [Broken::UnwritableCountsAsWritten, Broken::IncompleteListsAreNotStoredAgain] {
         assert!(explore_damaged(&listed, broken).is_err(), "{broken:?} is not detected");
     }
-    let erased = [Event::Listed { at: 2, members: "ab", left: "" }, Event::Erase];
+    let erased = [Event::Listed { at: 2, members: "ab", left: "" }, Event::Erase { at: ERASED_AT }];
     assert_eq!(explore(&erased, 0, Broken::Nothing).err(), None);
     for broken in [Broken::MarkersAreNotRead, Broken::ErasedUsersStayInTheGroupItem] {
         assert!(explore(&erased, 0, broken).is_err(), "{broken:?} is not detected");
     }
+    let listed_again = [
+        Event::Listed { at: 1, members: "ab", left: "" },
+        Event::Listed { at: 2, members: "ab", left: "" },
+        Event::Erase { at: 2 },
+    ];
+    assert_eq!(explore(&listed_again, 0, Broken::Nothing).err(), None);
+    assert!(explore(&listed_again, 0, Broken::MembersAreDeleted).is_err(), "it is not detected");
 }

@@ -11,7 +11,7 @@ use std::{
 use session_model::{
     Account, GroupItem, SessionItem, Timestamp,
     erasure::is_erased,
-    group::{GroupStore, GroupWrite, SessionWrite, Written},
+    group::{ErasedUsers, GroupStore, GroupWrite, SessionWrite, Written},
     item::LATE_MS,
     register::amendments::Amendment,
 };
@@ -21,8 +21,8 @@ use crate::events::Event;
 /// When all writes are done: so late that no message is found by its own time.
 const NOW: Timestamp = Timestamp::from_millis(LATE_MS + 1_000);
 
-/// When the user [`UNLUCKY`] is erased: after all events.
-pub(crate) const ERASED_AT: Timestamp = Timestamp::from_millis(50);
+/// The time of the last request to erase the user [`UNLUCKY`]: after all events.
+pub(crate) const ERASED_AT: u64 = 50;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Write {
@@ -34,8 +34,12 @@ pub(crate) enum Write {
     Mark(Timestamp),
     /// The markers of these accounts are read, for an event of this time.
     ReadMarkers(BTreeSet<Account>, Timestamp),
-    /// The session item of the erased user is deleted, unless it marks them as a member.
-    Delete,
+    /// The items of the erased user are read.
+    Find,
+    /// The session item of the erased user is deleted, perhaps only if it does not mark them as a member.
+    Delete {
+        only_if_left: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +49,8 @@ pub(crate) enum Response {
     SessionItem(SessionItem),
     /// The item cannot be written.
     Unwritable,
+    /// There is no such item.
+    NotFound,
     /// The accounts that are erased.
     Erased(BTreeSet<Account>),
 }
@@ -83,12 +89,12 @@ impl GroupStore for Scripted {
         &self,
         accounts: &BTreeSet<Account>,
         event: Timestamp,
-    ) -> Result<BTreeSet<Account>, Unwritable> {
+    ) -> Result<ErasedUsers<Unwritable>, Unwritable> {
         if !self.reads_markers {
-            return Ok(BTreeSet::new());
+            return Ok(ErasedUsers::new());
         }
         match self.write(Write::ReadMarkers(accounts.clone(), event)).await {
-            Response::Erased(erased) => Ok(erased),
+            Response::Erased(erased) => Ok(erased.into_iter().map(|account| (account, Ok(()))).collect()),
             _ => Err(Unwritable),
         }
     }
@@ -119,6 +125,14 @@ impl GroupStore for Scripted {
             written.push((user, response));
         }
         written
+    }
+
+    async fn delete_session(&self, _: &Account, only_if_left: bool) -> Result<bool, Unwritable> {
+        match self.write(Write::Delete { only_if_left }).await {
+            Response::Done => Ok(true),
+            Response::SessionItem(_) => Ok(false),
+            _ => Err(Unwritable),
+        }
     }
 }
 
@@ -156,6 +170,7 @@ pub(crate) enum Broken {
     IncompleteListsAreNotStoredAgain,
     MarkersAreNotRead,
     ErasedUsersStayInTheGroupItem,
+    MembersAreDeleted,
 }
 
 /// The user whose session item is damaged for a while, or who is erased, in explorations of that.
@@ -188,9 +203,14 @@ impl World {
                 };
                 Response::Erased(accounts.iter().filter(is_erased).cloned().collect())
             }
-            Write::Delete => {
+            Write::Find => {
                 let user: Account = UNLUCKY.parse().unwrap();
-                if self.session_item(UNLUCKY).is_member() {
+                if self.session_items.contains_key(&user) { Response::Done } else { Response::NotFound }
+            }
+            Write::Delete { only_if_left } => {
+                let user: Account = UNLUCKY.parse().unwrap();
+                let is_kept = *only_if_left && broken != Broken::MembersAreDeleted;
+                if is_kept && self.session_item(UNLUCKY).is_member() {
                     return Response::SessionItem(self.session_item(UNLUCKY));
                 }
                 self.session_items.remove(&user);
@@ -225,7 +245,7 @@ impl World {
                     return Response::GroupItem(before);
                 }
                 if broken == Broken::ErasedUsersStayInTheGroupItem
-                    && matches!(&write, GroupWrite::RemoveMembers { time, .. } if *time == ERASED_AT)
+                    && matches!(&write, GroupWrite::RemoveMembers { time, .. } if time.as_millis() == ERASED_AT)
                 {
                     return Response::Done;
                 }

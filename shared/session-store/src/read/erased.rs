@@ -1,11 +1,10 @@
 //! Reading the markers of erased users.
 
-use std::collections::BTreeSet;
-
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
 use session_model::{
     Account, Timestamp,
     erasure::{is_erased, may_be_erased},
+    group::ErasedUsers,
 };
 
 use super::Unprocessed;
@@ -25,16 +24,21 @@ pub(crate) fn marker_key(user: &str) -> Item {
     Item::from([(USER_ID.to_owned(), s(user)), (SESSION_ID.to_owned(), s(ERASED))])
 }
 
+fn erased_at(marker: &Item) -> Result<Timestamp, StoreError> {
+    let at = marker.number(ERASED_AT)?.ok_or(StoreError::MalformedItem(ERASED_AT))?;
+    Ok(Timestamp::from_millis(at))
+}
+
 impl Store {
-    /// Returns those of the accounts that were erased at the time of the event or later. An event that is in the window at `now` reads
-    /// nothing. The read is eventually consistent, and costs half a unit for each account.
+    /// Returns those of the accounts that were erased at the time of the event or later, and those whose marker is malformed. An event
+    /// that is in the window at `now` reads nothing. The read is eventually consistent, and costs half a unit for each account.
     pub async fn erased<'a>(
         &self,
         accounts: impl IntoIterator<Item = &'a Account>,
         event: Timestamp,
         now: Timestamp,
-    ) -> Result<BTreeSet<Account>, StoreError> {
-        let mut erased = BTreeSet::new();
+    ) -> Result<ErasedUsers<StoreError>, StoreError> {
+        let mut erased = ErasedUsers::new();
         if !may_be_erased(event, now) {
             return Ok(erased);
         }
@@ -42,12 +46,16 @@ impl Store {
         for accounts in accounts.chunks(PER_REQUEST) {
             let keys = accounts.iter().map(|account| marker_key(account.as_str())).collect();
             for marker in self.markers(keys).await? {
-                let user = marker.string(USER_ID)?.ok_or(StoreError::MalformedItem(USER_ID))?;
-                let at = marker.number(ERASED_AT)?.ok_or(StoreError::MalformedItem(ERASED_AT))?;
-                let of_it = |account: &&&Account| {
-                    account.as_str() == user && is_erased(event, Timestamp::from_millis(at))
+                let user = marker.string(USER_ID)?;
+                let Some(account) = accounts.iter().find(|account| Some(account.as_str()) == user.as_deref())
+                else {
+                    continue;
                 };
-                erased.extend(accounts.iter().find(of_it).map(|account| (*account).clone()));
+                let is_known = match erased_at(&marker) {
+                    Ok(erased_at) if !is_erased(event, erased_at) => continue,
+                    erased_at => erased_at.map(drop),
+                };
+                erased.insert((*account).clone(), is_known);
             }
         }
         Ok(erased)

@@ -1,20 +1,13 @@
 //! Erasing a user: deleting every item of their partition, whatever it contains, so that nothing of it comes back.
 //!
-//! First comes the marker (see `session_model::erasure`). Then each group's item of the user is turned into that of somebody who has
-//! left, the group item stops naming them, and their item is deleted. Session items of p2p sessions are deleted in batches.
+//! First comes the marker (see `session_model::erasure`). Then the user leaves each of their groups, as the membership protocol says.
+//! Session items of p2p sessions are deleted in batches, before the marker if the partition is too full for it.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::{
-    operation::delete_item::DeleteItemError,
-    types::{DeleteRequest, ReturnConsumedCapacity, WriteRequest},
-};
+use aws_sdk_dynamodb::types::{DeleteRequest, ReturnConsumedCapacity, WriteRequest};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use session_model::{
-    GroupId, SessionId, Timestamp,
-    erasure::ERASURE_MS,
-    group::{GroupWrite, SessionWrite},
-};
+use session_model::{GroupId, SessionId, Timestamp, erasure::ERASURE_MS, group};
 use tokio::time::{Instant, sleep};
 
 use super::update::{ReturnValues, Update, Updated};
@@ -57,58 +50,96 @@ impl Sessions<'_> {
         now: Timestamp,
     ) -> Result<Erased, StoreError> {
         let until = Instant::now() + within;
-        let mut first_at = match self.mark(now).await {
-            Ok(first_at) => Some(first_at),
-            // The partition is full. There is room once something is deleted.
-            Err(StoreError::Rejected(_)) => None,
-            Err(error) => return Err(error),
-        };
+        let mut first_at = self.mark(now).await?;
         let (mut session_items, mut start, mut is_empty) = (0, None, true);
         loop {
             let (keys, next) = self.keys_after(start).await?;
-            let left = self.delete_all(keys.clone(), until, now).await?;
-            session_items += keys.len() - left;
+            let found = keys.len();
+            let left = self.delete_all(keys, first_at.is_some(), until, now).await?;
+            session_items += found - left;
             is_empty &= left == 0;
             if first_at.is_none() {
-                first_at = Some(self.mark(now).await?);
+                first_at = self.mark(now).await?;
             }
             let is_at_end = next.is_none();
             if is_at_end || session_items >= max_items || Instant::now() >= until {
-                let again_in = match first_at {
-                    Some(first_at) if is_empty && is_at_end => self.unmark(first_at, now).await?,
-                    // What is left was written by a clock that is ahead.
-                    _ if session_items == 0 => Some(Duration::from_secs(1)),
-                    _ => Some(Duration::ZERO),
-                };
+                let again_in = self.again_in(first_at, session_items, is_empty && is_at_end, now).await?;
                 return Ok(Erased { session_items, again_in });
             }
             start = next;
         }
     }
 
-    /// Writes the marker. Returns when the erasure began.
-    async fn mark(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+    /// When to erase again, after a request that deleted this many items. Ends the erasure if nothing can be under way any more that
+    /// was sent before it began.
+    async fn again_in(
+        &self,
+        first_at: Option<Timestamp>,
+        session_items: usize,
+        is_empty: bool,
+        now: Timestamp,
+    ) -> Result<Option<Duration>, StoreError> {
+        let Some(first_at) = first_at else {
+            return match session_items {
+                0 => Err(StoreError::Rejected("no room for the marker".into())),
+                _ => Ok(Some(Duration::ZERO)),
+            };
+        };
+        let ends = first_at.later_by(ERASURE_MS);
+        Ok(match (session_items, is_empty) {
+            // The erasure was abandoned, and the account was used since.
+            (1.., _) if now >= ends => {
+                self.begin(now).await?;
+                Some(if is_empty { Duration::from_millis(ERASURE_MS) } else { Duration::ZERO })
+            }
+            (_, true) if now >= ends => {
+                self.end().await?;
+                None
+            }
+            (_, true) => Some(Duration::from_millis(ends.as_millis() - now.as_millis())),
+            // What is left was written by a clock that is ahead.
+            (0, false) => Some(Duration::from_secs(1)),
+            (1.., false) => Some(Duration::ZERO),
+        })
+    }
+
+    /// Writes the marker. Returns when the erasure began, or `None` if the partition is too full for the marker.
+    async fn mark(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let update = Update::default()
             .set("erasedAt = :now, firstAt = if_not_exists(firstAt, :now), expiresAt = :e")
             .with_change_time(now)
             .with(":now", n(now))
             .with(":e", n(expires_at(now, TOMBSTONE_DAYS)));
-        let key = marker_key(self.user.as_str());
-        let (Updated::Done(marker) | Updated::ConditionFailed(marker)) =
-            self.store.update(&self.store.sessions_table, key, update, ReturnValues::AllNew).await?;
-        let first_at = marker.number(FIRST_AT)?.ok_or(StoreError::MalformedItem(FIRST_AT))?;
-        Ok(Timestamp::from_millis(first_at))
+        let marker = match self.update_marker(update, ReturnValues::AllNew).await {
+            Ok(Updated::Done(marker) | Updated::ConditionFailed(marker)) => marker,
+            Err(StoreError::Rejected(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if let Ok(Some(first_at)) = marker.number(FIRST_AT) {
+            return Ok(Some(Timestamp::from_millis(first_at)));
+        }
+        self.begin(now).await?;
+        Ok(Some(now))
     }
 
-    /// Ends the erasure, if nothing can be under way any more that was sent before it began. Otherwise, returns how long that takes.
-    async fn unmark(&self, first_at: Timestamp, now: Timestamp) -> Result<Option<Duration>, StoreError> {
-        let ends = first_at.later_by(ERASURE_MS);
-        if now < ends {
-            return Ok(Some(Duration::from_millis(ends.as_millis() - now.as_millis())));
-        }
-        let (key, update) = (marker_key(self.user.as_str()), Update::default().remove("firstAt"));
-        self.store.update(&self.store.sessions_table, key, update, ReturnValues::None).await?;
-        Ok(None)
+    /// Sets in the marker when the erasure began.
+    async fn begin(&self, now: Timestamp) -> Result<(), StoreError> {
+        let update = Update::default().set("firstAt = :now").with(":now", n(now));
+        self.update_marker(update, ReturnValues::None).await.map(drop)
+    }
+
+    /// Removes from the marker when the erasure began, so that a later erasure is a new one.
+    async fn end(&self) -> Result<(), StoreError> {
+        self.update_marker(Update::default().remove("firstAt"), ReturnValues::None).await.map(drop)
+    }
+
+    async fn update_marker(
+        &self,
+        update: Update,
+        return_values: ReturnValues,
+    ) -> Result<Updated, StoreError> {
+        let key = marker_key(self.user.as_str());
+        self.store.update(&self.store.sessions_table, key, update, return_values).await
     }
 
     /// The keys of some of the user's items, without the marker, and the key to continue from.
@@ -132,63 +163,40 @@ impl Sessions<'_> {
         Ok((keys, output.last_evaluated_key))
     }
 
-    /// Deletes the items with these keys. Returns how many are left.
-    async fn delete_all(&self, keys: Vec<Item>, until: Instant, now: Timestamp) -> Result<usize, StoreError> {
-        let group = |key: &Item| {
-            let id: Option<SessionId> = key.string(SESSION_ID).ok().flatten()?.parse().ok();
-            id.and_then(|id| id.group())
-        };
-        let (of_groups, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| group(key).is_some());
+    /// Deletes the items with these keys, those of groups only with `of_groups`. Returns how many are left. A group is not left before
+    /// there is a marker, because a late event could make the user a member again.
+    async fn delete_all(
+        &self,
+        keys: Vec<Item>,
+        of_groups: bool,
+        until: Instant,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let (mut groups, mut others) = (Vec::new(), Vec::new());
+        for key in keys {
+            let id: Option<SessionId> = key.string(SESSION_ID).ok().flatten().and_then(|id| id.parse().ok());
+            match id.and_then(|id| id.group()) {
+                Some(group) => groups.push(group),
+                None => others.push(key),
+            }
+        }
         let batches: Vec<_> = others.chunks(BATCH).map(|keys| self.delete_batch(keys, until)).collect();
         let left = stream::iter(batches)
             .buffer_unordered(CONCURRENCY)
             .try_fold(0, async |sum, left| Ok(sum + left))
             .await?;
-        let groups: Vec<_> = of_groups.iter().filter_map(group).collect();
-        let leave = |group: GroupId| async move {
-            if Instant::now() >= until { Ok(false) } else { self.leave_for_good(&group, now).await }
+        if !of_groups {
+            return Ok(left + groups.len());
+        }
+        let leave = |id: GroupId| async move {
+            let is_deleted = Instant::now() < until
+                && group::erase(&self.store.group(&id, now), &id, self.user, now).await?;
+            Ok(usize::from(!is_deleted))
         };
         stream::iter(groups.into_iter().map(leave))
             .buffer_unordered(GROUPS_CONCURRENCY)
-            .try_fold(left, async |sum, is_deleted| Ok(sum + usize::from(!is_deleted)))
+            .try_fold(left, async |sum, left| Ok(sum + left))
             .await
-    }
-
-    /// Leaves a group, and deletes the user's item of it. Returns whether the item is deleted: it is not if the user has joined again.
-    /// An item that cannot be understood or written is deleted, too.
-    async fn leave_for_good(&self, id: &GroupId, now: Timestamp) -> Result<bool, StoreError> {
-        let group = self.store.group(id, now);
-        let is_left = match group.write_session(self.user, &SessionWrite::Leave(now)).await {
-            Ok(_) => true,
-            Err(error) if error.is_of_one_item() => false,
-            Err(error) => return Err(error),
-        };
-        let hashes = [id.member_hash(self.user)].into();
-        match group.merge_group(&GroupWrite::RemoveMembers { time: now, hashes }).await {
-            Err(error) if !error.is_of_one_item() => return Err(error),
-            _ => {}
-        }
-        let request = self
-            .store
-            .client
-            .delete_item()
-            .table_name(&*self.store.sessions_table)
-            .set_key(Some(self.key(id.session_id())))
-            .set_condition_expression(is_left.then(|| "attribute_not_exists(memberSince)".to_owned()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match request.send().await {
-            Ok(output) => {
-                self.store.meter.add_write(output.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => {
-                    self.store.meter.add_failed_condition();
-                    Ok(false)
-                }
-                _ => Err(error.into()),
-            },
-        }
     }
 
     async fn delete_batch(&self, keys: &[Item], until: Instant) -> Result<usize, StoreError> {

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::{operation::delete_item::DeleteItemError, types::ReturnConsumedCapacity};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use session_model::{
     Account, GroupId, GroupItem, MessageId, SessionItem, Timestamp,
     group::{
-        Applied, GroupStore, GroupWrite, Interrupted, ListOrder, MemberAt, MembershipEvent, Rank,
-        SessionWrite, SessionsWritten, Written, apply,
+        Applied, ErasedUsers, GroupStore, GroupWrite, Interrupted, ListOrder, MemberAt, MembershipEvent,
+        Rank, SessionWrite, SessionsWritten, Written, apply,
     },
     register::amendments::{Amendment, Recall},
 };
@@ -62,7 +63,7 @@ impl Group<'_> {
         Ok(optimistic::amend(&item, written, |held| held.value.amend(amendment, self.now)).await?)
     }
 
-    pub(crate) async fn write_session(
+    async fn write_session(
         &self,
         user: &Account,
         write: &SessionWrite,
@@ -86,7 +87,7 @@ impl Group<'_> {
         }
     }
 
-    pub(crate) async fn merge_group(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
+    async fn merge_group(&self, write: &GroupWrite) -> Result<Written<GroupItem>, StoreError> {
         let item = GroupItemRef { group: self, write: Some(write) };
         let written = item.update(group_update(write, self.now)).await?;
         let written = match write {
@@ -114,7 +115,7 @@ impl GroupStore for Group<'_> {
         &self,
         accounts: &BTreeSet<Account>,
         event: Timestamp,
-    ) -> Result<BTreeSet<Account>, StoreError> {
+    ) -> Result<ErasedUsers<StoreError>, StoreError> {
         self.store.erased(accounts, event, self.now).await
     }
 
@@ -129,6 +130,31 @@ impl GroupStore for Group<'_> {
             (user, written)
         };
         more_and_more(writes.into_iter().map(write)).await
+    }
+
+    async fn delete_session(&self, user: &Account, only_if_left: bool) -> Result<bool, StoreError> {
+        let sessions = Sessions { store: self.store, user };
+        let request = self
+            .store
+            .client
+            .delete_item()
+            .table_name(&*self.store.sessions_table)
+            .set_key(Some(sessions.key(self.id.session_id())))
+            .set_condition_expression(only_if_left.then(|| "attribute_not_exists(memberSince)".to_owned()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        match request.send().await {
+            Ok(output) => {
+                self.store.meter.add_write(output.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => {
+                    self.store.meter.add_failed_condition();
+                    Ok(false)
+                }
+                _ => Err(error.into()),
+            },
+        }
     }
 }
 

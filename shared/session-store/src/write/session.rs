@@ -48,13 +48,37 @@ impl Sessions<'_> {
         };
         let (Updated::Done(mut item) | Updated::ConditionFailed(mut item)) =
             self.update(id, update, ReturnValues::AllNew).await?;
-        let session_item = item::session_item(&mut item)?;
+        let mut session_item = item::session_item(&mut item)?;
+        if session_item.update_time().is_none() {
+            session_item = self.show_placeholder(id, session_item, now).await?;
+        }
         match id.group().filter(|_| session_item.is_member()) {
             None => Ok(session_item.into_session(id.clone())),
             Some(group) => {
                 let group_item = self.store.group_item(&group, false).await;
                 self.group_session(&group, session_item, group_item)
             }
+        }
+    }
+
+    /// Raises the time of a placeholder from before the user left the group, so that it is shown.
+    async fn show_placeholder(
+        &self,
+        id: &SessionId,
+        session_item: SessionItem,
+        now: Timestamp,
+    ) -> Result<SessionItem, StoreError> {
+        let time = session_item.placeholder_at(now);
+        let update = Update::default()
+            .set("updateTime = :t")
+            .only_if(
+                "attribute_not_exists(memberSince) AND attribute_not_exists(lastMsg) AND updateTime < :t",
+            )
+            .with_change_time(now)
+            .with(":t", n(time));
+        match self.update(id, update, ReturnValues::OnConditionFailure).await? {
+            Updated::Done(_) => Ok(SessionItem { placeholder: Some(time), ..session_item }),
+            Updated::ConditionFailed(mut changed) => item::session_item(&mut changed),
         }
     }
 

@@ -233,3 +233,16 @@ fn a_placeholder_is_shown_to_whom_it_belongs() {
     assert_eq!(shown(4, 5, Rank::Join, Some(5), Some(6)), None, "a newer list has dropped them");
     assert_eq!(shown(9, 5, Rank::Join, Some(5), Some(6)), None, "and what they set later shows nothing");
 }
+
+#[test]
+fn an_ext_of_somebody_who_left_by_a_clock_that_is_ahead_is_shown() {
+    let ms = Timestamp::from_millis;
+    let left = Membership { at: MemberAt { time: ms(9), rank: Rank::Leave }, since: None };
+    for placeholder in [None, Some(ms(4))] {
+        let mut session_item = SessionItem { placeholder, membership: Some(left), ..SessionItem::default() };
+        session_item.set_ext("mine".parse().unwrap(), ms(5));
+        assert_eq!(session_item.update_time(), Some(ms(9)), "{placeholder:?}");
+        session_item.set_ext("again".parse().unwrap(), ms(20));
+        assert_eq!(session_item.update_time(), Some(ms(9)), "a live session keeps its place");
+    }
+}
