@@ -30,6 +30,7 @@ mod http;
 mod identity;
 mod input;
 mod lists;
+mod long_erasure;
 mod memberships;
 mod merge_rule;
 mod messages;
@@ -88,6 +89,7 @@ pub(crate) fn on_each_engine() -> Vec<Scenario> {
         group_capacity::LOCAL_ONLY,
         group_faults::LOCAL_ONLY,
         erasure::LOCAL_ONLY,
+        long_erasure::LOCAL_ONLY,
         group_paging::LOCAL_ONLY,
         capacity::LOCAL_ONLY,
         identity::LOCAL_ONLY,
@@ -118,6 +120,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         changes::ONCE,
         group_capacity::EMBEDDED_ONLY,
         erasure::EMBEDDED_ONLY,
+        long_erasure::EMBEDDED_ONLY,
     ]
     .concat()
 }

@@ -1,4 +1,5 @@
-//! `cargo local erase`: deletes everything of a user, with as many requests as that needs, until no event from before the erasure can bring anything back.
+//! `cargo local erase`: deletes everything of a user, with as many requests as that needs, until no event from before the erasure can
+//! bring anything back.
 
 use std::{
     io::{self, Write},
@@ -10,10 +11,13 @@ use clap::Args;
 use indicatif::{HumanDuration, ProgressBar};
 use serde_json::{Value, json};
 use session_local::backend::client::{Feed, is_transient};
+use time::UtcDateTime;
 use tokio::time::sleep;
 
 /// The number of attempts per request: a 429 or 5xx response is retried until this many have failed.
 const MAX_TRIES: u32 = 8;
+/// A wait that is worth telling, and that `--no-wait` avoids.
+const LONG_WAIT: Duration = Duration::from_mins(1);
 
 #[derive(Args)]
 pub(crate) struct ToErase {
@@ -51,23 +55,27 @@ impl ToErase {
             erased += outcome.erased;
             bar.set_message(format!("{erased} sessions"));
             let Some(again_in) = outcome.again_in else { break };
-            if again_in.is_zero() {
-                continue;
-            }
-            let wait = HumanDuration(again_in);
-            let why = "because something that was under way may bring sessions back until then";
-            if self.no_wait {
-                bar.finish_and_clear();
-                println!("{}; run the same command again in {wait}, {why}", self.progress(erased));
-                return Ok(());
-            }
-            let message = format!(
-                "{}; the rest follows in {wait}, {why} (--no-wait: do not wait)",
-                self.progress(erased)
-            );
-            bar.println(&message);
-            if bar.is_hidden() {
-                eprintln!("{message}");
+            if again_in >= LONG_WAIT {
+                let wait = HumanDuration(again_in);
+                let until = UtcDateTime::now() + again_in;
+                let until = format!("{:02}:{:02} UTC", until.hour(), until.minute());
+                let why = "something that was under way may bring sessions back until then";
+                if self.no_wait {
+                    bar.finish_and_clear();
+                    println!(
+                        "{}; run the same command again in {wait}, at {until}: {why}",
+                        self.progress(erased)
+                    );
+                    return Ok(());
+                }
+                let message = format!(
+                    "{}; waiting {wait}, until {until}: {why} (--no-wait: do not wait)",
+                    self.progress(erased)
+                );
+                bar.println(&message);
+                if bar.is_hidden() {
+                    eprintln!("{message}");
+                }
             }
             sleep(again_in).await;
         }

@@ -11,7 +11,8 @@ use super::{
 use crate::json::InvalidValue;
 
 /// The hash that represents a member in the group item: 10 bytes of the SHA-256 of `groupId|accid`. To find an account whose hash
-/// equals that of one of 200 members takes 2^72 tries.
+/// equals that of one of 200 members takes 2^72 tries. Where two accounts of a group have one hash, each has a session item of their own,
+/// but when one of them leaves, the other does not see the group either until the next list.
 pub type MemberHash = [u8; 10];
 
 /// The id of a team or super team: `team|<tid>` or `super_team|<tid>`. It is also the id of each member's session of the group.

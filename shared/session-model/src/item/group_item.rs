@@ -15,7 +15,7 @@ use crate::{
 /// The one item of a group: its newest message, and the newest list of its members if there is one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GroupItem {
-    /// The newest message or recall; `None` while no message is known.
+    /// The newest message, or its recall; `None` while no message is known.
     pub register: Option<Register>,
     /// The amendments, which are stored next to the register. They are read only to be merged.
     pub amendments: Amendments,

@@ -1,6 +1,6 @@
 //! The tables: keys, indexes and attributes. The template also declares them, and a test checks that both agree.
 //!
-//! `Sessions` has a session item per user and session, `Groups` has a group item per group, and `DeadLetters` has the signed copies
+//! `Sessions` has a session item per user and session, and a marker per erased user; `Groups` has a group item per group, and `DeadLetters` has the signed copies
 //! that could not be applied.
 
 use session_model::{Timestamp, reading::SyncToken};

@@ -1,4 +1,4 @@
-//! Writing one user's sessions: ext, delete, record and edit.
+//! Writing one user's sessions: ext, delete, record and amend.
 
 use session_model::{
     GroupId, RecentSession, SessionId, SessionItem, Timestamp,

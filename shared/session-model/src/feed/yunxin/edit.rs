@@ -1,4 +1,4 @@
-//! Amendments of messages, and the further text of an answer that an AI goes on writing.
+//! Edits of messages, and the further text of an answer that an AI goes on writing.
 
 use super::{conversation::Conversation, raw_copy::RawCopy};
 use crate::{

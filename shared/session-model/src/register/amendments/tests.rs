@@ -1,4 +1,4 @@
-//! Tests of the laws of edits.
+//! Tests of the laws of amendments.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
