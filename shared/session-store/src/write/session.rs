@@ -56,7 +56,7 @@ impl Sessions<'_> {
             None => Ok(session_item.into_session(id.clone())),
             Some(group) => {
                 let group_item = self.store.group_item(&group, false).await;
-                self.group_session(&group, session_item, group_item)
+                self.group_session(&group, session_item, group_item).await
             }
         }
     }
@@ -160,9 +160,10 @@ impl Sessions<'_> {
     ) -> Result<Deleted, StoreError> {
         let id = group.session_id();
         for _ in 0..MAX_TRIES {
-            let (session_item, group_item) =
-                tokio::try_join!(self.session_item(id), self.store.group_item(group, true))?;
-            let session_item = session_item.unwrap_or_default();
+            let session_item = self.session_item(id).await?.unwrap_or_default();
+            // Only of a member: reading another group's item would be charged by its length, and its time would reveal that.
+            let group_item =
+                if session_item.is_member() { self.store.group_item(group, true).await? } else { None };
             let seen = group_item.as_ref().and_then(|group_item| {
                 group_item.position_seen_by(group, self.user, session_item.membership)
             });
