@@ -23,7 +23,8 @@ use session_api::{
 };
 use session_model::{
     Account, SessionId, Timestamp,
-    feed::{Effect, FeedEvent, MessageCopy, NotApplied},
+    feed::{Effect, FeedEvent, FeedSettings, MessageCopy, NotApplied},
+    register::LastMsgBytes,
 };
 use session_store::{DeadLetterError, StoreError};
 
@@ -34,6 +35,7 @@ const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub struct RecordMessage {
     signature: Signature,
     dead_letters: String,
+    last_msg_bytes: LastMsgBytes,
 }
 
 /// A signed copy.
@@ -59,6 +61,7 @@ impl Operation for RecordMessage {
         Self {
             signature: Signature::configure(environment),
             dead_letters: environment.required("DEAD_LETTERS_TABLE"),
+            last_msg_bytes: environment.parsed("LAST_MSG_BYTES").unwrap_or_default(),
         }
     }
 
@@ -76,8 +79,9 @@ impl Operation for RecordMessage {
         let text = String::from_utf8_lossy(body);
         let copy = MessageCopy::parse(&text);
         let msg_id = copy.as_ref().ok().and_then(MessageCopy::server_id).map(Cow::into_owned);
-        let event =
-            copy.map_err(NotApplied::from).and_then(|copy| copy.event(request.now(), request.account_case()));
+        let settings =
+            FeedSettings { account_case: request.account_case(), last_msg_bytes: self.last_msg_bytes };
+        let event = copy.map_err(NotApplied::from).and_then(|copy| copy.event(request.now(), settings));
         Ok(Some(SignedCopy { body: body.to_vec(), msg_id, event }))
     }
 

@@ -135,6 +135,7 @@ fn configure<O: Operation>(environment: &mut Environment) -> (O, Settings, Calle
         dual_stack: environment.parsed("AWS_USE_DUALSTACK_ENDPOINT").unwrap_or_default(),
         sessions_table: environment.required("SESSIONS_TABLE"),
         groups_table: environment.required("GROUPS_TABLE"),
+        last_msg_bytes: environment.parsed("LAST_MSG_BYTES").unwrap_or_default(),
         ca_bundle,
         operation: O::NAME,
     };

@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 
 use super::time::Timestamp;
 use crate::{
-    feed::{Effect, MessageCopy},
+    feed::{Effect, FeedSettings, MessageCopy},
     id::{Account, AccountCase, GroupId, SessionId},
     item::Version,
     json::Fields,
     reading::{Cursor, Flag, Limit, ListQuery, UnverifiedToken},
-    register::amendments::{Amendment, Amendments},
+    register::{
+        LastMsgBytes,
+        amendments::{Amendment, Amendments},
+    },
 };
 
 /// A fuzz target: its name, and the function that reads the input.
@@ -38,8 +41,9 @@ const NOW: Timestamp = Timestamp::from_millis(1_780_000_000_000);
 fn read_copy(copy: &str) {
     let Ok(copy) = MessageCopy::parse(copy) else { return };
     let _ = copy.server_id();
-    for case in [AccountCase::Keep, AccountCase::Lower] {
-        let Ok(event) = copy.event(NOW, case) else { continue };
+    for account_case in [AccountCase::Keep, AccountCase::Lower] {
+        let settings = FeedSettings { account_case, ..FeedSettings::default() };
+        let Ok(event) = copy.event(NOW, settings) else { continue };
         let (text, time) = match event.effect {
             Effect::P2p { message, session_items } => {
                 assert!((1..=2).contains(&session_items.len()));
@@ -54,6 +58,7 @@ fn read_copy(copy: &str) {
                 Amendment::Edit(_) => continue,
             },
         };
+        assert!(text.plain().len() <= LastMsgBytes::default().most_stored());
         assert!(serde_json::from_str::<Value>(&text.plain()).is_ok_and(|value| value.is_object()));
         assert!(time <= NOW.later_by(24 * 60 * 60 * 1_000), "{time}");
     }

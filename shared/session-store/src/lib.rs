@@ -41,6 +41,8 @@ pub struct Store {
     client: Client,
     sessions_table: Arc<str>,
     groups_table: Arc<str>,
+    /// The maximum number of group items that a request reads together.
+    group_items_at_once: usize,
     meter: Arc<Meter>,
 }
 

@@ -21,8 +21,8 @@ use session_local::{
     emulator::clock,
 };
 use session_model::{
-    AccountCase, GroupItem, SessionId, SessionItem, Timestamp,
-    feed::{Effect, MessageCopy},
+    GroupItem, SessionId, SessionItem, Timestamp,
+    feed::{Effect, FeedSettings, MessageCopy},
     register::LastMsg,
 };
 use tokio::{sync::watch, time::sleep};
@@ -178,7 +178,8 @@ impl Worker {
         self.counts.writes.fetch_add(1, Ordering::Relaxed);
         let (now, text) = (Timestamp::from_millis(clock::now_ms()), copy.to_string());
         let read = MessageCopy::parse(&text).map_err(|rejection| anyhow::anyhow!("{rejection}"))?;
-        let event = read.event(now, AccountCase::Keep).map_err(|why| anyhow::anyhow!("{copy}: {why:?}"))?;
+        let event =
+            read.event(now, FeedSettings::default()).map_err(|why| anyhow::anyhow!("{copy}: {why:?}"))?;
         let user = self.user();
         match event.effect {
             Effect::P2p { session_items, message } => {

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::paging::with_long_texts;
 use test_support::{
     copies::{
         T0, edit, group_edit, group_message, group_recall, listing, message, notification, on_time, recall,
@@ -225,12 +226,13 @@ async fn sessions_may_come_without_their_messages(t: Test) {
 }
 
 async fn a_page_ends_before_its_text_is_too_long(t: Test) {
+    let t = with_long_texts(&t).await;
     let bob = t.user("bob");
     let mut device = Device::new(&bob, 100).await;
-    for number in 0..90 {
+    for number in 0..100 {
         // Quotes are escaped twice.
         let copy = message(&t.user("friend"), &bob, number);
-        t.deliver([&with(copy, "body", "\"".repeat(19_000))]).await;
+        t.deliver([&with(copy, "body", "\"".repeat(10_000))]).await;
     }
     assert_eq!(device.sync().await, 2);
     assert_eq!(device.sessions, device.full_list().await);

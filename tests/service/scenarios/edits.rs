@@ -24,7 +24,7 @@ scenarios![
     an_edit_before_a_membership_change_is_applied,
     an_ext_set_before_an_early_edit_stays,
 ];
-scenarios![LOCAL_ONLY: the_cost_of_edits, an_item_at_all_limits_fits_the_item_size_limit];
+scenarios![LOCAL_ONLY: the_cost_of_edits, an_item_at_all_limits_is_as_long_as_the_parameter_says];
 
 async fn body(user: &User, session_id: &str) -> Value {
     user.last_msg_of(session_id).await["body"].take()
@@ -173,13 +173,13 @@ async fn a_bot_streams_its_reply_repeated_and_reversed(t: Test) {
 
 async fn edits_obey_the_size_limits(t: Test) {
     let (alice, bob) = t.alice_and_bob();
-    let long = with(message(&alice, &bob, 1), "ext", "e".repeat(4_097));
+    let long = with(message(&alice, &bob, 1), "ext", "e".repeat(2_049));
     let body = edit(&alice, &bob, 1, 5, &"你".repeat(10_000));
     t.deliver([&long, &body]).await;
     let last_msg = bob.last_msg(&alice).await;
     assert_eq!(
         (&last_msg["body"], &last_msg["truncated"]),
-        (&json!("你".repeat(6_666)), &json!(["body", "ext"]))
+        (&json!("你".repeat(2_730)), &json!(["body", "ext"]))
     );
     t.deliver([&with(edit(&alice, &bob, 1, 6, "short"), "extension", "e")]).await;
     let last_msg = bob.last_msg(&alice).await;
@@ -252,20 +252,34 @@ async fn the_cost_of_edits(t: Test) {
     assert_eq!(units(group_message(&alice, &group, 9)).await, (0.0, 1.0), "no edits are stored any more");
 }
 
-async fn an_item_at_all_limits_fits_the_item_size_limit(t: Test) {
-    let (alice, bob) = t.alice_and_bob();
-    // Quotes take 2 bytes each in the JSON strings.
-    let full = |limit: usize| "\"".repeat(limit);
-    let copy = with(with(message(&alice, &bob, 1), "body", full(20_000)), "attach", full(16_384));
-    t.deliver([&with(with(copy, "ext", full(4_096)), "fromNick", full(1_020))]).await;
-    for at in 2..12 {
-        let edit = with(edit(&alice, &bob, at, 100 + at, &full(20_000)), "attachment", full(16_384));
-        t.deliver([&with(edit, "extension", full(4_096))]).await;
+/// Whatever the texts contain, a stored text is at most as long as the parameter says, and the amendments at most twice as long.
+async fn an_item_at_all_limits_is_as_long_as_the_parameter_says(t: Test) {
+    for (limit, last_msg_bytes) in [("4096", 4_096), ("16384", 16_384), ("40960", 40_960)] {
+        let limited = Test::at(t.app.with_parameters(&[("LastMsgBytes", limit)]).await);
+        let (alice, bob) = limited.alice_and_bob();
+        for (character, of_json) in [("\"", 2), ("\u{1}", 6), ("x", 1), ("你", 3)] {
+            let (alice, bob) = limited.alice_and_bob();
+            let full = character.repeat(21_000 / of_json);
+            let all = |copy: Value, names: [&str; 4]| {
+                names.into_iter().fold(copy, |copy, name| with(copy, name, full.clone()))
+            };
+            let copy = all(message(&alice, &bob, 1), ["body", "attach", "ext", "fromNick"]);
+            limited.deliver([&all(copy, ["body", "subType", "fromClientType", "ext"])]).await;
+            for at in 2..12 {
+                let edit = edit(&alice, &bob, at, 100 + at, "");
+                limited.deliver([&all(edit, ["text", "attachment", "extension", "subType"])]).await;
+            }
+            let item = t.item(&bob, &alice.session_id()).await.unwrap();
+            let [last_msg, pending] = ["lastMsg", "amendments"].map(|name| item[name]["S"].as_str().unwrap());
+            assert!(last_msg.len() <= last_msg_bytes + 4_096, "{limit}: {}", last_msg.len());
+            let most = (2 * last_msg_bytes).min(64 * 1024);
+            assert!(pending.len() <= most + 100, "{limit} of {character:?}: {}", pending.len());
+            let shown: Value = serde_json::from_str(last_msg).unwrap();
+            let truncated = json!(["body", "attach", "ext", "subType", "fromNick", "fromClientType"]);
+            assert_eq!(shown["truncated"], truncated, "{limit} of {character:?}");
+            assert!(full.starts_with(shown["body"].as_str().unwrap()));
+        }
+        limited.deliver([&edit(&alice, &bob, 2, 5, "better"), &message(&alice, &bob, 2)]).await;
+        assert_eq!(bob.last_msg(&alice).await["body"], "better");
     }
-    let item = t.item(&bob, &alice.session_id()).await.unwrap();
-    let bytes: usize =
-        ["lastMsg", "amendments"].iter().map(|name| item[name]["S"].as_str().unwrap().len()).sum();
-    assert!(bytes > 150_000 && bytes < 390_000, "{bytes}");
-    t.deliver([&message(&alice, &bob, 11)]).await;
-    assert_eq!(bob.last_msg(&alice).await["body"], full(20_000));
 }

@@ -6,8 +6,8 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 use session_model::{
-    AccountCase, Timestamp,
-    feed::{Effect, MessageCopy, NotApplied},
+    Timestamp,
+    feed::{Effect, FeedSettings, MessageCopy, NotApplied},
     group::MembershipEvent,
     register::{Message, Position},
 };
@@ -295,7 +295,7 @@ async fn fate(t: &Test, body: &[u8], response: &Response) -> usize {
     let shown = String::from_utf8_lossy(body);
     let read = MessageCopy::parse(&shown).map_err(NotApplied::from);
     let now = Timestamp::from_millis(session_local::emulator::clock::now_ms());
-    let read = read.and_then(|copy| copy.event(now, AccountCase::Keep));
+    let read = read.and_then(|copy| copy.event(now, FeedSettings::default()));
     let line = t.app.logs.of(&response.request_id).await;
     match read {
         Ok(event) if event.latest.is_ahead(now) => {
@@ -342,7 +342,7 @@ async fn is_applied(t: &Test, effect: &Effect) {
         // An amendment of a message that is older than the stored state may leave no trace.
         Effect::AmendP2p { .. } | Effect::AmendGroup { .. } => {}
         Effect::Group { group, event } => {
-            let MembershipEvent { time, message, list, joined, left } = event;
+            let MembershipEvent { time, message, list, joined, left, .. } = event;
             if let Some(message) = message {
                 holds(t.group_item(group.as_str()).await.as_ref(), message);
             }

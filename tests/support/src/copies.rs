@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use session_model::{
-    AccountCase, Timestamp,
-    feed::{FeedEvent, MessageCopy},
+    Timestamp,
+    feed::{FeedEvent, FeedSettings, MessageCopy},
 };
 
 use crate::test::User;
@@ -40,7 +40,7 @@ pub fn now() -> Timestamp {
 pub fn event_of(copy: &Value) -> FeedEvent {
     let text = copy.to_string();
     let read = MessageCopy::parse(&text).expect("a copy");
-    read.event(now(), AccountCase::Keep).expect("an event of sessions")
+    read.event(now(), FeedSettings::default()).expect("an event of sessions")
 }
 
 /// A text message from one user to another, sent `at` ms after [`T0`]. Its server id is `m<at>`.

@@ -20,9 +20,10 @@ pub struct MembershipEvent {
     pub list: Option<MemberList>,
     /// The accounts that joined. If there is a list, it contains them.
     pub joined: BTreeSet<Account>,
-    /// The accounts that left. Each of them keeps the session, which shows the message that reports the leaving or, without one, is
-    /// empty.
+    /// The accounts that left. Each of them keeps the session, which shows the notice or, without one, is empty.
     pub left: BTreeSet<Account>,
+    /// The message that reports the leaving, as those who left see it.
+    pub notice: Option<Message>,
 }
 
 impl MembershipEvent {

@@ -158,14 +158,14 @@ impl<'a, S: GroupStore> Application<'a, S> {
     }
 
     async fn apply(&mut self, event: &MembershipEvent) -> Result<(), Interrupted<S::Error>> {
-        let MembershipEvent { time, message, list, joined, left } = event;
+        let MembershipEvent { time, message, list, joined, left, notice } = event;
         if let Some(list) = list {
             self.store_list(list, message.as_ref()).await?;
         } else {
             self.join(*time, joined).await?;
             self.record_on_group(message.as_ref()).await?;
         }
-        self.leave(*time, left, message.as_ref()).await
+        self.leave(*time, left, notice.as_ref()).await
     }
 
     /// Stores the list, and the message that contains it.

@@ -9,3 +9,4 @@ pub use fields::Fields;
 pub use invalid::{InvalidField, InvalidValue, Place};
 pub use object::{JsonObject, JsonValue};
 pub use text::JsonText;
+pub(crate) use text::json_len;

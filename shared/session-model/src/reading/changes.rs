@@ -44,8 +44,6 @@ const SESSION_ITEMS_A_READ: usize = 50;
 /// The number of requests for session items after which a page ends, however little it reports. Session items that are only skipped
 /// must not take the whole time of an invocation, or the pass would never get past them.
 const MAX_REQUESTS: usize = 20;
-/// The maximum number of group items that are read together.
-const GROUP_ITEMS_A_READ: usize = 400;
 
 /// One page of what has changed in a user's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -258,7 +256,7 @@ impl<R: SessionReader> Reading<'_, R> {
         }
         let mut memberships = memberships.into_iter().peekable();
         while memberships.peek().is_some() {
-            let chunk: Vec<_> = memberships.by_ref().take(GROUP_ITEMS_A_READ).collect();
+            let chunk: Vec<_> = memberships.by_ref().take(self.reader.group_items_at_once()).collect();
             let ids = chunk.iter().map(|(group, _)| group.clone()).collect();
             let mut group_items = self.reader.group_items(ids).await?;
             for (group, session_item) in chunk {

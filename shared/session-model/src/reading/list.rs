@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     cursor::Cursor,
     list_query::ListQuery,
-    page::Filler,
+    page::{self, Filler},
     parameters::Window,
     reader::{ByUpdateTime, IndexKey, Memberships, SessionReader, StartAt},
     sync_token::SyncToken,
@@ -22,8 +22,6 @@ use crate::{
 /// The number of session items that each query after the first reads. Session items of the user's groups are skipped, so these
 /// queries ask for more than is missing.
 const FURTHER: usize = 100;
-/// The maximum number of group items that are read together.
-const GROUP_ITEMS_A_READ: usize = 400;
 
 /// One page of a user's list (Yunxin: `RecentSessionList`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +108,7 @@ impl<'a, N: Send> Own<'a, N> {
                     self.members.push((id, session_item));
                 } else {
                     let known_at = known_at(&session_item);
-                    if let Some(mut session) = session_item.into_session(id) {
-                        self.filler.strip(&mut session);
-                        self.sessions.push((session, known_at));
-                    }
+                    self.sessions.extend(session_item.into_session(id).map(|session| (session, known_at)));
                 }
             }
             if self.are_enough() {
@@ -149,7 +144,7 @@ fn known_at(session_item: &SessionItem) -> Option<MemberAt> {
 }
 
 /// Reads the sessions of the user's groups that belong on the page: the newest ones, one more than the page takes; newest first,
-/// and at equal times by id.
+/// and at equal times by id. The others are dropped while reading, so that they take no memory.
 async fn read_groups<R: SessionReader>(
     reader: &R,
     user: &Account,
@@ -157,7 +152,6 @@ async fn read_groups<R: SessionReader>(
     memberships: Memberships,
 ) -> Result<Vec<RecentSession>, R::Error> {
     let range = query.range();
-    let filler = Filler::new(query.page());
     let is_listed = |session: &RecentSession| {
         let cursor = query.cursor().filter(|cursor| cursor.time() == session.update_time);
         cursor.and_then(Cursor::group).is_some_and(|last| session.session_id <= *last)
@@ -169,24 +163,23 @@ async fn read_groups<R: SessionReader>(
     let mut newest: Vec<RecentSession> = Vec::new();
     let mut memberships = memberships.into_iter().peekable();
     while memberships.peek().is_some() {
-        let chunk: Vec<(GroupId, SessionItem)> = memberships.by_ref().take(GROUP_ITEMS_A_READ).collect();
+        let chunk: Vec<(GroupId, SessionItem)> =
+            memberships.by_ref().take(reader.group_items_at_once()).collect();
         let mut group_items =
             reader.group_items(chunk.iter().map(|(group, _)| group.clone()).collect()).await?;
         for (group, session_item) in chunk {
             let group_item = group_items.remove(&group);
             let session = session_item.into_group_session(&group, user, group_item);
             let wanted = |session: &RecentSession| range.contains(session.update_time) && !is_listed(session);
-            if let Some(mut session) = session.filter(wanted) {
-                filler.strip(&mut session);
-                newest.push(session);
-            }
+            newest.extend(session.filter(wanted));
         }
         if newest.len() > most {
             newest.select_nth_unstable_by(most, newest_first);
             newest.truncate(most);
         }
+        newest.sort_unstable_by(newest_first);
+        newest.truncate(page::one_more_than_fits(&newest));
     }
-    newest.sort_unstable_by(newest_first);
     Ok(newest)
 }
 

@@ -33,25 +33,17 @@ impl Filler {
     }
 
     /// Prepares a session for the page, or the id of a session that does not exist any more. Returns whether it fits. The first one
-    /// always does.
+    /// always does. A last message counts even if it is not wanted, because it was read: a page costs as much without last messages.
     pub(super) fn fits(&mut self, id: &SessionId, session: Option<&mut RecentSession>) -> bool {
-        let session = session.map(|session| {
-            self.strip(session);
-            &*session
-        });
-        let text_bytes = self.text_bytes + text_bytes(id, session);
+        let text_bytes = self.text_bytes + text_bytes(id, session.as_deref());
         if self.sessions == self.of.limit.get() || (self.sessions > 0 && text_bytes > MAX_TEXT_BYTES) {
             return false;
         }
         (self.sessions, self.text_bytes) = (self.sessions + 1, text_bytes);
-        true
-    }
-
-    /// Removes the last message if it is not wanted.
-    pub(super) fn strip(&self, session: &mut RecentSession) {
-        if !self.of.need_last_msg {
+        if let (false, Some(session)) = (self.of.need_last_msg, session) {
             session.last_msg = None;
         }
+        true
     }
 
     /// Whether these sessions fill the page and one is left over, which shows that there are more. Measures texts only if nothing
@@ -65,6 +57,16 @@ impl Filler {
     }
 }
 
+/// The number of these sessions whose text fits on a page, and one more if there are more.
+pub(super) fn one_more_than_fits(sessions: &[RecentSession]) -> usize {
+    let mut text_bytes = 0;
+    let exceeding = sessions.iter().position(|session| {
+        text_bytes += session.text_len();
+        text_bytes > MAX_TEXT_BYTES
+    });
+    exceeding.map_or(sessions.len(), |index| index + 1)
+}
+
 /// An upper bound for the length of the JSON text of a session, or of the id of a session that does not exist any more.
 fn text_bytes(id: &SessionId, session: Option<&RecentSession>) -> usize {
     FIXED_TEXT_BYTES + session.map_or(id.as_str().len(), RecentSession::text_len)
@@ -75,7 +77,7 @@ mod tests {
     use super::*;
 
     fn filler(limit: &str) -> Filler {
-        Filler::new(PageRequest { limit: limit.parse().unwrap(), need_last_msg: true })
+        Filler::new(PageRequest { limit: limit.parse().unwrap(), need_last_msg: false })
     }
 
     fn fits(filler: &mut Filler, text: &str) -> bool {

@@ -91,6 +91,9 @@ pub trait SessionReader: Sync {
     /// Reads all groups that the user is a member of. Strongly consistent.
     fn memberships(&self) -> impl Future<Output = Result<Memberships, Self::Error>> + Send;
 
+    /// The maximum number of group items that are read together. It bounds the memory of a request.
+    fn group_items_at_once(&self) -> usize;
+
     /// Reads the group items that exist. Eventually consistent.
     fn group_items(
         &self,

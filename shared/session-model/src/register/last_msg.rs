@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::limits::LastMsgBytes;
 use crate::{
     json::{JsonText, JsonValue},
     time::Timestamp,
@@ -11,6 +12,7 @@ use crate::{
 
 /// The fields that one `lastMsg` shows. A message copy may be far longer than what fits in an item along with the other attributes,
 /// so each text has a limit. Fields that were cut or left out are named in `truncated`.
+#[derive(Clone)]
 pub(crate) struct Shown {
     fields: Map<String, Value>,
     truncated: Vec<&'static str>,
@@ -54,24 +56,6 @@ pub(crate) struct Text {
     pub(crate) is_truncated: bool,
 }
 
-impl Text {
-    /// Applies the limit of the field. Prose is cut after a whole character. Structured texts, which are useless when cut, are left
-    /// out.
-    pub(crate) fn new(field: &str, text: &str) -> Self {
-        let (limit, is_cut) = match field {
-            "body" | "postscript" => (20_000, true),
-            "attach" => (16_384, false),
-            "ext" => (4_096, false),
-            _ => (1_020, false),
-        };
-        if text.len() <= limit {
-            return Self { left: Some(text.to_owned()), is_truncated: false };
-        }
-        let left = is_cut.then(|| text[..text.floor_char_boundary(limit)].to_owned());
-        Self { left, is_truncated: true }
-    }
-}
-
 impl Shown {
     pub(crate) fn new(from: &str) -> Self {
         let fields = Map::from_iter([("from".to_owned(), from.into())]);
@@ -90,23 +74,39 @@ impl Shown {
         }
     }
 
-    /// Adds the message fields of a copy. A value that is not a string is shown as its JSON text, and absent fields are left out.
-    pub(crate) fn message<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
+    /// Adds the message fields of a copy, each within the limit that `limit` applies to it. A value that is not a string is shown as its
+    /// JSON text, and absent fields are left out.
+    pub(crate) fn message<'a>(
+        mut self,
+        value: impl Fn(&str) -> Option<JsonValue<'a>>,
+        limit: impl Fn(&str, &str) -> Text,
+    ) -> Self {
         for field in OF_A_MESSAGE {
-            self.field(field, value(field));
+            self.field(field, value(field), &limit);
         }
+        self
     }
 
     /// Adds the recall fields of a copy, by their names in the copy.
-    pub(crate) fn recall<'a>(&mut self, value: impl Fn(&str) -> Option<JsonValue<'a>>) {
+    pub(crate) fn recall<'a>(
+        mut self,
+        value: impl Fn(&str) -> Option<JsonValue<'a>>,
+        limits: LastMsgBytes,
+    ) -> Self {
         for (field, name) in OF_A_RECALL.into_iter().zip(["selfMsg", "attach"]) {
-            self.field(field, value(name));
+            self.field(field, value(name), |field, text| limits.text(field, text));
         }
+        self
     }
 
-    fn field(&mut self, field: &'static str, value: Option<JsonValue<'_>>) {
+    fn field(
+        &mut self,
+        field: &'static str,
+        value: Option<JsonValue<'_>>,
+        limit: impl Fn(&str, &str) -> Text,
+    ) {
         let Some(value) = value else { return };
-        let text = Text::new(field, &value.string_or_json());
+        let text = limit(field, &value.string_or_json());
         if let Some(left) = text.left {
             self.fields.insert(field.to_owned(), left.into());
         }
@@ -179,11 +179,15 @@ mod tests {
 
     use super::*;
 
+    fn limits() -> LastMsgBytes {
+        "40960".parse().unwrap()
+    }
+
     fn shown(name: &'static str, value: &Value) -> Value {
         let copy = json!({ name: value }).to_string();
-        let mut shown = Shown::new("a");
         let fields = JsonValue::parse(&copy).unwrap().object().unwrap();
-        shown.message(|name| fields.get(name));
+        let shown =
+            Shown::new("a").message(|name| fields.get(name), |field, text| limits().text(field, text));
         serde_json::from_str(&shown.into_json()).unwrap()
     }
 
@@ -193,12 +197,12 @@ mod tests {
         assert_eq!(han.len(), 20_001);
         let cut = shown("body", &json!(han));
         assert_eq!(cut, json!({"from": "a", "body": "你".repeat(6_666), "truncated": ["body"]}));
-        for (name, most) in [("attach", 16_384), ("ext", 4_096), ("fromNick", 1_020), ("subType", 1_020)] {
-            let whole = json!("x".repeat(most));
-            assert_eq!(shown(name, &whole), json!({"from": "a", name: whole}));
-            let long = json!("x".repeat(most + 1));
-            assert_eq!(shown(name, &long), json!({"from": "a", "truncated": [name]}));
-        }
+        let whole = json!("x".repeat(10_240));
+        assert_eq!(shown("attach", &whole), json!({"from": "a", "attach": whole}));
+        assert_eq!(
+            shown("attach", &json!("x".repeat(10_241))),
+            json!({"from": "a", "truncated": ["attach"]})
+        );
     }
 
     #[test]
@@ -212,7 +216,7 @@ mod tests {
         let text = |value: &Value| JsonText::from(value.to_string());
         let edited = |last_msg: &Value, field: Field, new: &str| -> Value {
             let mut edited = Edited::parse(&text(last_msg)).unwrap();
-            edited.set(field, Text::new(field.name(), new));
+            edited.set(field, limits().text(field.name(), new));
             serde_json::from_str(&edited.into_text().plain()).unwrap()
         };
         let long = "x".repeat(20_001);

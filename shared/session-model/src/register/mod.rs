@@ -16,6 +16,9 @@
 
 pub mod amendments;
 pub(crate) mod last_msg;
+mod limits;
+
+pub use limits::LastMsgBytes;
 
 use std::borrow::Cow;
 

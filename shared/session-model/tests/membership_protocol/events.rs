@@ -6,7 +6,7 @@ use session_model::{
     Account, GroupId, MessageId, Timestamp,
     group::{Interrupted, ListId, MemberList, MembershipEvent, apply, erase},
     register::{
-        LastMsg, Message, Position, Register,
+        LastMsg, LastMsgBytes, Message, Position, Register,
         amendments::{Amendment, Notice, Recall},
     },
 };
@@ -67,7 +67,8 @@ impl Event {
     pub(crate) fn recall(&self) -> Option<Recall> {
         let Self::Recall { of, at } = *self else { return None };
         let Position { time, id } = position(of);
-        Some(Recall { id, sent: Some(time), at: ms(at), notice: Notice::default() })
+        let (notice, limits) = (Notice::default(), LastMsgBytes::default());
+        Some(Recall { id, sent: Some(time), at: ms(at), notice, limits })
     }
 
     pub(crate) fn list(&self) -> Option<MemberList> {
@@ -111,7 +112,8 @@ impl Event {
         }
         let (time, joined, left) = self.changes();
         let (message, list) = (self.message(), self.list());
-        let event = MembershipEvent { time: ms(time), message, list, joined, left };
+        let notice = message.clone();
+        let event = MembershipEvent { time: ms(time), message, list, joined, left, notice };
         Ok(!apply(items, &group(), &event).await?.left_out.is_empty())
     }
 }

@@ -206,6 +206,10 @@ impl SessionReader for Shared {
         }))
     }
 
+    fn group_items_at_once(&self) -> usize {
+        2
+    }
+
     async fn group_items(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, Infallible> {
         Ok(self.read(|tables| {
             let of = |group: GroupId| Some((group.clone(), tables.group_items.get(&group)?.clone()));

@@ -259,6 +259,10 @@ impl<S: Source> SessionReader for From<'_, S> {
         Ok(memberships)
     }
 
+    fn group_items_at_once(&self) -> usize {
+        2
+    }
+
     async fn group_items(&self, _: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, Self::Error> {
         let Found::GroupItems(group_items) = self.0.find(Read::GroupItems).await else { unreachable!() };
         Ok(group_items)

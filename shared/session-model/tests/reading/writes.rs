@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, json};
 use session_model::{
-    AccountCase, GroupItem, SessionId, Timestamp,
-    feed::{Effect, MessageCopy},
+    GroupItem, SessionId, Timestamp,
+    feed::{Effect, FeedSettings, MessageCopy},
     group::{GroupWrite, ListId, ListOrder, MemberAt, MemberList, Rank, SessionWrite},
     register::{
-        Message, Position,
+        LastMsgBytes, Message, Position,
         amendments::{Amendment, Notice, Recall},
     },
 };
@@ -252,7 +252,7 @@ pub(crate) fn message(time: Timestamp, id: &str) -> Message {
 
 fn recall(sent: Timestamp, id: &str, at: Timestamp) -> Amendment {
     let notice = Notice::from(Map::from_iter([("recalledAt".to_owned(), at.as_millis().into())]));
-    Amendment::Recall(Recall { id: id.into(), sent: Some(sent), at, notice })
+    Amendment::Recall(Recall { id: id.into(), sent: Some(sent), at, notice, limits: LastMsgBytes::default() })
 }
 
 fn edit(id: &str, time: Timestamp) -> Amendment {
@@ -262,7 +262,7 @@ fn edit(id: &str, time: Timestamp) -> Amendment {
                       "text": format!("edited at {time}")});
     let copy = copy.to_string();
     let now = Timestamp::from_millis(year_2000 * 2);
-    let event = MessageCopy::parse(&copy).unwrap().event(now, AccountCase::Keep).unwrap();
+    let event = MessageCopy::parse(&copy).unwrap().event(now, FeedSettings::default()).unwrap();
     let Effect::AmendP2p { amendment, .. } = event.effect else { panic!("not an edit") };
     amendment
 }

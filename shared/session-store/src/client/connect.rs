@@ -12,9 +12,10 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use session_model::register::LastMsgBytes;
 
 use super::{dns::CachingResolver, user_agent::UserAgent};
-use crate::{ClockCheck, Store};
+use crate::{ClockCheck, Store, read::group_items};
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA - G2: the roots that Amazon Trust Services publishes for AWS's endpoints.
 /// Parsing these 5 takes a tenth of the instructions that a system's 145 roots take.
@@ -66,6 +67,8 @@ pub struct Settings {
     pub sessions_table: String,
     /// The name of the `Groups` table.
     pub groups_table: String,
+    /// The limits of what items show, which bound how many group items are read together.
+    pub last_msg_bytes: LastMsgBytes,
     /// The certificates to trust instead of Amazon's roots (`AWS_CA_BUNDLE`).
     pub ca_bundle: Option<TrustedRoots>,
     /// The check of the local clock against DynamoDB's, if it is to be done.
@@ -119,6 +122,7 @@ impl Store {
             client: Client::from_conf(config.build()),
             sessions_table: settings.sessions_table.into(),
             groups_table: settings.groups_table.into(),
+            group_items_at_once: group_items::at_once(settings.last_msg_bytes),
             meter: Arc::default(),
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use session_model::{GroupId, GroupItem};
+use session_model::{GroupId, GroupItem, register::LastMsgBytes};
 
 use crate::{
     Store, StoreError,
@@ -19,8 +19,18 @@ pub(crate) const PER_REQUEST: usize = 100;
 /// The attributes of a group item that are read to show it. The amendments, which may be long, are not among them.
 const SHOWN: &str =
     "groupId, msgTime, msgId, updateTime, lastMsg, lastMsgType, memberHashes, listedAt, changeTime";
-/// The maximum number of concurrent requests for group items. It bounds the memory of an invocation.
-pub(crate) const CONCURRENT_REQUESTS: usize = 4;
+/// The maximum length of all group items that a request has in memory at a time.
+const MAX_BYTES: usize = 8_000_000;
+/// The maximum length of what a group item contains besides its `lastMsg`: mainly the hashes of 200 members.
+const OTHER_BYTES: usize = 2_500;
+/// The maximum number of concurrent requests for group items.
+const MAX_REQUESTS: usize = 4;
+
+/// The number of group items that are read together, so that they fit in memory however long their texts are.
+pub(crate) fn at_once(last_msg_bytes: LastMsgBytes) -> usize {
+    let fit = MAX_BYTES / (last_msg_bytes.most_stored() + OTHER_BYTES);
+    PER_REQUEST * (fit / PER_REQUEST).clamp(1, MAX_REQUESTS)
+}
 
 /// The key of a group item.
 pub(crate) fn key(group: &GroupId) -> Item {

@@ -15,7 +15,7 @@ use session_model::{
     },
 };
 
-use super::group_items::{self, CONCURRENT_REQUESTS, PER_REQUEST};
+use super::group_items::{self, PER_REQUEST};
 use crate::{
     Sessions, StoreError,
     client::capture::CaptureResponse,
@@ -221,11 +221,16 @@ impl SessionReader for Sessions<'_> {
         }
     }
 
+    fn group_items_at_once(&self) -> usize {
+        self.store.group_items_at_once
+    }
+
     async fn group_items(&self, groups: Vec<GroupId>) -> Result<HashMap<GroupId, GroupItem>, StoreError> {
         let chunks: Vec<Vec<Item>> =
             groups.chunks(PER_REQUEST).map(|chunk| chunk.iter().map(group_items::key).collect()).collect();
         let read = |keys: Vec<Item>| self.store.group_items(keys);
-        let group_items = stream::iter(chunks.into_iter().map(read)).buffer_unordered(CONCURRENT_REQUESTS);
-        group_items.try_concat().await
+        // The caller requests at most as many as fit in memory.
+        let concurrency = chunks.len().max(1);
+        stream::iter(chunks.into_iter().map(read)).buffer_unordered(concurrency).try_concat().await
     }
 }

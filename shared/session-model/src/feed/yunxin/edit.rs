@@ -6,7 +6,7 @@ use crate::{
     id::SessionType,
     register::{
         amendments::{Amendment, Edit},
-        last_msg::{Field, Text},
+        last_msg::Field,
     },
 };
 
@@ -26,11 +26,12 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
     let conversation = Conversation::parse(copy, session_type, &from)?;
     let time = copy.time("modifyTime")?;
     let id = copy.ids_of_another("msgId", "clientId")?.message_id();
+    let limits = copy.settings.last_msg_bytes;
     let text = |field: Field| {
         let value = copy.value(name(field))?;
-        Some((field, Text::new(field.name(), &value.string_or_json())))
+        Some((field, limits.text(field.name(), &value.string_or_json())))
     };
-    let edit = Edit { id, time, texts: Field::ALL.into_iter().filter_map(text).collect() };
+    let edit = Edit { id, time, texts: Field::ALL.into_iter().filter_map(text).collect(), limits };
     if edit.texts.is_empty() {
         return Err(NotApplied::Ignored("the edit changes nothing that is shown"));
     }

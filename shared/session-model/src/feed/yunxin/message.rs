@@ -26,6 +26,8 @@ pub(super) struct ReceivedMessage {
     conversation: Conversation,
     /// The message, as the session shows it.
     message: Message,
+    /// The message, as those see it who left by it, if there are any.
+    of_leavers: Option<Message>,
     /// The receiver has blocked the sender (`blacklist`).
     blocked: bool,
     /// Moderation intercepted it (`antispam`): it counts as sent for the sender, but nobody receives it.
@@ -67,10 +69,18 @@ impl ReceivedMessage {
                 (members, notice)
             }
         };
-        let text = last_msg(copy, &from, time, &ids, &message_type);
+        let shown = shown(&from, time, &ids, &message_type);
+        let limits = copy.settings.last_msg_bytes;
+        let message = |shown: Shown| Message { position: ids.position(time), text: shown.into_json().into() };
+        let of_leavers = notice.has_leavers().then(|| {
+            let limit = |field: &str, text: &str| limits.text_for_leavers(field, text);
+            message(shown.clone().message(|name| copy.value(name), limit))
+        });
+        let limit = |field: &str, text: &str| limits.text(field, text);
         Ok(Self {
             conversation,
-            message: Message { position: ids.position(time), text: text.into() },
+            message: message(shown.message(|name| copy.value(name), limit)),
+            of_leavers,
             blocked: copy.is_set("blacklist"),
             intercepted: copy.is_set("antispam"),
             members,
@@ -111,6 +121,7 @@ impl ReceivedMessage {
         MembershipEvent {
             time,
             message: (!self.intercepted).then_some(self.message),
+            notice: self.of_leavers.filter(|_| !self.intercepted),
             list: listed.map(|members| MemberList::new(group, time, list_id, &members)),
             joined,
             left,
@@ -120,17 +131,11 @@ impl ReceivedMessage {
 
 fn members_of(copy: &RawCopy<'_>) -> Result<Option<BTreeSet<Account>>, InvalidField> {
     let Some(list) = copy.value(MEMBERS) else { return Ok(None) };
-    members::parse(list, copy.case).map_err(|reason| reason.of(MEMBERS))
+    members::parse(list, copy.settings.account_case).map_err(|reason| reason.of(MEMBERS))
 }
 
-/// The message as the session shows it. Fields that the copy lacks are left out.
-fn last_msg(
-    copy: &RawCopy<'_>,
-    from: &Account,
-    time: Timestamp,
-    ids: &Ids<'_>,
-    message_type: &str,
-) -> String {
+/// What a session always shows of a message. Fields that the copy lacks are left out.
+fn shown(from: &Account, time: Timestamp, ids: &Ids<'_>, message_type: &str) -> Shown {
     let mut shown = Shown::new(from.as_str());
     shown.number("time", time);
     if let Some(number) = type_number(message_type) {
@@ -138,8 +143,7 @@ fn last_msg(
     }
     shown.id("msgIdClient", ids.client.as_ref());
     shown.id("msgIdServer", Some(&ids.server));
-    shown.message(|name| copy.value(name));
-    shown.into_json()
+    shown
 }
 
 /// Yunxin's number for a `msgType`, or `None` for one that is not known (yet).

@@ -19,8 +19,11 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::{
-    feed::effect::{FeedEvent, NotApplied},
-    id::{AccountCase, SessionType},
+    feed::{
+        FeedSettings,
+        effect::{FeedEvent, NotApplied},
+    },
+    id::SessionType,
     json::{InvalidField, InvalidValue, JsonObject, JsonValue},
     time::Timestamp,
 };
@@ -46,8 +49,8 @@ impl<'a> MessageCopy<'a> {
     }
 
     /// Parses the event of a copy that arrived at `now`.
-    pub fn event(&self, now: Timestamp, case: AccountCase) -> Result<FeedEvent, NotApplied> {
-        let copy = RawCopy { fields: &self.0, case, now };
+    pub fn event(&self, now: Timestamp, settings: FeedSettings) -> Result<FeedEvent, NotApplied> {
+        let copy = RawCopy { fields: &self.0, settings, now };
         if copy.value("eventType").is_none() && copy.value("convType").is_none() {
             return Err(NotApplied::Ignored("there is neither eventType nor convType"));
         }

@@ -66,11 +66,17 @@ impl Notice {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
+        let case = copy.settings.account_case;
         let notice = match JsonValue::parse(&text) {
-            Some(value) => Self::of_whole(&value.object().unwrap_or_default(), copy.case, from, is_listed),
-            None => Self::of_broken(&broken::read(&text), copy.case, from, is_listed),
+            Some(value) => Self::of_whole(&value.object().unwrap_or_default(), case, from, is_listed),
+            None => Self::of_broken(&broken::read(&text), case, from, is_listed),
         };
         notice.map_err(|reason| reason.of(ATTACH))
+    }
+
+    /// Whether accounts leave by it.
+    pub(super) fn has_leavers(&self) -> bool {
+        self.dismissed || !self.left.is_empty()
     }
 
     fn of_whole(
@@ -200,13 +206,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::time::Timestamp;
+    use crate::{feed::FeedSettings, time::Timestamp};
 
     /// The accounts that join and leave by a notification of the account `boss`.
     fn notice(attach: &Value, is_listed: bool) -> Result<String, String> {
         let copy = json!({ "attach": attach }).to_string();
         let fields = JsonValue::parse(&copy).unwrap().object().unwrap();
-        let copy = RawCopy { fields: &fields, case: AccountCase::Keep, now: Timestamp::default() };
+        let copy = RawCopy { fields: &fields, settings: FeedSettings::default(), now: Timestamp::default() };
         let notice = Notice::parse(&copy, &"boss".parse().unwrap(), is_listed);
         let names = |accounts: &BTreeSet<Account>| {
             accounts.iter().map(Account::to_string).collect::<Vec<_>>().join("+")

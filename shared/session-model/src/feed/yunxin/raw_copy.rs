@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    id::{Account, AccountCase, MessageId, account::cut},
+    feed::FeedSettings,
+    id::{Account, MessageId, account::cut},
     json::{InvalidField, InvalidValue, JsonObject, JsonValue},
     register::Position,
     time::{Ahead, Timestamp},
@@ -16,7 +17,7 @@ const MAX_ID_BYTES: usize = 255;
 /// else is.
 pub(super) struct RawCopy<'a> {
     pub(super) fields: &'a JsonObject<'a>,
-    pub(super) case: AccountCase,
+    pub(super) settings: FeedSettings,
     pub(super) now: Timestamp,
 }
 
@@ -40,7 +41,7 @@ impl<'a> RawCopy<'a> {
 
     /// A needed account.
     pub(super) fn account(&self, name: &'static str) -> Result<Account, InvalidField> {
-        self.case.account(&self.text(name)?).map_err(|reason| reason.of(name))
+        self.settings.account_case.account(&self.text(name)?).map_err(|reason| reason.of(name))
     }
 
     /// A needed time.

@@ -24,7 +24,8 @@ pub(super) fn parse(copy: &RawCopy<'_>, session_type: SessionType) -> Result<Fee
     if let Some(sent) = sent {
         shown.number("deleteMsgCreateTime", sent);
     }
-    shown.recall(|name| copy.value(name));
-    let recall = Recall { id: ids.message_id(), sent, at, notice: shown.into_fields().into() };
+    let limits = copy.settings.last_msg_bytes;
+    let notice = shown.recall(|name| copy.value(name), limits).into_fields().into();
+    let recall = Recall { id: ids.message_id(), sent, at, notice, limits };
     Ok(conversation.amended(Amendment::Recall(recall), at.max(sent.unwrap_or(at))))
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     feed::effect::Effect,
     group::MembershipEvent,
-    id::{Account, MessageId},
+    id::{Account, AccountCase, MessageId},
     register::{
         Message, Position,
         amendments::{Amendment, Recall},
@@ -17,7 +17,8 @@ const NOW: u64 = 1_700_000_000_000;
 const SENT: u64 = 1_699_999_999_000;
 
 fn read(body: &str, case: AccountCase) -> Result<FeedEvent, NotApplied> {
-    MessageCopy::parse(body)?.event(Timestamp::from_millis(NOW), case)
+    let settings = FeedSettings { account_case: case, ..FeedSettings::default() };
+    MessageCopy::parse(body)?.event(Timestamp::from_millis(NOW), settings)
 }
 
 fn parse(copy: &Value) -> Result<FeedEvent, NotApplied> {
@@ -187,8 +188,10 @@ fn an_intercepted_group_message_updates_members_only() {
     let kick = with(with(with(message(), "convType", "TEAM"), "msgType", "NOTIFICATION"), "attach", attach);
     for copy in [kick.clone(), with(kick, "tMembers", "[a, b]")] {
         let (shown, intercepted) = (group_event(&copy), group_event(&with(copy, "antispam", "true")));
-        assert!(shown.message.is_some() && intercepted.message.is_none());
-        assert_eq!(MembershipEvent { message: shown.message.clone(), ..intercepted }, shown);
+        assert!(shown.message.is_some() && shown.notice.is_some());
+        assert!(intercepted.message.is_none() && intercepted.notice.is_none());
+        let (message, notice) = (shown.message.clone(), shown.notice.clone());
+        assert_eq!(MembershipEvent { message, notice, ..intercepted }, shown);
     }
 }
 
@@ -207,7 +210,7 @@ fn an_edit_has_its_changed_fields_and_time() {
     let all = edited(&with(with(all, "subType", 3), "text", "x".repeat(20_001)));
     assert_eq!((all.id, all.time), ("17".into(), Timestamp::from_millis(SENT + 700)));
     let texts: Vec<_> = all.texts.iter().map(|(field, text)| (field.name(), text.left.as_deref())).collect();
-    let body = "x".repeat(20_000);
+    let body = "x".repeat(8_192);
     assert_eq!(
         texts,
         [("body", Some(&*body)), ("ext", Some("e")), ("attach", Some(r#"{"a":1}"#)), ("subType", Some("3"))]
@@ -357,17 +360,35 @@ fn odd_json_is_harmless_when_unread_and_fixed_when_shown() {
 #[test]
 fn strings_beyond_their_limits_are_cut_or_left_out_and_named() {
     let mut copy = message();
-    for (name, length) in [("body", 20_001), ("attach", 16_385), ("ext", 4_097), ("fromNick", 1_021)] {
+    for (name, length) in [("body", 8_193), ("attach", 4_097), ("ext", 2_049), ("fromNick", 683)] {
         copy[name] = "x".repeat(length).into();
     }
     let message = shown(&copy);
     assert_eq!(message["truncated"], json!(["body", "attach", "ext", "fromNick"]));
-    assert_eq!(message["body"].as_str().unwrap().len(), 20_000);
+    assert_eq!(message["body"].as_str().unwrap().len(), 8_192);
     assert!(["attach", "ext", "fromNick"].iter().all(|name| message.get(*name).is_none()));
     let long = with(recall("7"), "selfMsg", "x".repeat(20_001));
-    let notice = shown(&with(long, "attach", "x".repeat(16_385)));
+    let notice = shown(&with(long, "attach", "x".repeat(4_097)));
     assert_eq!(notice["truncated"], json!(["postscript", "attach"]));
-    assert_eq!((notice["postscript"].as_str().unwrap().len(), notice.get("attach")), (20_000, None));
+    assert_eq!((notice["postscript"].as_str().unwrap().len(), notice.get("attach")), (8_192, None));
+}
+
+#[test]
+fn those_who_left_see_a_shorter_notice() {
+    let attach = json!({"id": 1, "data": {"ids": ["bob"]}, "more": "x".repeat(1_100)}).to_string();
+    let kick = with(with(with(message(), "convType", "TEAM"), "msgType", "NOTIFICATION"), "attach", attach);
+    let event = |copy: &Value| match parse(copy).unwrap().effect {
+        Effect::Group { event, .. } => event,
+        other => panic!("not of a group: {other:?}"),
+    };
+    let MembershipEvent { message, notice, .. } = event(&with(kick, "ext", "private"));
+    let [of_group, of_leavers] = [message, notice].map(|message| {
+        let last_msg: Value = serde_json::from_str(&message.unwrap().text.plain()).unwrap();
+        [last_msg["attach"].is_string(), last_msg["ext"].is_string(), last_msg["truncated"].is_array()]
+    });
+    assert_eq!((of_group, of_leavers), ([true, true, false], [false, false, true]));
+    let text = with(super::tests::message(), "convType", "TEAM");
+    assert_eq!(event(&text).notice, None, "nobody leaves by it");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     group::{MemberAt, Rank},
-    register::amendments::Recall,
+    register::{LastMsgBytes, amendments::Recall},
 };
 
 /// So early that everything is recorded in the window.
@@ -21,7 +21,13 @@ fn recall(time: u64, at: u64) -> Amendment {
     let Value::Object(notice) = json!({ "at": at }) else { unreachable!() };
     let Position { time, id } = message(time).position;
     let at = Timestamp::from_millis(at);
-    Amendment::Recall(Recall { id, sent: Some(time), at, notice: notice.into() })
+    Amendment::Recall(Recall {
+        id,
+        sent: Some(time),
+        at,
+        notice: notice.into(),
+        limits: LastMsgBytes::default(),
+    })
 }
 
 fn shown(session_item: &SessionItem) -> Option<u64> {

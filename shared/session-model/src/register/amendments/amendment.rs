@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 use crate::{
     id::MessageId,
     json::JsonText,
-    register::last_msg::{Field, Text},
+    register::{
+        LastMsgBytes,
+        last_msg::{Field, Text},
+    },
     time::Timestamp,
 };
 
@@ -27,6 +30,14 @@ impl Amendment {
         match self {
             Self::Edit(edit) => &edit.id,
             Self::Recall(recall) => &recall.id,
+        }
+    }
+
+    /// The maximum length of what waits for messages along with this, as JSON.
+    pub(super) fn most_pending(&self) -> usize {
+        match self {
+            Self::Edit(edit) => edit.limits.most_pending(),
+            Self::Recall(recall) => recall.limits.most_pending(),
         }
     }
 
@@ -49,6 +60,8 @@ pub struct Edit {
     pub(crate) time: Timestamp,
     /// What the message's fields show from then on, within their limits.
     pub(crate) texts: BTreeMap<Field, Text>,
+    /// The limits of the texts, and of what waits for messages.
+    pub(crate) limits: LastMsgBytes,
 }
 
 /// The recall of a message.
@@ -62,6 +75,8 @@ pub struct Recall {
     pub at: Timestamp,
     /// What is shown instead of the message.
     pub notice: Notice,
+    /// The limits of the notice, and of what waits for messages.
+    pub limits: LastMsgBytes,
 }
 
 impl Recall {

@@ -16,8 +16,6 @@ use crate::{
 
 /// The maximum number of messages with pending amendments.
 const MAX_PENDING: usize = 8;
-/// The maximum length of the pending amendments, as JSON, in bytes.
-pub(super) const MAX_PENDING_BYTES: usize = 64 * 1024;
 
 /// What an amendment changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ impl Amendments {
                 LastMsg::Message(text)
             }
         };
-        self.tidy(Some(position.time));
+        self.drop_older(Some(position.time));
         *held = Some(Register { position, last_msg: Some(last_msg) });
         true
     }
@@ -68,7 +66,8 @@ impl Amendments {
                     Amendment::Edit(edit) => self.await_edited(edit),
                     Amendment::Recall(recall) => self.await_recalled(recall),
                 }
-                self.tidy(held.map(|held| held.position.time));
+                self.drop_older(held.map(|held| held.position.time));
+                self.drop_above(amendment.most_pending());
                 if self.pending == before { Change::Nothing } else { Change::Pending }
             }
         }
@@ -101,7 +100,7 @@ impl Amendments {
     }
 
     /// Adds an edit that waits for its message, unless that message is recalled.
-    fn await_edited(&mut self, Edit { id, time, texts }: &Edit) {
+    fn await_edited(&mut self, Edit { id, time, texts, .. }: &Edit) {
         let pending = self.pending.entry(id.clone()).or_insert_with(|| Pending::Edits(Edits::new()));
         let Pending::Edits(edits) = pending else { return };
         for (field, text) in texts {
@@ -148,9 +147,8 @@ impl Amendments {
         changed
     }
 
-    /// Drops the pending amendments that can no longer be used, because their messages are older than the `held` one, and those
-    /// above the limits.
-    fn tidy(&mut self, held: Option<Timestamp>) {
+    /// Drops the pending amendments that can no longer be used, because their messages are older than the `held` one.
+    fn drop_older(&mut self, held: Option<Timestamp>) {
         self.pending.retain(|_, pending| match pending {
             Pending::Edits(edits) => {
                 edits.retain(|_, (time, _)| Some(*time) >= held);
@@ -158,6 +156,10 @@ impl Amendments {
             }
             Pending::Recall { limit, .. } => Some(*limit) >= held,
         });
+    }
+
+    /// Drops the pending amendments above the limits, those of the earliest messages first. Those of the latest always stay.
+    fn drop_above(&mut self, most_bytes: usize) {
         let latest = |pending: &Pending| match pending {
             Pending::Edits(edits) => edits.values().map(|(time, _)| *time).max(),
             Pending::Recall { limit, .. } => Some(*limit),
@@ -169,7 +171,7 @@ impl Amendments {
         for (index, (_, id)) in latest_first.into_iter().enumerate() {
             let length = self.pending.get(&id).map_or(0, |pending| length(&id, pending));
             bytes = bytes.saturating_add(length);
-            if index > 0 && (index >= MAX_PENDING || bytes > MAX_PENDING_BYTES) {
+            if index > 0 && (index >= MAX_PENDING || bytes > most_bytes) {
                 self.pending.remove(&id);
             }
         }

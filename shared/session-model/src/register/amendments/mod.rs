@@ -20,8 +20,8 @@
 //! - A recall takes the place of the pending edits of its message. No content of a recalled message is kept.
 //! - What is pending for a message that must be older than the held one is dropped. The last time at which a message can have been
 //!   sent is, for its edits, their own time, and for its recall, the [limit](Recall::limit).
-//! - Of the others, those of the 8 messages with the latest such times are kept, as far as they fit in 64 KB. The latest is always
-//!   kept.
+//! - Of the others, those of the 8 messages with the latest such times are kept, as far as they fit in twice the maximum length of a `lastMsg`, and in
+//!   64 KB. The latest is always kept.
 //!
 //! Therefore what is **shown**, now and after any further copies, is a function of the set of copies, as long as the amendments
 //! that wait for their messages belong to at most 8 messages and fit. What is stored is not. Of two session items that show the

@@ -6,15 +6,11 @@ use serde_json::{Value, json};
 use super::{
     InvalidAmendments,
     amendment::{Amendment, Amendments, Edit, Pending, Recall},
-    merge::MAX_PENDING_BYTES,
 };
 use crate::{
     id::MessageId,
     item::SessionItem,
-    register::{
-        LastMsg, Message, Position,
-        last_msg::{Field, Text},
-    },
+    register::{LastMsg, LastMsgBytes, Message, Position, last_msg::Field},
     time::Timestamp,
 };
 
@@ -47,10 +43,12 @@ fn position(message: u64) -> Position {
 }
 
 fn edit(of: u64, time: u64, field: Field, text: &str) -> Amendment {
+    let limits = LastMsgBytes::default();
     Amendment::Edit(Edit {
         id: id(of),
         time: ms(time),
-        texts: std::collections::BTreeMap::from([(field, Text::new(field.name(), text))]),
+        texts: std::collections::BTreeMap::from([(field, limits.text(field.name(), text))]),
+        limits,
     })
 }
 
@@ -63,7 +61,8 @@ fn message(number: u64) -> Message {
 fn recall(of: u64, is_rounded: bool, at: u64, notice: u8) -> Amendment {
     let sent = position(of).time.as_millis();
     let sent = ms(if is_rounded { sent / 1_000 * 1_000 } else { sent });
-    Amendment::Recall(Recall { id: id(of), sent: Some(sent), at: ms(at), notice: notice_of(of, at, notice) })
+    let (notice, limits) = (notice_of(of, at, notice), LastMsgBytes::default());
+    Amendment::Recall(Recall { id: id(of), sent: Some(sent), at: ms(at), notice, limits })
 }
 
 fn notice_of(of: u64, at: u64, notice: u8) -> super::Notice {
@@ -287,6 +286,7 @@ fn amendments_of_8_messages_are_pending() {
         sent: Some(ms(number)),
         at: ms(900),
         notice: notice_of(number, 900, 0),
+        limits: LastMsgBytes::default(),
     };
     for number in 40..90 {
         session_item.amend(&Amendment::Recall(purge(number)), NOW);
@@ -306,19 +306,24 @@ fn amendments_of_8_messages_are_pending() {
 }
 
 #[test]
-fn pending_edits_fit_in_64_kb_and_the_latest_always_stays() {
+fn pending_edits_fit_in_twice_a_last_msg_and_the_latest_always_stays() {
     let mut session_item = SessionItem::default();
-    let long = "x".repeat(19_000);
+    let long = "x".repeat(8_000);
     for number in 20..25 {
         session_item.amend(&edit(number, 100 + number, Field::Body, &long), NOW);
     }
     assert_eq!(
         session_item.amendments.pending.keys().cloned().collect::<Vec<_>>(),
-        (22..25).map(id).collect::<Vec<_>>()
+        (21..25).map(id).collect::<Vec<_>>()
     );
-    assert!(session_item.amendments.to_stored().unwrap().len() < MAX_PENDING_BYTES);
-    // In its escaped form, it is longer than all that fits.
-    session_item.amend(&edit(30, 500, Field::Body, &"\u{1}".repeat(20_000)), NOW);
+    assert!(session_item.amendments.to_stored().unwrap().len() < 2 * 16_384);
+    // All fields of the latest message, each as long as it can be.
+    let limits: LastMsgBytes = "4096".parse().unwrap();
+    for field in Field::ALL {
+        let texts = [(field, LastMsgBytes::default().text(field.name(), &"x".repeat(1_000)))];
+        let edit = Edit { id: id(30), time: ms(500), texts: texts.into(), limits };
+        session_item.amend(&Amendment::Edit(edit), NOW);
+    }
     assert_eq!(session_item.amendments.pending.keys().cloned().collect::<Vec<_>>(), [id(30)]);
 }
 

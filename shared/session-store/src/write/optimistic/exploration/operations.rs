@@ -9,11 +9,11 @@ use std::{
 
 use serde_json::{Map, json};
 use session_model::{
-    AccountCase, SessionItem, Timestamp,
-    feed::{Effect, MessageCopy},
+    SessionItem, Timestamp,
+    feed::{Effect, FeedSettings, MessageCopy},
     group::{Interrupted, Written},
     register::{
-        Message, Position,
+        LastMsgBytes, Message, Position,
         amendments::{Amendment, Notice, Recall},
     },
 };
@@ -161,7 +161,13 @@ fn message(time: u64, id: &str) -> Operation {
 
 fn recall(time: u64, id: &str, deleted: u64, reason: &str) -> Operation {
     let notice = Notice::from(Map::from_iter([("postscript".to_owned(), reason.into())]));
-    let recall = Recall { id: id.into(), sent: Some(at(time)), at: at(deleted), notice };
+    let recall = Recall {
+        id: id.into(),
+        sent: Some(at(time)),
+        at: at(deleted),
+        notice,
+        limits: LastMsgBytes::default(),
+    };
     Operation::Amend(Amendment::Recall(recall))
 }
 
@@ -170,7 +176,7 @@ fn edited(id: &str, time: u64, text: &str) -> Operation {
     let copy =
         json!({"eventType": "89", "from": "a", "to": "b", "msgId": id, "modifyTime": at(time), "text": text});
     let copy = copy.to_string();
-    let event = MessageCopy::parse(&copy).unwrap().event(at(100), AccountCase::Keep).unwrap();
+    let event = MessageCopy::parse(&copy).unwrap().event(at(100), FeedSettings::default()).unwrap();
     let Effect::AmendP2p { amendment, .. } = event.effect else { panic!("not an edit") };
     Operation::Amend(amendment)
 }
