@@ -18,6 +18,10 @@
 //! long as the difference of clocks, the time that a write takes to reach the table, and the lag of a group item's eventually
 //! consistent read together take less than `WINDOW_MS`. The price is that changes of the last few minutes are reported again.
 //!
+//! A pass whose pages are requested slowly ends without what changed since it began. So if it took more than 10 seconds, another pass
+//! follows immediately. That one is followed by a further one only if it took more than 10 minutes, so that passes end although the
+//! device is slow.
+//!
 //! A pass that begins before the user was erased reports nothing, and the device fetches the list again. The marker of the erasure is
 //! found by its change time, so this costs nothing.
 //!
@@ -66,7 +70,7 @@ pub struct ChangesPage {
     pub updated: Vec<RecentSession>,
     /// The sessions that do not exist any more, including some that the device never had.
     pub deleted: Vec<SessionId>,
-    /// Whether the pass continues.
+    /// Whether the pass continues, or another one follows immediately.
     pub has_more: bool,
     /// Where the pass continues, or the next pass if this one has ended.
     pub next: SyncPass,
@@ -124,7 +128,10 @@ pub async fn read_changes<R: SessionReader>(
                     None => reader.memberships().await?,
                 };
                 match reading.groups(after, memberships, &mut page).await? {
-                    Progress::Ended => return Ok(Some(page.finish(false, SyncPass::after(started)))),
+                    Progress::Ended => {
+                        let (has_more, next) = sync_pass.next(started, now);
+                        return Ok(Some(page.finish(has_more, next)));
+                    }
                     progress => (progress, Phase::Groups(None)),
                 }
             }
@@ -133,7 +140,7 @@ pub async fn read_changes<R: SessionReader>(
             Progress::Ended => phase = next,
             Progress::Stopped(stopped) => {
                 let under_way = Some((started, stopped));
-                return Ok(Some(page.finish(true, SyncPass { since: sync_pass.since, under_way })));
+                return Ok(Some(page.finish(true, SyncPass { under_way, ..sync_pass.clone() })));
             }
             Progress::Erased => return Ok(None),
         }

@@ -12,6 +12,11 @@ use crate::{
 /// was signed more than 5 minutes ago. The remaining minute is for the rest.
 pub const WINDOW_MS: u64 = 6 * 60 * 1000;
 
+/// How long a pass may take before another one follows immediately.
+const MAX_PASS_MS: u64 = 10 * 1000;
+/// How long a pass that follows another one immediately may take before a further one does.
+const MAX_FOLLOW_UP_MS: u64 = 10 * 60 * 1000;
+
 /// One sync pass over the changes. Its pages report first the session items that have a change time, in the order of their change
 /// times. Then come those that are found by their `updateTime`, newest first, and then the groups by id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +25,8 @@ pub struct SyncPass {
     pub(crate) since: Timestamp,
     /// When it started, and how far it has come; `None` between passes.
     pub(crate) under_way: Option<(Timestamp, Phase)>,
+    /// Whether it follows immediately after a pass that took long.
+    pub(crate) is_follow_up: bool,
 }
 
 /// The phase of a pass, and what was reported last in it.
@@ -37,7 +44,14 @@ impl SyncPass {
     /// The pass that follows a full list or another pass, which started at `now`.
     #[must_use]
     pub fn after(now: Timestamp) -> Self {
-        Self { since: now.earlier_by(WINDOW_MS), under_way: None }
+        Self { since: now.earlier_by(WINDOW_MS), under_way: None, is_follow_up: false }
+    }
+
+    /// The pass after this one, which started at `started` and ended at `now`, and whether it follows immediately.
+    pub(crate) fn next(&self, started: Timestamp, now: Timestamp) -> (bool, Self) {
+        let most = if self.is_follow_up { MAX_FOLLOW_UP_MS } else { MAX_PASS_MS };
+        let is_follow_up = now > started.later_by(most);
+        (is_follow_up, Self { is_follow_up, ..Self::after(started) })
     }
 
     /// The time since which it reports changes.

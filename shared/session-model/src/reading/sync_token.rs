@@ -16,6 +16,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// The part that marks a pass that follows another one immediately.
+const FOLLOW_UP: &str = "f";
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Where a device continues: a sync pass, bound to an account and to an epoch. Opaque to callers. It contains only positions, so a
@@ -76,12 +79,15 @@ fn hash(account: &Account) -> [u8; 8] {
     hash
 }
 
-/// Formats the token as base64url of the account's hash, followed by these parts, which are separated by NUL: the epoch, P, and for
-/// a pass under way its start, its phase, and the time and the id of what was reported last, as far as they exist.
+/// Formats the token as base64url of the account's hash, followed by these parts, which are separated by NUL: the epoch, `f` for a
+/// pass that follows another one immediately, P, and for a pass under way its start, its phase, and the time and the id of what was
+/// reported last, as far as they exist.
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SyncPass { since, under_way } = &self.sync_pass;
-        let mut parts = vec![self.epoch.to_string(), since.to_string()];
+        let SyncPass { since, under_way, is_follow_up } = &self.sync_pass;
+        let mut parts = vec![self.epoch.to_string()];
+        parts.extend(is_follow_up.then(|| FOLLOW_UP.to_owned()));
+        parts.push(since.to_string());
         if let Some((started, phase)) = under_way {
             let key = |key: &IndexKey| vec![key.time.to_string(), key.session_id.to_string()];
             let (name, after) = match phase {
@@ -103,23 +109,24 @@ impl FromStr for UnverifiedToken {
         let parse = || {
             let bytes = URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
             let (account, plain) = bytes.split_first_chunk::<8>()?;
-            let parts: Vec<&str> = str::from_utf8(plain).ok()?.split('\0').collect();
+            let (epoch, parts) = str::from_utf8(plain).ok()?.split_once('\0')?;
+            let mut parts: Vec<&str> = parts.split('\0').collect();
+            let is_follow_up = parts.first() == Some(&FOLLOW_UP);
+            if is_follow_up {
+                parts.remove(0);
+            }
             let key = |time: &str, id: &str| {
                 let session_id: SessionId = id.parse().ok()?;
                 Some(Some(IndexKey { time: time.parse().ok()?, session_id }))
             };
             let (since, under_way) = match parts[..] {
-                [_, since] => (since, None),
-                [_, since, started, "c"] => (since, Some((started, Phase::Changed(None)))),
-                [_, since, started, "c", time, id] => {
-                    (since, Some((started, Phase::Changed(key(time, id)?))))
-                }
-                [_, since, started, "u"] => (since, Some((started, Phase::Updated(None)))),
-                [_, since, started, "u", time, id] => {
-                    (since, Some((started, Phase::Updated(key(time, id)?))))
-                }
-                [_, since, started, "g"] => (since, Some((started, Phase::Groups(None)))),
-                [_, since, started, "g", group] => {
+                [since] => (since, None),
+                [since, started, "c"] => (since, Some((started, Phase::Changed(None)))),
+                [since, started, "c", time, id] => (since, Some((started, Phase::Changed(key(time, id)?)))),
+                [since, started, "u"] => (since, Some((started, Phase::Updated(None)))),
+                [since, started, "u", time, id] => (since, Some((started, Phase::Updated(key(time, id)?)))),
+                [since, started, "g"] => (since, Some((started, Phase::Groups(None)))),
+                [since, started, "g", group] => {
                     (since, Some((started, Phase::Groups(Some(group.parse().ok()?)))))
                 }
                 _ => return None,
@@ -128,8 +135,8 @@ impl FromStr for UnverifiedToken {
                 Some((started, phase)) => Some((started.parse().ok()?, phase)),
                 None => None,
             };
-            let sync_pass = SyncPass { since: since.parse().ok()?, under_way };
-            let epoch = parts[0].parse().ok()?;
+            let sync_pass = SyncPass { since: since.parse().ok()?, under_way, is_follow_up };
+            let epoch = epoch.parse().ok()?;
             sync_pass.is_sound().then_some(Self(SyncToken { account: *account, epoch, sync_pass }))
         };
         parse().ok_or_else(|| InvalidValue::new("must be a syncToken as a list or an earlier page gave it"))
@@ -191,6 +198,8 @@ mod tests {
             encoded(&["x", "5"]),
             encoded(&["-1", "5"]),
             encoded(&["1", "5", ""]),
+            encoded(&["1", "f"]),
+            encoded(&["1", "f", "f", "5"]),
             encoded(&["1", "5", "6", "x"]),
             encoded(&["1", "5", "6", "c", "7"]),
             encoded(&["1", "5", "6", "c", "7", "alice"]),
@@ -213,6 +222,7 @@ mod tests {
             lasts in proptest::option::of(0..1_000_000_000u64),
             phase in 0..3u8,
             after in 0..1_000_000_000u64,
+            is_follow_up in any::<bool>(),
             id in proptest::option::of("(team|super_team)\\|[^/|\u{fffd}\\p{Cc}]{1,40}"),
         ) {
             let time = ms(since + after.min(lasts.unwrap_or_default()));
@@ -223,7 +233,7 @@ mod tests {
                 _ => Phase::Groups(id.map(|id| id.parse().unwrap())),
             };
             let under_way = lasts.map(|lasts| (ms(since + lasts), phase));
-            let token = SyncToken::new(&alice(), epoch, SyncPass { since: ms(since), under_way });
+            let token = SyncToken::new(&alice(), epoch, SyncPass { since: ms(since), under_way, is_follow_up });
             prop_assert_eq!(token.to_string().parse(), Ok(UnverifiedToken(token)));
         }
 
