@@ -1,5 +1,6 @@
 //! Changes: a device's copy of the list that stays correct.
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::paging::with_long_texts;
@@ -26,6 +27,7 @@ scenarios![
     a_page_ends_before_its_text_is_too_long,
     changes_is_not_a_session_id,
 ];
+scenarios![EMBEDDED_ONLY: a_pass_that_rested_is_followed_by_another];
 scenarios![ONCE: a_new_epoch_invalidates_all_tokens];
 
 async fn two_devices_of_one_user_agree(t: Test) {
@@ -236,6 +238,24 @@ async fn a_page_ends_before_its_text_is_too_long(t: Test) {
     }
     assert_eq!(device.sync().await, 2);
     assert_eq!(device.sessions, device.full_list().await);
+}
+
+async fn a_pass_that_rested_is_followed_by_another(t: Test) {
+    let own = Test::at(t.app.on_a_new_engine().await);
+    let (alice, bob) = own.alice_and_bob();
+    let mut device = Device::new(&bob, 1).await;
+    let on_time_of = |from: &User, at: u64| on_time(message(from, &bob, at));
+    own.deliver([&on_time_of(&alice, 1), &on_time_of(&own.user("carol"), 2)]).await;
+    device.sync_page().await;
+    // The pass is past the newest messages already.
+    own.deliver([&on_time_of(&own.user("dave"), 3)]).await;
+    bob.try_delete(&alice.session_id()).await.ok();
+    let clock = json!({"advance": "11s"});
+    own.request(Method::POST, "/local-clock").json(&clock).send().await.unwrap();
+    device.sync().await;
+    assert_eq!(device.sessions, device.full_list().await, "hasMore is false once the device has everything");
+    assert_eq!(device.sessions.len(), 2);
+    device.is_right("after the next pass").await;
 }
 
 async fn changes_is_not_a_session_id(t: Test) {

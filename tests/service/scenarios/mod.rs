@@ -119,6 +119,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         changes_capacity::EMBEDDED_ONLY,
         changes::ONCE,
         group_capacity::EMBEDDED_ONLY,
+        changes::EMBEDDED_ONLY,
         erasure::EMBEDDED_ONLY,
         long_erasure::EMBEDDED_ONLY,
     ]

@@ -26,6 +26,8 @@ use test_support::{
 /// The maximum number of attempts per step. On a machine that is busy with other work, a request may take longer than an attempt
 /// may.
 const MAX_TRIES: u32 = 5;
+/// How long devices rest: longer than a pass may take without being followed by another one.
+const REST_MS: u64 = 11_000;
 
 scenarios![the_store_agrees_with_the_reference_and_reaches_devices];
 
@@ -121,11 +123,15 @@ impl<'a> World<'a> {
             return Err(format!("it lists {as_json:?}, not {seen:?}"));
         }
         for device in &mut devices {
-            // A sync pass that is in progress is completed first. The next sync pass fetches what that one missed.
+            // The device rests in the middle of a sync pass. What the pass missed comes with the one that follows it.
             let synced = async {
-                self.finish(device).await?;
-                self.sync(device).await?;
-                self.finish(device).await
+                if !device.is_under_way {
+                    self.sync(device, 0).await?;
+                }
+                while device.is_under_way {
+                    self.sync(device, REST_MS).await?;
+                }
+                Ok::<_, StoreError>(())
             };
             synced.await.map_err(|error| error.to_string())?;
             if device.sessions != listed {
@@ -141,18 +147,10 @@ impl<'a> World<'a> {
         Ok(list.session_list.into_iter().map(|session| (session.session_id.clone(), session)).collect())
     }
 
-    /// Fetches the remaining pages of a sync pass that is in progress.
-    async fn finish(&self, device: &mut Device) -> Result<(), StoreError> {
-        while device.is_under_way {
-            self.sync(device).await?;
-        }
-        Ok(())
-    }
-
-    /// Fetches one page of changes.
-    async fn sync(&self, device: &mut Device) -> Result<(), StoreError> {
+    /// Fetches one page of changes, `rested` milliseconds later than now.
+    async fn sync(&self, device: &mut Device, rested: u64) -> Result<(), StoreError> {
         let of = PageRequest { limit: device.limit, need_last_msg: true };
-        let at = now();
+        let at = now().later_by(rested);
         let Some(page) = self.store.sessions_of(&self.user).changes(&device.sync_pass, of, at).await? else {
             // The user was erased.
             return self.begin_again(device, at).await;
@@ -230,7 +228,7 @@ impl<'a> World<'a> {
                 return Ok(());
             }
             Step::Repair => return self.repair(now, devices).await,
-            Step::Page { device } => return self.sync(&mut devices[device]).await,
+            Step::Page { device } => return self.sync(&mut devices[device], 0).await,
         };
         self.reference.hear(&posted);
         self.apply(&posted, now).await?;

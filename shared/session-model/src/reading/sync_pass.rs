@@ -124,3 +124,21 @@ impl SyncPass {
             || group_item.is_some_and(|group_item| group_item.change_time >= Some(self.since))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_that_took_long_is_followed_by_another_but_not_for_ever() {
+        let ms = Timestamp::from_millis;
+        let start = ms(1_700_000_000_000);
+        let follows = |pass: &SyncPass, took: u64| pass.next(start, start.later_by(took));
+        let usual = SyncPass::after(start);
+        assert_eq!(follows(&usual, 10_000), (false, usual.clone()));
+        let (has_more, follow_up) = follows(&usual, 10_001);
+        assert!(has_more && follow_up == SyncPass { is_follow_up: true, ..usual.clone() });
+        assert_eq!(follows(&follow_up, 600_000), (false, usual));
+        assert!(follows(&follow_up, 600_001).0);
+    }
+}
