@@ -19,7 +19,7 @@ scenarios![LOCAL_ONLY:
 ];
 
 // 1,000 removals are 2,000 writes. DynamoDB Local does not complete them in time while all scenarios use it.
-scenarios![EMBEDDED_ONLY: a_thousand_removals_in_one_request];
+scenarios![EMBEDDED_ONLY: a_thousand_removals_in_one_request, deleting_strangers_groups_reads_only_own_items];
 
 /// Returns the read and write units of a successful request.
 async fn units(t: &Test, response: &Response) -> (f64, f64) {
@@ -132,6 +132,22 @@ async fn the_cost_of_reading_and_deleting_group_sessions(t: Test) {
     // A session item that shows nothing of its own.
     t.deliver([&group_message(&alice, &team, 2)]).await;
     assert_eq!(units(&t, &bob.try_delete(&team).await).await, (2.0, 4.0), "delete without an ext");
+}
+
+/// However large the group items are.
+async fn deleting_strangers_groups_reads_only_own_items(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let groups: Vec<_> = (0..100).map(|_| team()).collect();
+    let long = "x".repeat(10_000);
+    let copies = groups
+        .iter()
+        .map(|group| with(listing(group_message(&alice, group, 1), &[&alice]), "body", long.as_str()));
+    stream::iter(copies).for_each_concurrent(8, async |copy| t.deliver([&copy]).await).await;
+    let response = bob.batch_delete(&json!({ "sessionIds": groups })).await;
+    assert_eq!(units(&t, &response).await, (100.0, 0.0));
+    for group in &groups {
+        assert!(alice.time_of(group).await.is_some());
+    }
 }
 
 /// The user's own session items of the groups cost their share of 4 KB per unit. The group items cost 0.5 units each.

@@ -15,7 +15,25 @@ scenarios![LOCAL_ONLY:
     a_message_that_changes_the_list_survives_a_fault_at_every_step,
     a_removal_by_the_backend_survives_a_fault_at_every_step,
     reading_groups_survives_a_throttling_database,
+    a_member_sees_a_group_whose_item_was_just_written,
 ];
+
+/// The first read of the group item does not find it yet.
+async fn a_member_sees_a_group_whose_item_was_just_written(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let proxy = FaultProxy::before(t.app.dynamodb().endpoint()).await;
+    let behind = Test::at(t.app.behind(proxy.endpoint()).await);
+    let group = team();
+    t.deliver([&listing(group_message(&alice, &group, 1), &[&alice, &bob])]).await;
+    proxy.set(Fault::Lag);
+    let [here, stranger] = [&bob, &t.user("stranger")].map(|user| behind.known_user(&user.account));
+    assert_eq!(here.last_msg_of(&group).await["body"], "text 1");
+    let session = here.patch(&group, &json!({"ext": "mine"})).await.ok();
+    assert_eq!((&session["updateTime"], &session["ext"]), (&json!(T0 + 1), &json!("mine")));
+    let before = proxy.requests().len();
+    assert_eq!(stranger.try_get(&group).await.status, 404);
+    assert_eq!(proxy.requests().len() - before, 2, "nothing more is read for a stranger");
+}
 
 /// Returns the times that Alice, Bob and Carol see.
 async fn seen(users: [&User; 3], group: &str) -> Vec<Option<u64>> {

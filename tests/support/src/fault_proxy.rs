@@ -39,6 +39,8 @@ pub enum Fault {
     Slow,
     /// The response is not one of DynamoDB.
     OtherContent,
+    /// An eventually consistent read of one item does not find it yet.
+    Lag,
 }
 
 /// A fault for the requests that contain a name.
@@ -135,6 +137,7 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
     let request: (_, _, Value) =
         (text("user-agent"), action, serde_json::from_slice(&body).unwrap_or_default());
     let user = request.2["Key"]["userId"].clone();
+    let is_eventual = request.1 == "GetItem" && request.2["ConsistentRead"] != true;
     let is_full = match &*request.1 {
         "BatchWriteItem" => {
             *state.full.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -152,7 +155,10 @@ async fn proxy(State(state): State<Arc<Proxied>>, headers: HeaderMap, body: Byte
         return rejection(StatusCode::BAD_REQUEST, "ItemCollectionSizeLimitExceededException");
     }
     match state.aimed(&body) {
-        Fault::None => forward(&state, headers, body).await,
+        Fault::Lag if is_eventual => {
+            ([(header::CONTENT_TYPE, "application/x-amz-json-1.0")], "{}").into_response()
+        }
+        Fault::None | Fault::Lag => forward(&state, headers, body).await,
         Fault::Throttle => rejection(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException"),
         Fault::InternalError => rejection(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError"),
         Fault::Hang => std::future::pending().await,
