@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::{InvalidValue, object::is_digits};
+use crate::json::{InvalidValue, is_digits};
 
 /// A point in time: milliseconds since 1970-01-01T00:00Z, from 0 to 2^53 - 1 (what a JSON number holds exactly).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

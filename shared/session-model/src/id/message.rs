@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::json::object::is_digits;
+use crate::json::is_digits;
 
 /// A message's server id in canonical form. Of two messages in one millisecond, the one with the greater id is the newer one.
 ///

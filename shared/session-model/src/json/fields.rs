@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, collections::HashSet, hash::Hash, str::FromStr};
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-use super::invalid::{InvalidField, InvalidValue};
+use super::{
+    invalid::{InvalidField, InvalidValue},
+    number::whole_number,
+};
 use crate::time::{Ahead, Timestamp};
 
 /// A JSON object that is being read. Absent and `null` are equivalent.
@@ -65,12 +68,15 @@ impl Fields {
         self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").in_body(name))
     }
 
-    /// An optional time, as a string or a number. A whole number may be written as a double, as some languages write all numbers.
+    /// An optional time, as a string or a number.
     pub fn optional_time(&self, name: &'static str) -> Result<Option<Timestamp>, InvalidField> {
-        let text = match self.value(name) {
+        let text: Cow<'_, str> = match self.value(name) {
             None => return Ok(None),
             Some(Value::String(text)) => text.into(),
-            Some(other) => Cow::from(other.as_number().and_then(whole).unwrap_or_else(|| other.to_string())),
+            Some(other) => {
+                let json = other.to_string();
+                whole_number(&json).map(Cow::into_owned).unwrap_or(json).into()
+            }
         };
         text.parse().map(Some).map_err(|reason: InvalidValue| reason.in_body(name))
     }
@@ -161,12 +167,6 @@ fn distinct<E, T, K: Eq + Hash>(
         if seen.insert(key(&value)) { Ok(value) } else { Err(rejection("is there twice")) }
     });
     values.collect()
-}
-
-/// The digits of a double that is not negative and has no fraction.
-fn whole(number: &Number) -> Option<String> {
-    let double = number.as_f64().filter(|_| number.is_f64())?;
-    (double.fract() == 0.0 && double >= 0.0).then(|| format!("{:.0}", double.abs()))
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
+use super::number::whole_number;
+
 /// A JSON value as it is written in its document.
 #[derive(Clone, Copy, Debug)]
 pub struct JsonValue<'a>(pub(crate) &'a RawValue);
@@ -34,10 +36,16 @@ impl<'a> JsonValue<'a> {
         serde_json::from_str::<Lossy>(self.json()).ok().map(|text| text.0)
     }
 
-    /// The string or the digits of the whole number, or `None` if the value is neither. No digit is lost, however many there are.
+    /// The string or the digits of the whole number, or `None` if the value is neither.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
-        if is_digits(self.json()) { Some(self.json().into()) } else { self.string() }
+        self.whole_number().or_else(|| self.string())
+    }
+
+    /// The digits of the whole number, or `None` if the value is not one. No digit is lost, however many there are.
+    #[must_use]
+    pub fn whole_number(self) -> Option<Cow<'a, str>> {
+        whole_number(self.json())
     }
 
     /// The string, or the JSON text of any other value.
@@ -58,10 +66,6 @@ impl<'a> JsonValue<'a> {
     pub fn object(self) -> Option<JsonObject<'a>> {
         serde_json::from_str(self.json()).ok()
     }
-}
-
-pub(crate) fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A JSON object whose values are not parsed yet.
@@ -199,7 +203,7 @@ mod tests {
         let text = |json| JsonValue::parse(json).unwrap().text().map(Cow::into_owned);
         assert_eq!(text("123456789012345678901234567890").as_deref(), Some("123456789012345678901234567890"));
         assert_eq!(text(r#""12""#).as_deref(), Some("12"));
-        for other in ["-1", "1.0", "1e3", "true", "[1]", "{}"] {
+        for other in ["-1", "1.5", "true", "[1]", "{}"] {
             assert_eq!(text(other), None, "{other}");
         }
         assert_eq!(JsonValue::parse(r#"{"a": 1}"#).unwrap().string_or_json(), r#"{"a": 1}"#);

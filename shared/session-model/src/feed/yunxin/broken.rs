@@ -6,10 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::named::Named;
-use crate::json::{
-    JsonValue,
-    object::{Lossy, is_digits},
-};
+use crate::json::{JsonValue, object::Lossy};
 
 /// The values at `/id`, `/data/ids` and `/data/id` that are complete, and in their own places, before the JSON breaks off.
 pub(super) fn read(text: &str) -> Named<'_> {
@@ -21,7 +18,7 @@ pub(super) fn read(text: &str) -> Named<'_> {
     let continues = |value: JsonValue<'_>| {
         value.json().as_bytes().as_ptr_range().end == text.as_bytes().as_ptr_range().end
     };
-    let is_number = |value: &JsonValue<'_>| is_digits(value.json());
+    let is_number = |value: &JsonValue<'_>| value.whole_number().is_some();
     named.number = named.number.filter(|number| is_number(number) && !continues(*number));
     named.id = named.id.filter(|id| !(is_number(id) && continues(*id)));
     named

@@ -86,7 +86,7 @@ impl Notice {
         is_listed: bool,
     ) -> Result<Self, InvalidValue> {
         let data = attach.object("data").unwrap_or_default();
-        let number = attach.get("id").filter(|id| crate::json::object::is_digits(id.json()));
+        let number = attach.get("id").filter(|id| id.whole_number().is_some());
         let Some(number) = number else {
             // The notification of a new super team contains only the information about it.
             let owner = [owner(attach), owner_in(attach), owner_in(&data)].into_iter().flatten().next();
@@ -94,7 +94,7 @@ impl Notice {
             let joined = if is_listed { BTreeSet::new() } else { founders(from, Some(owner), case)? };
             return Ok(Self { joined, ..Self::default() });
         };
-        let Some(kind) = Kind::of(number.json()) else {
+        let Some(kind) = Kind::of(&number.whole_number().unwrap_or_default()) else {
             return Ok(Self { unknown: true, ..Self::default() });
         };
         let named =
@@ -116,7 +116,7 @@ impl Notice {
         let Some(number) = named.number else {
             return Err(InvalidValue::new("must be JSON, at least as far as its number"));
         };
-        let Some(kind) = Kind::of(number.json()) else {
+        let Some(kind) = Kind::of(&number.whole_number().unwrap_or_default()) else {
             return Ok(Self { unknown: true, ..Self::default() });
         };
         let mut notice = Self::of_kind(kind, named, case, from, is_listed)?;

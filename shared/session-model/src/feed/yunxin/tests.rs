@@ -339,8 +339,14 @@ fn ids_and_accounts_may_be_numbers_of_any_length() {
         let event = read(&copy.replace(text, number), AccountCase::Keep).unwrap();
         assert_eq!(event, read(&copy.replace(text, &format!("\"{number}\"")), AccountCase::Keep).unwrap());
     }
-    let recalled = with(recall("7"), "msgId", 17);
-    assert_eq!(parse(&recalled), parse(&recall("7")));
+    for number in ["17", "17.0", "1.7e1"] {
+        let recalled = recall("7").to_string().replace(r#""17""#, number);
+        assert_eq!(read(&recalled, AccountCase::Keep), parse(&recall("7")), "{number}");
+    }
+    let time = format!("{SENT}.0");
+    let sent = copy.replace(&format!("\"{SENT}\""), &time);
+    assert!(sent.contains(&time));
+    assert_eq!(read(&sent, AccountCase::Keep), parse(&message()));
 }
 
 #[test]
