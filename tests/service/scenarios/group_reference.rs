@@ -92,13 +92,21 @@ impl GroupStore for ReferenceGroup<'_> {
             return Ok(false);
         }
         session_items.remove(&key);
+        // What is written next is a new item.
+        self.items.damaged.lock().unwrap().take_if(|damaged| damaged == user.as_str());
         Ok(true)
     }
 }
 
 impl Reference {
     pub(super) fn on_item(&self, user: &str, id: &SessionId, change: impl FnOnce(&mut SessionItem)) {
-        change(self.session_items.lock().unwrap().entry((user.to_owned(), id.clone())).or_default());
+        let mut session_items = self.session_items.lock().unwrap();
+        let mut session_item = session_items.remove(&(user.to_owned(), id.clone())).unwrap_or_default();
+        change(&mut session_item);
+        // What changes nothing of an item that does not exist writes none.
+        if session_item != SessionItem::default() {
+            session_items.insert((user.to_owned(), id.clone()), session_item);
+        }
     }
 
     pub(super) fn hear(&self, posted: &Posted) {

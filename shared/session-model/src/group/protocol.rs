@@ -119,7 +119,7 @@ pub async fn apply<S: GroupStore>(
 ///
 /// It is kept if something dated `now` or later makes them a member, by a clock that is ahead. A later request, with a later `now`,
 /// deletes it then. Otherwise the group item would name a user without a session item, and no list would make them a member again. An
-/// item that cannot be understood or written is deleted, too.
+/// item that cannot be understood or written is deleted first.
 pub async fn erase<S: GroupStore>(
     store: &S,
     group: &GroupId,
@@ -128,10 +128,14 @@ pub async fn erase<S: GroupStore>(
 ) -> Result<bool, Interrupted<S::Error>> {
     let mut application = Application::new(store, group);
     let users = BTreeSet::from([user.clone()]);
-    let written = application.write_sessions(&users, &SessionWrite::Leave(now)).await?;
+    let leave = SessionWrite::Leave(now);
+    let written = application.write_sessions(&users, &leave).await?;
+    if matches!(written[..], [(_, SessionWritten::LeftOut)]) {
+        store.delete_session(user, false).await?;
+        application.write_sessions(&users, &leave).await?;
+    }
     application.remove_members(now, &users, &users).await?;
-    let is_damaged = matches!(written[..], [(_, SessionWritten::LeftOut)]);
-    Ok(store.delete_session(user, !is_damaged).await?)
+    Ok(store.delete_session(user, true).await?)
 }
 
 /// An event while it is applied.

@@ -79,6 +79,17 @@ fn nothing_of_an_erased_user_comes_back() {
 }
 
 #[test]
+fn nothing_of_an_erased_user_whose_item_is_damaged_comes_back() {
+    let mut states = 0;
+    for event in pool() {
+        for at in [2, ERASED_AT] {
+            states += explore_damaged(&[event.clone(), Event::Erase { at }], Broken::Nothing).unwrap();
+        }
+    }
+    assert!(states > 1_000, "{states}");
+}
+
+#[test]
 fn any_three_events_converge() {
     let pool = pool();
     let from = |a: usize| {

@@ -214,6 +214,7 @@ impl World {
                     return Response::SessionItem(self.session_item(UNLUCKY));
                 }
                 self.session_items.remove(&user);
+                self.is_damaged = false;
                 Response::Done
             }
             Write::Amend(amendment) => {
