@@ -47,6 +47,8 @@ pub struct SignedCopy {
     msg_id: Option<String>,
     /// The event, or the reason why the copy is not applied.
     event: Result<FeedEvent, NotApplied>,
+    /// Whether bytes of the body are not UTF-8.
+    invalid_utf8: bool,
 }
 
 impl Operation for RecordMessage {
@@ -82,12 +84,15 @@ impl Operation for RecordMessage {
         let settings =
             FeedSettings { account_case: request.account_case(), last_msg_bytes: self.last_msg_bytes };
         let event = copy.map_err(NotApplied::from).and_then(|copy| copy.event(request.now(), settings));
-        Ok(Some(SignedCopy { body: body.to_vec(), msg_id, event }))
+        let invalid_utf8 = matches!(text, Cow::Owned(_));
+        Ok(Some(SignedCopy { body: body.to_vec(), msg_id, event, invalid_utf8 }))
     }
 
     async fn handle(&self, copy: Option<SignedCopy>, context: &Context) -> Result<Reply, Problem> {
-        let Some(SignedCopy { body, msg_id, event }) = copy else { return Ok(Reply::default()) };
-        let mut note = Note { msg_id, ..Note::default() };
+        let Some(SignedCopy { body, msg_id, event, invalid_utf8 }) = copy else {
+            return Ok(Reply::default());
+        };
+        let mut note = Note { msg_id, invalid_utf8, ..Note::default() };
         let mut is_early = false;
         let (outcome, reason) = match event {
             Ok(event) if event.latest.is_ahead(context.now()) => {

@@ -36,7 +36,11 @@ impl Operation for UpdateMySession {
     fn parse(&self, request: &HttpRequest<'_>) -> Result<Request, Problem> {
         let caller = request.caller()?;
         request.no_query()?;
-        Ok(Request { caller, id: request.session_id()?, ext: ext(&request.patch()?)? })
+        Ok(Request {
+            caller,
+            id: request.session_id()?,
+            ext: ext(&request.patch()?, request.is_merge_patch())?,
+        })
     }
 
     async fn handle(
@@ -49,9 +53,9 @@ impl Operation for UpdateMySession {
     }
 }
 
-fn ext(fields: &Fields) -> Result<Ext, InvalidField> {
+fn ext(fields: &Fields, is_merge_patch: bool) -> Result<Ext, InvalidField> {
     fields.reject_unknown_fields(&[EXT])?;
-    fields.parsed(EXT)
+    if is_merge_patch && fields.is_null(EXT) { Ok(Ext::default()) } else { fields.parsed(EXT) }
 }
 
 #[cfg(test)]
@@ -59,7 +63,11 @@ mod tests {
     use super::*;
 
     fn parsed(body: &str) -> Result<Option<String>, String> {
-        let ext = Fields::parse(body.as_bytes()).and_then(|fields| ext(&fields));
+        parsed_as(body, false)
+    }
+
+    fn parsed_as(body: &str, is_merge_patch: bool) -> Result<Option<String>, String> {
+        let ext = Fields::parse(body.as_bytes()).and_then(|fields| ext(&fields, is_merge_patch));
         ext.map(|ext| ext.text().map(str::to_owned)).map_err(|rejection| rejection.to_string())
     }
 
@@ -69,6 +77,8 @@ mod tests {
         assert_eq!(parsed(r#"{"ext": ""}"#), Ok(None));
         assert_eq!(parsed("{}"), Err("ext is required".into()));
         assert_eq!(parsed(r#"{"ext": null}"#), Err("ext is required".into()));
+        assert_eq!(parsed_as(r#"{"ext": null}"#, true), Ok(None), "a merge patch removes it");
+        assert_eq!(parsed_as("{}", true), Err("ext is required".into()));
         assert_eq!(parsed(r#"{"ext": 5}"#), Err("ext must be a string".into()));
         assert_eq!(
             parsed(r#"{"ext": "x", "top": 1}"#),

@@ -25,6 +25,8 @@ pub struct Note {
     pub msg_id: Option<String>,
     /// Whether the copy was a notification of an unknown kind.
     pub unknown_notice: bool,
+    /// Whether bytes of the copy were not UTF-8 and became U+FFFD.
+    pub invalid_utf8: bool,
 }
 
 /// The outcome of a message copy. Alarms count these.
@@ -98,6 +100,9 @@ impl Serialize for Invocation<'_> {
         }
         if note.unknown_notice {
             line.serialize_entry("unknownNotice", &true)?;
+        }
+        if note.invalid_utf8 {
+            line.serialize_entry("invalidUtf8", &true)?;
         }
         line.end()
     }
@@ -229,9 +234,11 @@ mod tests {
             reason: Some("to is missing".into()),
             msg_id: Some("17".into()),
             unknown_notice: true,
+            invalid_utf8: true,
         };
         let line = json!(Invocation { note: Some(&note), ..invocation(200) });
         assert_eq!((&line["outcome"], &line["cause"]), (&json!("dead-lettered"), &json!("to is missing")));
         assert_eq!((&line["msgId"], &line["unknownNotice"]), (&json!("17"), &json!(true)));
+        assert_eq!(line["invalidUtf8"], true);
     }
 }

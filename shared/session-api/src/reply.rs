@@ -3,7 +3,9 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
     io::{self, Write},
+    sync::LazyLock,
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -121,6 +123,7 @@ impl<'a> ResponseHead<'a> {
             ("content-type", content_type.into()),
             // A user's list is private, and may be outdated a moment later.
             ("cache-control", "no-store".into()),
+            ("x-content-type-options", "nosniff".into()),
         ]);
         Self { status_code, headers, is_base64_encoded: false, cookies: [], body: None }
     }
@@ -169,7 +172,27 @@ fn accepts_gzip(codings: &str) -> bool {
 fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::fast());
     encoder.write_all(bytes)?;
-    encoder.finish()
+    let mut gzipped = encoder.finish()?;
+    pad(&mut gzipped);
+    Ok(gzipped)
+}
+
+/// Adds 0 to 31 bytes to a gzip file. Whoever can see the length of a user's responses, and write to that user, could otherwise learn
+/// from one response whether a text is repeated in it. The number is a function of the content under a key of the process, so that
+/// fetching the same content again shows the same length.
+fn pad(gzipped: &mut Vec<u8>) {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    // RFC 1952: a header of 10 bytes, whose fourth one has flags; then, with this flag, a comment that ends with a zero.
+    const HEADER_BYTES: usize = 10;
+    const FLAGS: usize = 3;
+    const HAS_COMMENT: u8 = 1 << 4;
+    let crc_and_length = gzipped.len().saturating_sub(8);
+    let padding = KEY.hash_one(&gzipped[crc_and_length..]) % 32;
+    if padding > 0 {
+        gzipped[FLAGS] |= HAS_COMMENT;
+        let comment = (1..padding).map(|_| b' ').chain([0]);
+        gzipped.splice(HEADER_BYTES..HEADER_BYTES, comment);
+    }
 }
 
 /// The empty JSON object, for operations that have nothing to return.
@@ -181,7 +204,7 @@ impl Default for Reply {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::{collections::BTreeSet, io::Read};
 
     use flate2::read::GzDecoder;
     use serde_json::{Value, json};
@@ -225,11 +248,27 @@ mod tests {
     }
 
     #[test]
+    fn a_compressed_page_is_padded_by_its_content() {
+        let mut lengths = BTreeSet::new();
+        for number in 1_000..2_000 {
+            let text = format!("{number}");
+            let gzipped = gzip(text.as_bytes()).unwrap();
+            assert_eq!(gzip(text.as_bytes()).unwrap(), gzipped, "the same each time");
+            let mut plain = String::new();
+            GzDecoder::new(&*gzipped).read_to_string(&mut plain).unwrap();
+            assert_eq!(plain, text);
+            lengths.insert(gzipped.len());
+        }
+        let (least, most) = (lengths.first().unwrap(), lengths.last().unwrap());
+        assert_eq!((lengths.len(), most - least), (32, 31), "{lengths:?}");
+    }
+
+    #[test]
     fn a_long_body_is_sent_as_base64() {
         let long = "\"".repeat(4_000);
         let sent = |text: &str| responded(&Reply::json(&text).unwrap(), "");
         let (headers, body) = (
-            json!({"content-type": "application/json", "cache-control": "no-store"}),
+            json!({"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"}),
             base64_simd::STANDARD.encode_to_string(serde_json::to_string(&long).unwrap()),
         );
         assert_eq!(

@@ -20,6 +20,9 @@ pub(crate) struct CallerSettings {
     pub(crate) account_case: AccountCase,
 }
 
+/// The media type of a JSON merge patch.
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// One request to an operation: everything that can be parsed without a store.
 #[derive(Debug)]
 pub struct HttpRequest<'a> {
@@ -113,19 +116,29 @@ impl<'a> HttpRequest<'a> {
         self.fields_of(&["application/json"])
     }
 
-    /// The fields of a body that describes a change, of type `application/json` or `application/merge-patch+json` (RFC 7396).
+    /// The fields of a body that describes a change, of type `application/json` or [`is_merge_patch`](Self::is_merge_patch).
     pub fn patch(&self) -> Result<Fields, Problem> {
-        self.fields_of(&["application/json", "application/merge-patch+json"])
+        self.fields_of(&["application/json", MERGE_PATCH])
+    }
+
+    /// Whether the body is of type `application/merge-patch+json` (RFC 7396), in which `null` removes.
+    #[must_use]
+    pub fn is_merge_patch(&self) -> bool {
+        self.media_type().eq_ignore_ascii_case(MERGE_PATCH)
     }
 
     fn fields_of(&self, media_types: &[&str]) -> Result<Fields, Problem> {
         let body = self.body(Self::MAX_BODY_BYTES)?;
-        let content_type = self.header("content-type").unwrap_or_default();
-        let given = content_type.split(';').next().unwrap_or_default().trim();
+        let given = self.media_type();
         if !media_types.iter().any(|supported| given.eq_ignore_ascii_case(supported)) {
             return Err(Problem::unsupported_media_type(media_types));
         }
         Ok(Fields::parse(body)?)
+    }
+
+    fn media_type(&self) -> String {
+        let content_type = self.header("content-type").unwrap_or_default();
+        content_type.split(';').next().unwrap_or_default().trim().to_owned()
     }
 }
 

@@ -8,7 +8,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use session_model::Timestamp;
 
-use crate::{Environment, HttpRequest, Problem};
+use crate::{Environment, HttpRequest, Note, Outcome, Problem};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -59,12 +59,19 @@ impl Signature {
 
     /// Verifies `AppKey`, `MD5` and `CheckSum`, and returns the `CurTime` at which the backend signed the body.
     fn verify_sums<'a>(&self, request: &HttpRequest<'a>, body: &[u8]) -> Result<Cow<'a, str>, Problem> {
-        let header =
-            |name: &str| request.header(name).ok_or_else(|| Problem::forbidden(format!("{name} is missing")));
         let is_ours = |app_key: &str| bool::from(app_key.as_bytes().ct_eq(self.app_key.as_bytes()));
-        if request.header("AppKey").is_some_and(|app_key| !is_ours(&app_key)) {
+        let app_key = request.header("AppKey");
+        if app_key.as_deref().is_some_and(|app_key| !is_ours(app_key)) {
             return Err(Problem::forbidden("AppKey is not known"));
         }
+        let header = |name: &str| {
+            request.header(name).ok_or_else(|| {
+                let problem = Problem::forbidden(format!("{name} is missing"));
+                // With our AppKey, it is a request of the backend whose headers a proxy has lost.
+                let of_backend = Note { outcome: Some(Outcome::Rejected), ..Note::default() };
+                if app_key.is_some() { problem.with_note(of_backend) } else { problem }
+            })
+        };
         let md5 = header("MD5")?;
         if decoded::<16>(&md5).is_none_or(|given| given != Md5::digest(body).as_slice()) {
             return Err(Problem::forbidden("MD5 is not the MD5 of the body"));

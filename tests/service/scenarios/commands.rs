@@ -55,6 +55,37 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     printed(&t, &["seed", "--users", "2", "--sessions", "30", "--url", url]).await;
     assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 35);
 
+    let spaced = [
+        "send",
+        "--from",
+        "alice",
+        "--super-team",
+        "8",
+        "--members",
+        "alice, dave",
+        "--text",
+        "hi",
+        "--url",
+        url,
+    ];
+    printed(&t, &spaced).await;
+    assert_eq!(test_support::test::ids(&list(&t, url, "dave").await), ["super_team|8"]);
+    let nameless = [
+        "send",
+        "--from",
+        "alice",
+        "--super-team",
+        "8",
+        "--members",
+        "alice,,",
+        "--text",
+        "hi",
+        "--url",
+        url,
+    ];
+    let nameless = local(&t, &nameless).output().await.unwrap();
+    assert!(String::from_utf8_lossy(&nameless.stderr).contains("a member has no name"));
+
     let mut rejected = local(&t, &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url]);
     let rejected = rejected.env("MESSAGE_COPY_APP_SECRET", "wrong").output().await.unwrap();
     assert!(!rejected.status.success());

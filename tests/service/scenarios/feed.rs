@@ -1,7 +1,7 @@
 //! Message copies as they occur in practice: each is applied, ignored or dead-lettered, and none is lost silently.
 
 use serde_json::{Value, json};
-use session_local::emulator::clock;
+use session_local::{backend::signing::LOCAL_APP_KEY, emulator::clock};
 
 use test_support::{
     copies::{T0, edit, group_message, listing, message, notification, recall, with, without},
@@ -281,7 +281,9 @@ async fn invalid_utf8_is_harmless_in_an_unread_field(t: Test) {
         let (before, after) = text.split_once("NICK").unwrap();
         [b"\xef\xbb\xbf", before.as_bytes(), b"Al\xff", after.as_bytes()].concat()
     };
-    assert_eq!(t.post_bytes(bytes(&text)).await.ok(), json!({"result": "applied"}));
+    let response = t.post_bytes(bytes(&text)).await;
+    let line = t.app.logs.of(&response.request_id).await;
+    assert_eq!((response.ok(), &line["invalidUtf8"]), (json!({"result": "applied"}), &json!(true)));
     assert_eq!(bob.last_msg(&alice).await["fromNick"], "Al\u{fffd}");
     let account = with(message(&alice, &bob, 2), "to", "NICK").to_string();
     is_dead_lettered(&t, bytes(&account), "to must not hold a part of a character").await;
@@ -321,7 +323,7 @@ async fn the_log_has_the_outcome_of_each_copy(t: Test) {
     assert_eq!((&odd["level"], &odd["unknownNotice"]), (&json!("INFO"), &json!(true)));
     let applied = line(message(&alice, &bob, 1)).await;
     assert_eq!((applied.get("outcome"), applied.get("unknownNotice")), (None, None));
-    let forged = t.app.feed.signed_by(session_local::backend::signing::LOCAL_APP_KEY, "other");
+    let forged = t.app.feed.signed_by(LOCAL_APP_KEY, "other");
     let forged = forged.post(&message(&alice, &bob, 2)).await.unwrap();
     let id = forged.headers()["apigw-requestid"].to_str().unwrap().to_owned();
     let rejected = t.app.logs.of(&id).await;
@@ -330,6 +332,10 @@ async fn the_log_has_the_outcome_of_each_copy(t: Test) {
     let unsigned = t.feed_request(reqwest::Method::POST).body("unsigned");
     let line = t.app.logs.of(&t.send(unsigned).await.request_id).await;
     assert_eq!((line.get("outcome"), &line["cause"]), (None, &json!("MD5 is missing")), "nobody's alarm");
+    let stripped = t.feed_request(reqwest::Method::POST).header("AppKey", LOCAL_APP_KEY).body("{\"a\": 1}");
+    let line = t.app.logs.of(&t.send(stripped).await.request_id).await;
+    let why = json!("MD5 is missing");
+    assert_eq!((&line["outcome"], &line["cause"]), (&json!("rejected"), &why), "a proxy loses its headers");
 }
 
 /// A Function URL has no gateway in front of it that checks routes and methods.

@@ -3,6 +3,10 @@
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 use session_local::backend::signing::LOCAL_APP_KEY;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use test_support::{
     copies::{T0, message},
@@ -23,6 +27,8 @@ scenarios![LOCAL_ONLY:
     paths_are_decoded_exactly_once,
     an_id_with_a_slash_matches_no_route,
     requests_with_too_long_headers_are_rejected,
+    malformed_requests_get_a_400,
+    tokens_are_not_cached,
     a_claim_that_is_not_a_string_names_no_user,
     the_gateway_maps_statuses_by_the_template,
 ];
@@ -95,6 +101,9 @@ async fn a_merge_patch_is_a_patch(t: Test) {
     let request = bob.request(Method::PATCH, "/v1/sessions/p2p%7Calice").body(r#"{"ext": "pinned"}"#);
     let request = request.header(header::CONTENT_TYPE, "application/merge-patch+json");
     assert_eq!(t.send(request).await.ok()["ext"], "pinned");
+    let request = bob.request(Method::PATCH, "/v1/sessions/p2p%7Calice").body(r#"{"ext": null}"#);
+    let request = request.header(header::CONTENT_TYPE, "application/merge-patch+json");
+    assert_eq!(t.send(request).await.ok()["ext"], Value::Null);
 }
 
 async fn cors_allows_web_apps_of_other_origins(t: Test) {
@@ -195,6 +204,43 @@ async fn requests_with_too_long_headers_are_rejected(t: Test) {
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!((with(5_000).await, with(11_000).await), (200, 431));
+}
+
+async fn malformed_requests_get_a_400(t: Test) {
+    let bob = t.user("bob");
+    let address = t.app.url().trim_start_matches("http://").to_owned();
+    let status = async |headers: &str, body: &str| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!(
+            "PATCH /v1/sessions/p2p%7Calice HTTP/1.1\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Connection: close\r\n{headers}\r\n{body}",
+            bob.token
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut response = String::new();
+        stream.read_to_string(&mut response).await.unwrap();
+        response.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let host = format!("Host: {address}\r\n");
+    let chunked = format!("{host}Transfer-Encoding: chunked\r\n");
+    let body = r#"{"ext": "x"}"#;
+    let length = format!("Content-Length: {}\r\n", body.len());
+    assert_eq!(status(&format!("{host}{length}"), body).await, "200");
+    assert_eq!(status(&chunked, &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())).await, "200");
+    assert_eq!(status(&chunked, &format!("zz\r\n{body}\r\n0\r\n\r\n")).await, "400", "a broken chunk");
+    assert_eq!(status(&length, body).await, "400", "no host");
+    assert_eq!(status(&format!("{host}{host}{length}"), body).await, "400", "two hosts");
+}
+
+async fn tokens_are_not_cached(t: Test) {
+    let response = t.request(Method::POST, "/local-issuer/token?user=bob").send().await.unwrap();
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let bob = t.user("bob");
+    let list = bob.request(Method::GET, "/v1/sessions").send().await.unwrap();
+    assert_eq!(
+        (&list.headers()["cache-control"], &list.headers()["x-content-type-options"]),
+        (&"no-store".parse().unwrap(), &"nosniff".parse().unwrap())
+    );
 }
 
 async fn a_claim_that_is_not_a_string_names_no_user(t: Test) {

@@ -11,6 +11,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use session_local::emulator::openapi;
 
+/// The media type of a JSON merge patch. `PATCH` takes it, with `null` to remove, but the document does not name it: generators of
+/// clients cannot deal with two media types of one body.
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// The document that this run is validated against.
 pub static CONTRACT: LazyLock<Contract> =
     LazyLock::new(|| Contract::new(&openapi::read().expect("infra/openapi.yaml is read")));
@@ -197,6 +201,9 @@ impl Operation {
             request.content_type.split(';').next().unwrap_or_default()
         };
         let kind = kind.trim().to_ascii_lowercase();
+        if self.id == "updateMySession" && kind == MERGE_PATCH {
+            return;
+        }
         let schema = self.requests.get(&kind).unwrap_or_else(|| panic!("{} took {kind}", self.id));
         let text = String::from_utf8_lossy(&request.body);
         let Ok(body) = serde_json::from_str(text.trim_start_matches('\u{feff}')) else {

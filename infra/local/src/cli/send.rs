@@ -22,7 +22,7 @@ pub(crate) struct Message {
     receiver: Receiver,
     /// The members of the group. Up to 200 of a team are sent as the list in its message copy; otherwise they are added to the
     /// group first. Without this option, the group's members are the ones the service has
-    #[arg(long, value_name = "A,B,…", value_delimiter = ',', conflicts_with = "to")]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', value_parser = member, conflicts_with = "to")]
     members: Vec<String>,
     /// The message's text
     #[arg(long, required_unless_present = "recall")]
@@ -50,6 +50,14 @@ struct Receiver {
     /// The receiving super team's id
     #[arg(long, value_name = "TID")]
     super_team: Option<String>,
+}
+
+/// The name of a member, without the spaces around it.
+fn member(name: &str) -> Result<String, &'static str> {
+    match name.trim() {
+        "" => Err("a member has no name"),
+        name => Ok(name.to_owned()),
+    }
 }
 
 impl Receiver {

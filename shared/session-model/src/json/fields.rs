@@ -63,6 +63,12 @@ impl Fields {
         }
     }
 
+    /// Whether the field is there, and is `null`.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Value::is_null)
+    }
+
     /// A required string, which may be empty.
     pub fn text(&self, name: &'static str) -> Result<&str, InvalidField> {
         self.optional_text(name)?.ok_or_else(|| InvalidValue::new("is required").in_body(name))

@@ -80,7 +80,7 @@ fn read(line: &[u8]) -> What {
 pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<Item = Result<Line>>> {
     let mut first = Vec::new();
     input.read_until(b'\n', &mut first).await.context("cannot read")?;
-    let begins = first.trim_ascii();
+    let begins = without_mark(&first).trim_ascii();
     if begins == b"{" || begins.starts_with(b"{\"Items\"") {
         let mut whole = first;
         input.read_to_end(&mut whole).await.context("cannot read")?;
@@ -97,7 +97,7 @@ pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<I
             Ok(0) => None,
             Ok(_) => {
                 let read_bytes: u64 = read_bytes + line.len() as u64;
-                let what = line.trim_ascii();
+                let what = if number == 1 { without_mark(&line) } else { &line[..] }.trim_ascii();
                 let read = (!what.is_empty()).then(|| Ok(Line { number, read_bytes, what: read(what) }));
                 Some((read, (input, None, number, read_bytes)))
             }
@@ -107,6 +107,11 @@ pub async fn lines(mut input: impl AsyncBufRead + Unpin) -> Result<impl Stream<I
         }
     });
     Ok(all.filter_map(std::future::ready).right_stream())
+}
+
+/// The text without the byte order mark that some editors write in front of it.
+fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 #[derive(Deserialize)]
@@ -127,7 +132,7 @@ struct Binary {
 }
 
 fn dead_letters(document: &[u8]) -> Result<Vec<Line>> {
-    let scan: Scan = serde_json::from_slice(document).context(
+    let scan: Scan = serde_json::from_slice(without_mark(document)).context(
         "this is neither lines of JSON nor what aws dynamodb scan prints of the table of dead letters, whole",
     )?;
     let line = |(number, item): (u64, DeadLetter)| {
@@ -190,6 +195,8 @@ mod tests {
         assert_eq!(whats[4], What::Nothing(b"no object".to_vec()));
         assert_eq!(whats[5], copy("{\"eventType\":\"7\"}"));
         assert_eq!(read_all("").await.unwrap(), []);
+        let marked = read_all("\u{feff}{\"eventType\":\"1\"}\n").await.unwrap();
+        assert_eq!(marked[0].what, copy("{\"eventType\":\"1\"}"), "an editor writes a byte order mark");
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{Query, State},
-    http::StatusCode,
+    http::{StatusCode, header},
+    response::IntoResponse,
     routing::{get, post},
 };
 use serde::Deserialize;
@@ -37,7 +38,8 @@ struct TokenRequest {
 async fn token(
     State(issuer): State<Arc<Issuer>>,
     Query(request): Query<TokenRequest>,
-) -> Result<Json<Value>, StatusCode> {
+) -> Result<impl IntoResponse, StatusCode> {
     let token = issuer.token(&request.user).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(Json(json!({"access_token": token, "token_type": "Bearer"})))
+    let not_stored = [(header::CACHE_CONTROL, "no-store")];
+    Ok((not_stored, Json(json!({"access_token": token, "token_type": "Bearer"}))))
 }

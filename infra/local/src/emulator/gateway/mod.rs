@@ -5,18 +5,19 @@ pub(crate) mod event;
 mod issuer;
 mod routes;
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Instant};
 
 use anyhow::Result;
 use axum::{
     Json, Router,
     body::{self, Body},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header, request::Parts},
     middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
+use http_body_util::LengthLimitError;
 use serde_json::{Map, Value, json};
 use tokio::task;
 use uuid::Uuid;
@@ -133,7 +134,7 @@ impl Gateway {
         if header_bytes(&parts) > MAX_HEADER_BYTES {
             return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
         }
-        if has_stray_percent(parts.uri.path()) {
+        if has_stray_percent(parts.uri.path()) || !has_one_host(&parts) {
             return message(StatusCode::BAD_REQUEST, "Bad Request");
         }
         let Some(found) = self.routes.find(&parts.method, parts.uri.path()) else {
@@ -153,8 +154,13 @@ impl Gateway {
         } else {
             None
         };
-        let Ok(body) = body::to_bytes(body, MAX_BODY_BYTES).await else {
-            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        let body = match body::to_bytes(body, MAX_BODY_BYTES).await {
+            Ok(body) => body,
+            Err(error) if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) => {
+                return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+            }
+            // It is malformed, such as one whose chunks break off.
+            Err(_) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         let program = function.program();
         observer.routed(Routed {
@@ -186,6 +192,11 @@ impl Gateway {
 fn header_bytes(parts: &Parts) -> usize {
     let headers = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len());
     headers.sum::<usize>() + parts.uri.path_and_query().map_or(0, |line| line.as_str().len())
+}
+
+/// Whether the request names its host once, as HTTP/1.1 demands (RFC 9112, 3.2).
+fn has_one_host(parts: &Parts) -> bool {
+    parts.version != Version::HTTP_11 || parts.headers.get_all(header::HOST).iter().count() == 1
 }
 
 /// Whether the path has a `%` that does not begin an encoded byte.
