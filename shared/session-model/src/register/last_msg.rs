@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::limits::LastMsgBytes;
+use super::limits::{LastMsgBytes, Text};
 use crate::{
     json::{JsonText, JsonValue},
     time::Timestamp,
@@ -45,15 +45,6 @@ impl Field {
             Self::SubType => "subType",
         }
     }
-}
-
-/// What is shown of a text, within the limit of its field.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Text {
-    /// The text or what is left of it; `None` if it was left out.
-    pub(crate) left: Option<String>,
-    /// Whether that is less than the whole text.
-    pub(crate) is_truncated: bool,
 }
 
 impl Shown {

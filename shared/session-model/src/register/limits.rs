@@ -2,8 +2,16 @@
 
 use std::str::FromStr;
 
-use super::last_msg::Text;
 use crate::json::{InvalidValue, json_len};
+
+/// What is shown of a text, within the limit of its field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Text {
+    /// The text or what is left of it; `None` if it was left out.
+    pub(crate) left: Option<String>,
+    /// Whether that is less than the whole text.
+    pub(crate) is_truncated: bool,
+}
 
 /// The maximum length of a `lastMsg`, in bytes of JSON, without its numbers, ids and field names, which are always short.
 ///

@@ -16,7 +16,7 @@
 
 pub mod amendments;
 pub(crate) mod last_msg;
-mod limits;
+pub(crate) mod limits;
 
 pub use limits::LastMsgBytes;
 

@@ -8,10 +8,7 @@ use serde_json::{Map, Value};
 use crate::{
     id::MessageId,
     json::JsonText,
-    register::{
-        LastMsgBytes,
-        last_msg::{Field, Text},
-    },
+    register::{LastMsgBytes, last_msg::Field, limits::Text},
     time::Timestamp,
 };
 

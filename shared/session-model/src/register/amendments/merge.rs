@@ -9,7 +9,8 @@ use crate::{
     json::JsonText,
     register::{
         LastMsg, Message, Register,
-        last_msg::{Edited, Field, Text},
+        last_msg::{Edited, Field},
+        limits::Text,
     },
     time::Timestamp,
 };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::amendment::{Amendments, Edits, Notice, Pending};
 use crate::{
     id::MessageId,
-    register::last_msg::{Field, Text},
+    register::{last_msg::Field, limits::Text},
     time::Timestamp,
 };
 
