@@ -29,6 +29,7 @@ mod groups;
 mod http;
 mod identity;
 mod input;
+mod largest_items;
 mod lists;
 mod long_erasure;
 mod memberships;
@@ -121,6 +122,7 @@ pub(crate) fn once() -> Vec<Scenario> {
         group_capacity::EMBEDDED_ONLY,
         changes::EMBEDDED_ONLY,
         erasure::EMBEDDED_ONLY,
+        largest_items::EMBEDDED_ONLY,
         long_erasure::EMBEDDED_ONLY,
     ]
     .concat()
