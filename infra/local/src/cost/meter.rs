@@ -187,7 +187,7 @@ impl Meter {
         let request_id = headers.get("apigw-requestid").and_then(|id| id.to_str().ok()).unwrap_or_default();
         let header_bytes: usize =
             headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        let response_bytes = header_bytes + response.bytes().await?.len();
+        let response_bytes = header_bytes + without_padding(&response.bytes().await?);
         let (function, line) = self.line(request_id).await.with_context(|| name.to_owned())?;
         let counted: Value = serde_json::from_str(&line)?;
         let units = |name: &str| counted[name].as_f64().with_context(|| format!("no {name} in {line}"));
@@ -217,6 +217,16 @@ impl Meter {
             }
         }
     }
+}
+
+/// The length of a body without the comment by which compressed pages are padded, which is another one in each process.
+fn without_padding(body: &[u8]) -> usize {
+    const HEADER_BYTES: usize = 10;
+    const HAS_COMMENT: u8 = 1 << 4;
+    let is_padded =
+        body.starts_with(&[0x1f, 0x8b]) && body.get(3).is_some_and(|flags| flags & HAS_COMMENT != 0);
+    let comment = body.iter().skip(HEADER_BYTES).position(|byte| *byte == 0).filter(|_| is_padded);
+    body.len() - comment.map_or(0, |end| end + 1)
 }
 
 fn hundreds(bytes: usize) -> u64 {
