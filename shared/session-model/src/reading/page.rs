@@ -80,17 +80,31 @@ mod tests {
         Filler::new(PageRequest { limit: limit.parse().unwrap(), need_last_msg: false })
     }
 
-    fn fits(filler: &mut Filler, text: &str) -> bool {
-        let id: SessionId = "p2p|a".parse().unwrap();
-        let mut session = RecentSession {
-            session_id: id.clone(),
+    fn session(text: &str) -> RecentSession {
+        RecentSession {
+            session_id: "p2p|a".parse().unwrap(),
             update_time: crate::time::Timestamp::from_millis(9),
             version: crate::item::Version::default(),
             ext: None,
             last_msg: Some(text.into()),
             last_msg_type: None,
-        };
-        filler.fits(&id, Some(&mut session))
+        }
+    }
+
+    fn fits(filler: &mut Filler, text: &str) -> bool {
+        let mut session = session(text);
+        let (id, had) = (session.session_id.clone(), session.last_msg.clone());
+        let fits = filler.fits(&id, Some(&mut session));
+        assert_eq!(session.last_msg, had.filter(|_| !fits), "it is not wanted");
+        fits
+    }
+
+    #[test]
+    fn of_more_than_fits_one_is_kept() {
+        let sessions = [&"\"".repeat(1_500_000), "", "", &"x".repeat(1_000_000), ""].map(session);
+        assert_eq!(one_more_than_fits(&sessions), 4);
+        assert_eq!(one_more_than_fits(&sessions[..3]), 3);
+        assert_eq!(one_more_than_fits(&[]), 0);
     }
 
     #[test]

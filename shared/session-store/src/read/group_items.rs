@@ -64,3 +64,17 @@ impl Store {
         Ok(group_items)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn group_items_are_read_so_that_8_mb_are_in_memory() {
+        for (last_msg_bytes, expected) in [("4096", 400), ("16384", 300), ("40960", 100)] {
+            let limits: LastMsgBytes = last_msg_bytes.parse().unwrap();
+            assert_eq!(at_once(limits), expected, "{last_msg_bytes}");
+            assert!(expected * (limits.most_stored() + OTHER_BYTES) <= MAX_BYTES);
+        }
+    }
+}
