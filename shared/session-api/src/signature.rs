@@ -12,6 +12,10 @@ use crate::{Environment, HttpRequest, Note, Outcome, Problem};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// The minimum length of a secret, in characters. Yunxin's have 12. A shorter one is a word that stands for no secret, such as `none`,
+/// or one that can be guessed.
+const MIN_SECRET: usize = 12;
+
 /// The key pair that the backend signs with, and during a rotation also the previous secret.
 pub struct Signature {
     app_key: String,
@@ -22,11 +26,20 @@ pub struct Signature {
 
 impl Signature {
     /// Reads `MESSAGE_COPY_APP_KEY`, `MESSAGE_COPY_APP_SECRET`, `MESSAGE_COPY_PREVIOUS_APP_SECRET` (set during a rotation) and
-    /// `MAX_CUR_TIME_AGE_DAYS` (default 7).
+    /// `MAX_CUR_TIME_AGE_DAYS` (default 7). With a secret that is too short, start-up fails.
     pub fn configure(environment: &mut Environment) -> Self {
         let app_key = environment.required("MESSAGE_COPY_APP_KEY");
-        let mut secrets = vec![environment.required("MESSAGE_COPY_APP_SECRET")];
-        secrets.extend(environment.optional("MESSAGE_COPY_PREVIOUS_APP_SECRET"));
+        let secret = environment.required("MESSAGE_COPY_APP_SECRET");
+        let previous = environment.optional("MESSAGE_COPY_PREVIOUS_APP_SECRET");
+        for (name, secret) in [
+            ("MESSAGE_COPY_APP_SECRET", Some(&secret)),
+            ("MESSAGE_COPY_PREVIOUS_APP_SECRET", previous.as_ref()),
+        ] {
+            if secret.is_some_and(|secret| secret.chars().count() < MIN_SECRET) {
+                environment.problem(format!("{name} must have {MIN_SECRET} characters or more"));
+            }
+        }
+        let secrets = [secret].into_iter().chain(previous).collect();
         let max_age_days = environment.parsed("MAX_CUR_TIME_AGE_DAYS").unwrap_or(7);
         Self { app_key, secrets, max_age_days }
     }

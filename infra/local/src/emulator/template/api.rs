@@ -56,21 +56,16 @@ impl Route {
 
 impl Authorizer {
     pub(super) fn new(authorizer: &Value) -> Result<Self> {
-        let audience = list(&authorizer["JwtConfiguration"]["Audience"]);
         Ok(Self {
             issuer: text_at(authorizer, "/JwtConfiguration/Issuer")?.to_owned(),
-            audience: audience.into_iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            audience: texts(&authorizer["JwtConfiguration"]["Audience"]),
         })
     }
 }
 
 impl Cors {
     pub(super) fn new(configuration: &Value) -> Result<Self> {
-        // A parameter that is a list arrives as one comma-separated string.
-        let texts = |name: &str| -> Vec<String> {
-            let texts = list(&configuration[name]).into_iter().filter_map(Value::as_str);
-            texts.flat_map(|text| text.split(',')).map(|text| text.trim().to_owned()).collect()
-        };
+        let texts = |name: &str| texts(&configuration[name]);
         let max_age = configuration["MaxAge"].as_u64().ok_or_else(|| anyhow!("no MaxAge"))?;
         Ok(Self {
             allow_origins: texts("AllowOrigins"),
@@ -80,6 +75,12 @@ impl Cors {
             max_age: Duration::from_secs(max_age),
         })
     }
+}
+
+/// The strings of a list. A parameter that is a list arrives as one comma-separated string.
+fn texts(value: &Value) -> Vec<String> {
+    let texts = list(value).into_iter().filter_map(Value::as_str);
+    texts.flat_map(|text| text.split(',')).map(|text| text.trim().to_owned()).collect()
 }
 
 /// Reads the statuses that an integration overwrites.

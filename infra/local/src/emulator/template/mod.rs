@@ -21,7 +21,7 @@ pub use api::{Authorizer, Cors, Route};
 pub use policies::Allowed;
 
 use api::overwritten;
-use policies::allowed;
+use policies::{allowed, take_logging};
 use resolver::{Resolver, long_form};
 use values::{object, scalar_text, text_at};
 
@@ -55,7 +55,7 @@ pub struct Function {
     pub timeout: Duration,
     /// The function's memory, in MB.
     pub memory_mb: u64,
-    /// The permissions that the function's policies grant.
+    /// The permissions of the function's role, except that to write the function's log.
     pub allowed: BTreeSet<Allowed>,
 }
 
@@ -132,11 +132,19 @@ impl Template {
         let resolver = Resolver::new(&template, parameters)?;
         let created = CreatedResources { resolver: &resolver, template: &template };
         let of_type = |wanted: &'static str| created.of_type(wanted);
+        let roles =
+            of_type("AWS::IAM::Role").map(|entry| entry.map(|(id, _, role)| (format!("{id}.Arn"), role)));
+        let roles: HashMap<String, Value> = roles.collect::<Result<_>>()?;
         let mut functions = BTreeMap::new();
         for entry in of_type("AWS::Serverless::Function") {
             let (id, resource, properties) = entry?;
             let globals = resolver.resolve(&template["Globals"]["Function"])?;
-            functions.insert(id.clone(), Function::new(resource, &properties, &globals).context(id.clone())?);
+            let role = properties["Role"].as_str().and_then(|role| roles.get(role));
+            let role = role.ok_or_else(|| anyhow!("{id} has no role"))?;
+            functions.insert(
+                id.clone(),
+                Function::new(resource, &properties, &globals, role).context(id.clone())?,
+            );
         }
         let mut integrations = HashMap::new();
         for entry in of_type("AWS::ApiGatewayV2::Integration") {
@@ -209,7 +217,7 @@ impl<'a> CreatedResources<'a> {
 }
 
 impl Function {
-    fn new(resource: &Value, properties: &Value, globals: &Value) -> Result<Self> {
+    fn new(resource: &Value, properties: &Value, globals: &Value, role: &Value) -> Result<Self> {
         let number = |name: &str| {
             let value = [properties, globals].into_iter().find_map(|of| scalar_text(&of[name]));
             value.and_then(|value| value.parse().ok()).ok_or_else(|| anyhow!("no number {name}"))
@@ -224,13 +232,15 @@ impl Function {
                 );
             }
         }
+        let mut allowed = allowed(&role["Policies"])?;
+        take_logging(&mut allowed, text_at(properties, "/LoggingConfig/LogGroup")?)?;
         Ok(Self {
             binary: text_at(resource, "/Metadata/BuildProperties/Binary")?.to_owned(),
             description: text_at(properties, "/Description")?.to_owned(),
             environment,
             timeout: Duration::from_secs(number("Timeout")?),
             memory_mb: number("MemorySize")?,
-            allowed: allowed(&properties["Policies"])?,
+            allowed,
         })
     }
 }
@@ -273,11 +283,21 @@ Resources:
     Properties: { KeySchema: [], TimeToLiveSpecification: { AttributeName: expiresAt } }
   Authorizer:
     Type: AWS::ApiGatewayV2::Authorizer
-    Properties: { JwtConfiguration: { Issuer: !Ref Issuer, Audience: [a] } }
+    Properties: { JwtConfiguration: { Issuer: !Ref Issuer, Audience: 'a, b' } }
   Fn:
     Type: AWS::Serverless::Function
     Metadata: { BuildProperties: { Binary: fn } }
-    Properties: { Policies: [{ Statement: [{ Effect: Allow, Action: [a, b], Resource: !GetAtt Table.Arn }] }], Description: doIt, MemorySize: !If [Long, !Ref Days, 256], Gone: !If [Long, 1, !Ref AWS::NoValue], Environment: { Variables: { URL: !Sub 'x/${Issuer}/${Table.Arn}' } } }
+    Properties: { Role: !GetAtt FnRole.Arn, LoggingConfig: { LogGroup: !Ref Log }, Description: doIt, MemorySize: !If [Long, !Ref Days, 256], Gone: !If [Long, 1, !Ref AWS::NoValue], Environment: { Variables: { URL: !Sub 'x/${Issuer}/${Table.Arn}' } } }
+  Log: { Type: AWS::Logs::LogGroup }
+  FnRole:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyDocument:
+            Statement:
+              - { Effect: Allow, Action: [logs:CreateLogStream, logs:PutLogEvents], Resource: !GetAtt Log.Arn }
+              - !If [Long, { Effect: Allow, Action: c, Resource: '*' }, !Ref AWS::NoValue]
+              - { Effect: Allow, Action: [a, b], Resource: !GetAtt Table.Arn }
   Integration:
     Type: AWS::ApiGatewayV2::Integration
     Properties: { IntegrationUri: !GetAtt Fn.Arn, ResponseParameters: { '500': { ResponseParameters: [{ Destination: overwrite:statuscode, Source: '503' }] } } }
@@ -308,6 +328,9 @@ Resources:
             (function.binary.as_str(), function.memory_mb, function.timeout.as_secs()),
             ("fn", 256, 6)
         );
+        let allowed: Vec<_> =
+            function.allowed.iter().map(|of| format!("{} {}", of.action, of.resource)).collect();
+        assert_eq!(allowed, ["a Table.Arn", "b Table.Arn"], "besides its own log");
         let environment: Vec<_> =
             function.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(environment, ["DAYS=30", "TABLE=Table", "URL=x/me/Table.Arn"]);
@@ -316,7 +339,10 @@ Resources:
         assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expiresAt"));
         assert_eq!(template.cors.allow_origins, ["http://a", "http://b"]);
         assert_eq!(template.cors.allow_methods, ["GET", "POST"]);
-        assert_eq!(template.authorizer, Authorizer { issuer: "me".into(), audience: vec!["a".into()] });
+        assert_eq!(
+            template.authorizer,
+            Authorizer { issuer: "me".into(), audience: vec!["a".into(), "b".into()] }
+        );
     }
 
     #[test]

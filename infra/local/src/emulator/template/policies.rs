@@ -23,11 +23,13 @@ pub struct Allowed {
     pub attributes: Option<Vec<String>>,
 }
 
-/// Returns the permissions that a list of policies grants. Fails on a statement that does not allow, and on any condition other
+/// Returns the permissions that the inline policies of a role grant. Fails on a statement that does not allow, and on any condition other
 /// than one on the partition or on the attributes.
 pub(super) fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
     let mut allowed = BTreeSet::new();
-    for statement in list(policies).into_iter().flat_map(|policy| list(&policy["Statement"])) {
+    for statement in
+        list(policies).into_iter().flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]))
+    {
         if statement["Effect"] != "Allow" {
             bail!("a statement of a policy does not allow: {statement}");
         }
@@ -63,4 +65,20 @@ pub(super) fn allowed(policies: &Value) -> Result<BTreeSet<Allowed>> {
         }
     }
     Ok(allowed)
+}
+
+/// Removes the permissions to write a log group. Fails if they are not all there.
+pub(super) fn take_logging(allowed: &mut BTreeSet<Allowed>, log_group: &str) -> Result<()> {
+    for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
+        let logging = Allowed {
+            action: action.to_owned(),
+            resource: format!("{log_group}.Arn"),
+            partition: None,
+            attributes: None,
+        };
+        if !allowed.remove(&logging) {
+            bail!("no permission of {action} on {log_group}");
+        }
+    }
+    Ok(())
 }

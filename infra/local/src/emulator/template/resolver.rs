@@ -43,11 +43,11 @@ impl<'a> Resolver<'a> {
     /// Resolves all intrinsic functions in a value. A property or list element that is `!Ref AWS::NoValue` is left out.
     pub(super) fn resolve(&self, value: &Value) -> Result<Value> {
         Ok(match value {
-            Value::Array(values) => values
-                .iter()
-                .filter(|value| !is_no_value(value))
-                .map(|value| self.resolve(value))
-                .collect::<Result<_>>()?,
+            Value::Array(values) => {
+                let resolved = values.iter().map(|value| self.resolve(value));
+                let resolved = resolved.collect::<Result<Vec<_>>>()?;
+                resolved.into_iter().filter(|value| !is_no_value(value)).collect()
+            }
             Value::Object(fields) => match fields.iter().next() {
                 Some((function, argument)) if fields.len() == 1 && is_intrinsic(function) => {
                     self.intrinsic(function, argument)?
