@@ -8,4 +8,5 @@ mod contract;
 mod drift;
 mod layers;
 mod pages;
+mod preflight;
 mod words;

@@ -1,6 +1,6 @@
 //! Checks that the things the pages name exist, and that both languages show the same.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use serde_json::Value;
 use session_local::{
@@ -56,6 +56,27 @@ fn every_code_block_is_tested() {
             assert!(block.kind != "sh account" || may_need_an_account, "{path}: {}", block.text);
         }
     }
+}
+
+/// Each command pastes into bash as it is.
+#[test]
+fn every_shell_block_is_valid_bash() {
+    let mut checked = 0;
+    for path in PAGES {
+        let blocks = blocks(&page(path)).into_iter();
+        for block in blocks.filter(|block| block.kind.starts_with("sh") || block.kind == "bash sign") {
+            let checked_by_bash = Command::new("bash").args(["-n", "-c", &block.text]).output().unwrap();
+            let error = String::from_utf8_lossy(&checked_by_bash.stderr).into_owned();
+            assert!(checked_by_bash.status.success() && error.is_empty(), "{path}: {error}{}", block.text);
+            // A placeholder in angle brackets would read from a file.
+            let placeholders = block.text.split('<').skip(1).filter_map(|rest| rest.split_once('>'));
+            let is_name =
+                |(name, _): (&str, &str)| !name.is_empty() && name.chars().all(char::is_alphanumeric);
+            assert!(!{ placeholders }.any(is_name), "{path}: {}", block.text);
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked}");
 }
 
 /// Blocks that are run and compared in English then also hold in Chinese.

@@ -24,9 +24,9 @@ scenarios![
     a_token_is_valid_for_its_user_only,
     bad_changes_parameters,
     sessions_may_come_without_their_messages,
-    a_page_ends_before_its_text_is_too_long,
     changes_is_not_a_session_id,
 ];
+scenarios![LOCAL_ONLY: a_page_ends_before_its_text_is_too_long];
 scenarios![EMBEDDED_ONLY: a_pass_that_rested_is_followed_by_another];
 scenarios![ONCE: a_new_epoch_invalidates_all_tokens];
 

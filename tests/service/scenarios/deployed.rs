@@ -1,15 +1,21 @@
 //! Scenarios of the template and its deployment.
 
+use std::{fs, path::PathBuf};
+
 use reqwest::Method;
 use serde_json::{Value, json};
-use session_local::{backend::signing::LOCAL_APP_SECRET, workspace::workspace};
+use session_local::{
+    backend::signing::{LOCAL_APP_KEY, LOCAL_APP_SECRET},
+    emulator::template::Template,
+    workspace::workspace,
+};
 
 use test_support::{
     copies::message,
-    deployment::OLD_SECRET,
+    deployment::{ARCHITECTURE, OLD_SECRET, STACK, Stack},
     scenarios,
     test::{Test, ids},
-    tools::{Tools, run},
+    tools::{Folder, Tools, run},
 };
 
 scenarios![
@@ -17,6 +23,8 @@ scenarios![
     the_feed_has_an_endpoint_of_its_own,
     a_second_stack_adopts_existing_tables,
     tables_are_restored_by_the_runbook,
+    a_stack_is_deployed_by_the_example,
+    a_stack_is_deployed_by_answers_at_a_terminal,
     the_linters_find_nothing_in_the_template,
 ];
 
@@ -46,6 +54,121 @@ async fn the_feed_has_an_endpoint_of_its_own(t: Test) {
     // The API has no such route.
     let response = t.request(Method::POST, "/v1/messages").body("{}").send().await.unwrap();
     assert_eq!(response.status(), 404);
+}
+
+/// A secret of 12 characters, as Yunxin's are, and the next one.
+const SECRETS: [&str; 2] = ["first-secret", "next-secret!"];
+
+/// Fills in the example as its comments say. `changed` are lines that an operator changes or adds, and `without` is one that they
+/// leave out.
+fn settings(folder: &Folder, t: &Test, changed: &[(&str, &str)], without: &str) -> PathBuf {
+    let example = fs::read_to_string(workspace().join("infra/samconfig.example.toml")).unwrap();
+    let given = [
+        ("JwtIssuer", t.app.deployment().issuer.url()),
+        ("JwtAudience", "another,app"),
+        ("MessageCopyAppKey", LOCAL_APP_KEY),
+        ("MessageCopyAppSecret", SECRETS[0]),
+        ("Architecture", ARCHITECTURE),
+    ];
+    let mut lines: Vec<String> = example.lines().map(str::to_owned).collect();
+    let default = lines.iter().position(|line| line.starts_with("parameter_overrides")).unwrap();
+    for (name, value) in given.iter().chain(changed) {
+        let line = format!("  '{name}={value}',");
+        match lines
+            .iter()
+            .position(|known| known.trim().trim_start_matches(['"', '\'']).starts_with(&format!("{name}=")))
+        {
+            Some(known) => lines[known] = line,
+            None => lines.insert(default + 1, line),
+        }
+    }
+    lines.retain(|line| {
+        without.is_empty() || !line.trim().trim_start_matches(['"', '\'']).starts_with(without)
+    });
+    folder.file("samconfig.toml", &lines.join("\n"))
+}
+
+/// The status that the feed gets for a message that is signed with this secret.
+async fn status_of(stack: &Stack, t: &Test, secret: &str) -> u16 {
+    let (alice, bob) = t.alice_and_bob();
+    stack.feed(secret).post(&message(&alice, &bob, 1)).await.unwrap().status().as_u16()
+}
+
+/// The secret is rotated, feed and apps are switched off and on again, and parameters without a line keep their values.
+async fn a_stack_is_deployed_by_the_example(t: Test) {
+    let (cloud, folder) = (t.app.deployment(), Folder::new());
+    let deploy = async |changed: &[(&str, &str)], without: &str| {
+        cloud.deploy_by("plain", &settings(&folder, &t, changed, without)).await.unwrap()
+    };
+    let stack = deploy(&[], "").await;
+    assert_eq!(status_of(&stack, &t, SECRETS[0]).await, 200);
+    let bob = t.user("bob");
+    let list = stack.http.get(format!("{}/v1/sessions", stack.url)).bearer_auth(&bob.token);
+    assert_eq!(list.send().await.unwrap().status(), 200, "one of the audiences");
+
+    let rotating = [
+        ("MessageCopyAppSecret", SECRETS[1]),
+        ("MessageCopyPreviousAppSecret", SECRETS[0]),
+        ("FeedConcurrency", "0"),
+        ("AppConcurrency", "0"),
+    ];
+    deploy(&rotating, "").await;
+    assert_eq!(reserved(&t, "plain").await, [Some(0), Some(0)], "switched off");
+
+    let ended =
+        [("MessageCopyPreviousAppSecret", "none"), ("FeedConcurrency", r#""""#), ("AppConcurrency", r#""""#)];
+    let stack = deploy(&ended, "MessageCopyAppSecret").await;
+    assert_eq!(reserved(&t, "plain").await, [None, None], "switched on again");
+    assert_eq!(status_of(&stack, &t, SECRETS[1]).await, 200, "it has kept its value");
+    for rejected in [SECRETS[0], "none", ""] {
+        assert_eq!(status_of(&stack, &t, rejected).await, 403, "{rejected:?}");
+    }
+    cloud.delete("plain").await.unwrap();
+}
+
+/// The concurrency that is reserved for the feed and for a function of the apps.
+async fn reserved(t: &Test, stack: &str) -> [Option<u64>; 2] {
+    let cloud = t.app.deployment();
+    let aws = Tools::aws_cli().await.unwrap();
+    let functions = ["RecordMessageFunction", "QueryMySessionListFunction"];
+    let mut reserved = [None; 2];
+    for (function, reserved) in functions.into_iter().zip(&mut reserved) {
+        let query = format!("StackResources[?LogicalResourceId=='{function}'].PhysicalResourceId");
+        let mut find = cloud.cloud.command(&aws, "aws");
+        find.args(["cloudformation", "describe-stack-resources", "--stack-name", stack]);
+        let name = run(find.args(["--output", "text", "--query", &query])).await.unwrap();
+        let mut get = cloud.cloud.command(&aws, "aws");
+        get.args(["lambda", "get-function-concurrency", "--function-name", name.trim()]);
+        let printed = run(get.args(["--output", "json"])).await.unwrap();
+        let printed: Value = serde_json::from_str(&printed).unwrap_or_default();
+        *reserved = printed["ReservedConcurrentExecutions"].as_u64();
+    }
+    reserved
+}
+
+/// As a person does who has copied no example: the four values that have no default, `none` where a secret cannot be left empty,
+/// and Enter everywhere else.
+async fn a_stack_is_deployed_by_answers_at_a_terminal(t: Test) {
+    let (cloud, folder) = (t.app.deployment(), Folder::new());
+    let saved = folder.path.join("samconfig.toml");
+    let answers = [
+        ("Stack Name", "guided"),
+        ("JwtIssuer", cloud.issuer.url()),
+        ("JwtAudience", "app"),
+        ("MessageCopyAppKey", LOCAL_APP_KEY),
+        ("MessageCopyAppSecret", SECRETS[0]),
+        ("MessageCopyPreviousAppSecret", "none"),
+        ("Parameter Architecture", ARCHITECTURE),
+        ("DeletionProtection", "false"),
+        ("no authentication", "y"),
+        ("SAM configuration file", saved.to_str().unwrap()),
+        ("Deploy this changeset", "y"),
+    ];
+    let stack = cloud.deploy_guided("guided", &answers).await.unwrap();
+    assert_eq!(status_of(&stack, &t, SECRETS[0]).await, 200);
+    assert_eq!(status_of(&stack, &t, "none").await, 403, "it stands for no secret");
+    assert!(fs::read_to_string(saved).unwrap().contains("guided"), "the answers are saved");
+    cloud.delete("guided").await.unwrap();
 }
 
 /// After a failed deployment and after a restore, tables have names that differ from those a stack would give them.
@@ -92,12 +215,23 @@ async fn tables_are_restored_by_the_runbook(t: Test) {
     let runbook = super::docs::runbook();
     let aws = Tools::aws_cli().await.unwrap();
     let mut shell = cloud.cloud.command(&aws, "/bin/bash");
-    let script = format!("sam() {{ printf '%s\\n' \"$@\"; }}\n{runbook}");
+    let policy =
+        "aws cloudformation get-stack-policy --stack-name \"$STACK\" --output text | tr -d '\\n'; echo";
+    let script = format!(
+        "set-policy() {{ aws cloudformation set-stack-policy --stack-name \"$STACK\" --stack-policy-body file://stack-policy.json; }}\n\
+         sam() {{ printf '%s\\n' \"$@\"; printf 'policy meanwhile: '; {policy}; }}\n\
+         set-policy; printf 'policy before: '; {policy}\n{runbook}\nprintf 'policy after: '; {policy}"
+    );
     let shell = shell
         .args(["-c", &script])
+        .env("STACK", STACK)
         .env("SESSIONS", t.app.table("SessionsTable"))
         .env("GROUPS_TABLE", t.app.table("GroupsTable"));
     let printed = run(shell).await.unwrap();
+    // The local cloud does not enforce the policy.
+    let denies = |when: &str| printed.lines().any(|line| line.starts_with(when) && line.contains("Deny"));
+    let of_runbook = ["policy before", "policy meanwhile", "policy after"].map(denies);
+    assert_eq!(of_runbook, [true, false, true], "{printed}");
     let given: Vec<_> = printed.lines().filter_map(|line| line.split_once('=')).collect();
     let given = |name: &str| given.iter().find(|(given, _)| *given == name).map(|(_, value)| *value).unwrap();
     let own = [
@@ -134,8 +268,35 @@ async fn the_linters_find_nothing_in_the_template(t: Test) {
     let mut sam = tools.command("sam");
     sam.args(["validate", "--lint", "--region", "us-east-1"]).env("SAM_CLI_TELEMETRY", "0");
     run(sam.current_dir(&infra)).await.unwrap();
-    let mut cfn_lint = tools.command("cfn-lint");
-    let found = run(cfn_lint.args(["--format", "json", "template.yaml"]).current_dir(&infra)).await.unwrap();
-    let found: Value = serde_json::from_str(&found).unwrap();
-    assert_eq!(found, json!([]));
+    // In a region without Function URLs, and in GovCloud, it finds what FeedEndpoint=HttpApi leaves out.
+    for (region, expected) in [
+        ("us-east-1", &[][..]),
+        ("il-central-1", &[("E3006", "RecordMessageUrl")]),
+        ("us-gov-west-1", &[("E3006", "RecordMessageUrl")]),
+    ] {
+        let mut cfn_lint = tools.command("cfn-lint");
+        cfn_lint.args(["--format", "json", "--regions", region, "--", "template.yaml"]).current_dir(&infra);
+        // It exits with the kind of what it has found.
+        let output = cfn_lint.output().await.unwrap();
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found: Vec<_> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|found| {
+                let rule = found["Rule"]["Id"].as_str().unwrap();
+                (rule, found["Location"]["Path"][1].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(found, expected, "{region}");
+    }
+    let url = serde_json::to_value(
+        Template::resources("AWS::Lambda::Url", &{
+            let mut parameters = Template::something_given();
+            parameters.insert("FeedEndpoint", "HttpApi".to_owned());
+            parameters
+        })
+        .unwrap(),
+    );
+    assert_eq!(url.unwrap(), json!({}), "it is not created there");
 }

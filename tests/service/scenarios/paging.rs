@@ -15,10 +15,9 @@ scenarios![
     paging_by_cursor_gives_each_session_of_one_millisecond_once,
     paging_by_time_works_as_in_yunxin,
     paging_by_cursor_keeps_the_order,
-    pages_reach_past_one_megabyte_of_items,
-    a_page_ends_before_4_mb,
     a_session_that_moves_up_while_paging_is_in_the_next_list,
 ];
+scenarios![LOCAL_ONLY: pages_reach_past_one_megabyte_of_items, a_page_ends_before_4_mb];
 
 /// Creates Bob with sessions at these times, several of which are recorded concurrently.
 async fn bob_with(t: &Test, times: impl IntoIterator<Item = u64>, body: &str) -> (User, HashSet<String>) {

@@ -1,7 +1,7 @@
 //! The template, deployed as an operator deploys it: built by `sam build` and deployed by `sam deploy`, to MiniStack, a local cloud
 //! on a loopback port. `tests/ministack/README.md` lists how MiniStack differs from AWS.
 
-use std::{collections::HashMap, net::SocketAddr, process::Stdio, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, path::Path, process::Stdio, time::Duration};
 
 use axum::{Json, Router, routing::get};
 use serde_json::Value;
@@ -24,6 +24,7 @@ use tokio::{
 use crate::{
     dynamodb_local::free_port,
     repository::template,
+    terminal,
     tools::{Tools, run},
 };
 
@@ -86,6 +87,25 @@ impl Deployment {
         self.cloud.stack(&self.tools, name).await
     }
 
+    /// Deploys a stack by a file of settings that an operator has filled in.
+    pub async fn deploy_by(&self, name: &str, settings: &Path) -> Result<Stack, String> {
+        eprintln!("sam deploy by {}", settings.display());
+        let mut sam = self.cloud.command(&self.tools, "sam");
+        let arguments = ["deploy", "--no-confirm-changeset", "--s3-prefix", name, "--stack-name", name];
+        run(sam.args(arguments).arg("--config-file").arg(settings)).await?;
+        self.cloud.stack(&self.tools, name).await
+    }
+
+    /// Deploys a stack by `sam deploy --guided` at a terminal. `answers` are the answers to questions that contain a text; to any
+    /// other question the answer is Enter.
+    pub async fn deploy_guided(&self, name: &str, answers: &[(&str, &str)]) -> Result<Stack, String> {
+        eprintln!("sam deploy --guided");
+        let mut command = self.cloud.command(&self.tools, "sam");
+        command.args(["deploy", "--guided", "--s3-prefix", name]);
+        terminal::converse(&command, answers).await?;
+        self.cloud.stack(&self.tools, name).await
+    }
+
     /// Deletes another stack, as an operator does.
     pub async fn delete(&self, name: &str) -> Result<(), String> {
         let arguments = ["delete", "--no-prompts", "--region", "us-east-1"];
@@ -125,10 +145,15 @@ fn parameters(issuer: &Issuer, secret: &str) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The settings that operators copy.
+fn example() -> String {
+    workspace().join("infra/samconfig.example.toml").display().to_string()
+}
+
 #[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: &str = "arm64";
+pub const ARCHITECTURE: &str = "arm64";
 #[cfg(not(target_arch = "aarch64"))]
-const ARCHITECTURE: &str = "x86_64";
+pub const ARCHITECTURE: &str = "x86_64";
 
 /// Runs `sam build` with the settings of the profile `deploy-test`, which omit the minutes of link-time optimisation that a release
 /// takes. CI also counts the instructions of these executables.
@@ -136,7 +161,8 @@ async fn build(tools: &Tools) -> Result<(), String> {
     eprintln!("sam build (minutes the first time)");
     let mut sam = tools.command("sam");
     sam.current_dir(workspace().join("infra"))
-        .args(["build", "--parameter-overrides", &format!("Architecture={ARCHITECTURE}")])
+        .args(["build", "--config-file", &example(), "--parameter-overrides"])
+        .arg(format!("Architecture={ARCHITECTURE}"))
         .env("SAM_CLI_TELEMETRY", "0")
         .env("CARGO_TARGET_DIR", workspace().join("target/deployed"))
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
@@ -228,9 +254,10 @@ impl Cloud {
         Ok(Stack { http: http.build().map_err(|error| error.to_string())?, url, feed_url, outputs })
     }
 
-    /// Runs a command of the SAM CLI on a stack, with the settings of `samconfig.toml`.
+    /// Runs a command of the SAM CLI on a stack, with the settings of the example.
     async fn sam(&self, tools: &Tools, stack: &str, arguments: &[&str]) -> Result<String, String> {
-        run(self.command(tools, "sam").args(arguments).args(["--stack-name", stack])).await
+        let settings = ["--config-file", &example(), "--stack-name", stack];
+        run(self.command(tools, "sam").args(arguments).args(settings)).await
     }
 
     /// Returns the command of a tool that uses this cloud as AWS.

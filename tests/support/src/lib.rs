@@ -26,5 +26,6 @@ pub mod pages;
 pub mod repository;
 pub mod response;
 pub mod runner;
+pub mod terminal;
 pub mod test;
 pub mod tools;
