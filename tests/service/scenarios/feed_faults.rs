@@ -5,6 +5,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use serde_json::{Map, Value, json};
+use session_local::backend::signing::LOCAL_APP_KEY;
 use session_model::{
     Timestamp,
     feed::{Effect, FeedSettings, MessageCopy, NotApplied},
@@ -29,7 +30,11 @@ scenarios![LOCAL_ONLY:
     a_copy_that_cannot_be_dead_lettered_may_be_retried,
     a_thousand_mutated_copies_are_applied_or_dead_lettered_or_ignored,
 ];
-scenarios![a_misconfigured_backend_function_responds, accounts_may_be_lower_cased,];
+scenarios![
+    a_misconfigured_backend_function_responds,
+    no_short_secret_verifies_anything,
+    accounts_may_be_lower_cased,
+];
 
 /// Asserts that a message copy is dead-lettered because of an item that cannot be written.
 async fn is_dead_lettered(t: &Test, copy: &Value, error: &str) {
@@ -168,6 +173,34 @@ async fn a_misconfigured_backend_function_responds(t: Test) {
         assert_eq!(line["cause"], "MAX_CUR_TIME_AGE_DAYS is not valid: invalid digit found in string");
     }
     bob.list("").await;
+}
+
+/// Neither a default, nor a word that stands for no secret, nor one that is too short, in any function that verifies signatures.
+async fn no_short_secret_verifies_anything(t: Test) {
+    let (alice, bob) = t.alice_and_bob();
+    let copy = message(&alice, &bob, 1);
+    let statuses = async |t: &Test, secret: &str| {
+        let feed = t.app.feed.signed_by(LOCAL_APP_KEY, secret);
+        let change = json!({"groupId": "team|1", "time": T0, "add": ["a"]});
+        let responses = [
+            feed.post(&copy).await.unwrap(),
+            feed.update_members(reqwest::Method::PATCH, "team|1", &change).await.unwrap(),
+            feed.erase(&json!({"account": "nobody"})).await.unwrap(),
+        ];
+        responses.map(|response| response.status().as_u16())
+    };
+    for guessed in ["", "none", "x", "secret", "undefined"] {
+        assert_eq!(statuses(&t, guessed).await, [403; 3], "{guessed:?}");
+    }
+    for name in ["MessageCopyAppSecret", "MessageCopyPreviousAppSecret"] {
+        for short in ["11_of_them!", "nil"] {
+            let configured = Test::at(t.app.with_parameters(&[(name, short)]).await);
+            assert_eq!(statuses(&configured, short).await, [503; 3], "{name}: {short}");
+        }
+    }
+    let of_12 = Test::at(t.app.with_parameters(&[("MessageCopyPreviousAppSecret", "12_of_them!!")]).await);
+    assert_eq!(statuses(&of_12, "12_of_them!!").await, [200; 3]);
+    assert_eq!(statuses(&of_12, "none").await, [403; 3]);
 }
 
 async fn accounts_may_be_lower_cased(t: Test) {
