@@ -8,6 +8,7 @@ mod changes;
 mod changes_capacity;
 mod changes_in_depth;
 mod commands;
+mod configuration;
 mod contract;
 mod deletes;
 mod deployed;
@@ -107,7 +108,7 @@ pub(crate) fn once() -> Vec<Scenario> {
     [
         faults::SCENARIOS,
         fault_matrix::SCENARIOS,
-        feed_faults::SCENARIOS,
+        configuration::SCENARIOS,
         drift::SCENARIOS,
         alarms::SCENARIOS,
         contract::ONCE,

@@ -8,6 +8,10 @@ const MAX_DIGITS: usize = 40;
 /// The digits of a number that is whole and not negative, however it is written: `17`, `17.0` and `1.7e1` are the same number. Some
 /// languages write all numbers with a fraction. No digit is lost, however many there are. Returns `None` for any other JSON value.
 pub(crate) fn whole_number(json: &str) -> Option<Cow<'_, str>> {
+    // Most values are strings.
+    if !json.starts_with(|first: char| first.is_ascii_digit() || first == '-') {
+        return None;
+    }
     if is_digits(json) {
         return Some(json.into());
     }

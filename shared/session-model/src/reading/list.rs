@@ -108,7 +108,9 @@ impl<'a, N: Send> Own<'a, N> {
                     self.members.push((id, session_item));
                 } else {
                     let known_at = known_at(&session_item);
-                    self.sessions.extend(session_item.into_session(id).map(|session| (session, known_at)));
+                    if let Some(session) = session_item.into_session(id) {
+                        self.sessions.push((session, known_at));
+                    }
                 }
             }
             if self.are_enough() {
