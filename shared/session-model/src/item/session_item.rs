@@ -197,8 +197,9 @@ impl SessionItem {
     ) -> Option<RecentSession> {
         if let Some(group_item) = group_item {
             if group_item.is_seen_by(group, user, self.membership) {
+                // At one position the group item's is shown: what a user keeps of the notice when they leave is shorter.
                 let newer =
-                    |register: &Register| self.register.as_ref().is_none_or(|own| register.supersedes(own));
+                    |register: &Register| self.register.as_ref().is_none_or(|own| !own.supersedes(register));
                 if let Some(register) = group_item.register.filter(newer) {
                     self.register = Some(register);
                     self.placeholder = None;
