@@ -7,6 +7,7 @@ It changes nothing. It exits with 1 if something would make the deployment fail 
 """
 
 import argparse
+import http.client
 import json
 import shutil
 import subprocess
@@ -37,8 +38,8 @@ def fetch(url):
             document = json.load(response)
     except urllib.error.HTTPError as error:
         raise Problem(f"{url} responds {error.code}") from error
-    except (OSError, ValueError) as error:
-        raise Problem(f"{url} is no JSON document that can be fetched: {error}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise Problem(f"{url} cannot be fetched as JSON: {error}") from error
     if not isinstance(document, dict):
         raise Problem(f"{url} is not a JSON object")
     return document
@@ -46,7 +47,10 @@ def fetch(url):
 
 def is_safe(url):
     """Whether a URL is https, or on this machine."""
-    parts = urllib.parse.urlsplit(url)
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost"))
 
 
@@ -64,7 +68,7 @@ def check_issuer(issuer):
         raise Problem(f"{address} has no jwks_uri with https")
     keys = fetch(keys_at).get("keys")
     keys = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
-    usable = [key for key in keys if key.get("kty") == "RSA" and key.get("alg", "RS256").startswith("RS")]
+    usable = [key for key in keys if key.get("kty") == "RSA" and str(key.get("alg") or "RS256").startswith("RS")]
     if not usable:
         raise Problem(f"{keys_at} has no RSA key: API Gateway verifies only signatures by RSA, such as RS256")
     return f"{len(usable)} RSA keys"
@@ -81,7 +85,9 @@ def check_tools():
 def check_region(region, endpoint):
     """Checks that the region has what the feed's endpoint needs."""
     if region.startswith("cn-"):
-        return "China: not verified; use FeedEndpoint=HttpApi"
+        if endpoint == "FunctionUrl":
+            raise Problem("China has not been verified: deploy with FeedEndpoint=HttpApi")
+        return "China, which has not been verified"
     if region in WITHOUT_FUNCTION_URLS and endpoint == "FunctionUrl":
         raise Problem(f"{region} has no Lambda function URLs: deploy with FeedEndpoint=HttpApi")
     return region

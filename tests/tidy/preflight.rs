@@ -60,9 +60,10 @@ fn a_good_issuer_is_told_from_bad_ones() {
     assert_eq!(issuer(&checked(&good, &[])), "ok      issuer: 1 RSA keys");
     for (bad, reason) in [
         ("http://issuer.example".to_owned(), "does not begin with https://"),
-        ("http://127.0.0.1:9".to_owned(), "is no JSON document that can be fetched"),
+        ("http://127.0.0.1:9".to_owned(), "cannot be fetched as JSON"),
+        ("https://[x".to_owned(), "does not begin with https://"),
         (serve(&[]), "responds 404"),
-        (serve(&[(CONFIGURATION, 200, "<html>")]), "is no JSON document"),
+        (serve(&[(CONFIGURATION, 200, "<html>")]), "cannot be fetched as JSON"),
         (
             serve(&[(CONFIGURATION, 200, r#"{"issuer": "URL/", "jwks_uri": "URL/keys"}"#), KEYS]),
             "names the issuer 'http://",

@@ -77,17 +77,16 @@ impl Signature {
         if app_key.as_deref().is_some_and(|app_key| !is_ours(app_key)) {
             return Err(Problem::forbidden("AppKey is not known"));
         }
-        let header = |name: &str| {
-            request.header(name).ok_or_else(|| {
-                let problem = Problem::forbidden(format!("{name} is missing"));
-                // With our AppKey, it is a request of the backend whose headers a proxy has lost.
-                let of_backend = Note { outcome: Some(Outcome::Rejected), ..Note::default() };
-                if app_key.is_some() { problem.with_note(of_backend) } else { problem }
-            })
+        let rejected = |detail: String| {
+            let problem = Problem::forbidden(detail);
+            // With our AppKey, it is a request of the backend whose headers a proxy has lost, or whose body it has changed.
+            let of_backend = Note { outcome: Some(Outcome::Rejected), ..Note::default() };
+            if app_key.is_some() { problem.with_note(of_backend) } else { problem }
         };
+        let header = |name: &str| request.header(name).ok_or_else(|| rejected(format!("{name} is missing")));
         let md5 = header("MD5")?;
         if decoded::<16>(&md5).is_none_or(|given| given != Md5::digest(body).as_slice()) {
-            return Err(Problem::forbidden("MD5 is not the MD5 of the body"));
+            return Err(rejected("MD5 is not the MD5 of the body".to_owned()));
         }
         let cur_time = header("CurTime")?;
         let check_sum = decoded::<20>(&header("CheckSum")?).unwrap_or_default();

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 /// The number of attempts per request: a 429 or 5xx response is retried until this many have failed.
 const MAX_TRIES: u32 = 8;
-/// A wait that is worth telling, and that `--no-wait` avoids.
+/// A wait that is worth reporting, and that `--no-wait` avoids.
 const LONG_WAIT: Duration = Duration::from_mins(1);
 
 #[derive(Args)]
@@ -28,7 +28,7 @@ pub(crate) struct ToErase {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Do not wait until nothing can come back that was under way, which takes 10 minutes. Run the command again after that
+    /// Do not wait until nothing can come back that was under way, which takes 10 minutes. Waits below a minute are not avoided. Run the command again after that
     #[arg(long)]
     no_wait: bool,
 }
