@@ -28,7 +28,8 @@ pub(crate) struct ToErase {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Do not wait until nothing can come back that was under way, which takes 10 minutes. Waits below a minute are not avoided. Run the command again after that
+    /// Do not wait until nothing can come back that was under way, which takes 10 minutes. Run the command again after that. Waits
+    /// below a minute are not avoided
     #[arg(long)]
     no_wait: bool,
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use flate2::{GzHeader, read::GzDecoder};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -221,12 +222,10 @@ impl Meter {
 
 /// The length of a body without the comment by which compressed pages are padded, which is another one in each process.
 fn without_padding(body: &[u8]) -> usize {
-    const HEADER_BYTES: usize = 10;
-    const HAS_COMMENT: u8 = 1 << 4;
-    let is_padded =
-        body.starts_with(&[0x1f, 0x8b]) && body.get(3).is_some_and(|flags| flags & HAS_COMMENT != 0);
-    let comment = body.iter().skip(HEADER_BYTES).position(|byte| *byte == 0).filter(|_| is_padded);
-    body.len() - comment.map_or(0, |end| end + 1)
+    let decoder = GzDecoder::new(body);
+    let comment = decoder.header().and_then(GzHeader::comment);
+    // A zero ends it.
+    body.len() - comment.map_or(0, |comment| comment.len() + 1)
 }
 
 fn hundreds(bytes: usize) -> u64 {

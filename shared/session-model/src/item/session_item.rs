@@ -140,16 +140,19 @@ impl SessionItem {
     /// The placeholder, if it is shown. A user who is not a member of the group does not see a placeholder from before the newest
     /// event about their membership.
     fn shown_placeholder(&self) -> Option<Timestamp> {
-        let left = self.membership.filter(|membership| !membership.is_member());
-        self.placeholder.filter(|time| left.is_none_or(|left| *time >= left.at.time))
+        self.placeholder.filter(|time| Some(*time) >= self.left_at())
+    }
+
+    /// When the user left the group, if they have.
+    fn left_at(&self) -> Option<Timestamp> {
+        self.membership.filter(|membership| !membership.is_member()).map(|left| left.at.time)
     }
 
     /// The time of a placeholder that is set at `now` and shown, although the user may have left the group later, by a clock that is
     /// ahead.
     #[must_use]
     pub fn placeholder_at(&self, now: Timestamp) -> Timestamp {
-        let left = self.membership.filter(|membership| !membership.is_member());
-        left.map_or(now, |left| left.at.time.max(now))
+        self.left_at().map_or(now, |left| left.max(now))
     }
 
     /// The session as its user sees it, or `None` if it does not exist or is deleted.

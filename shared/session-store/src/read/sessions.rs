@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     operation::query::builders::QueryFluentBuilder,
     types::{KeysAndAttributes, ReturnConsumedCapacity},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{TryStreamExt, stream::FuturesUnordered};
 use session_model::{
     GroupId, GroupItem, SessionId, SessionItem, Timestamp,
     reading::{
@@ -229,8 +229,7 @@ impl SessionReader for Sessions<'_> {
         let chunks: Vec<Vec<Item>> =
             groups.chunks(PER_REQUEST).map(|chunk| chunk.iter().map(group_items::key).collect()).collect();
         let read = |keys: Vec<Item>| self.store.group_items(keys);
-        // The caller requests at most as many as fit in memory.
-        let concurrency = chunks.len().max(1);
-        stream::iter(chunks.into_iter().map(read)).buffer_unordered(concurrency).try_concat().await
+        // All at once, since the caller requests at most as many as fit in memory.
+        chunks.into_iter().map(read).collect::<FuturesUnordered<_>>().try_concat().await
     }
 }

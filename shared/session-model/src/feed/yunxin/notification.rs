@@ -39,8 +39,8 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(number: &str) -> Option<Self> {
-        Some(match number {
+    fn of(number: JsonValue<'_>) -> Option<Self> {
+        Some(match &*number.whole_number()? {
             "0" | "401" => Self::Added,
             "1" | "402" => Self::Kicked,
             "2" | "403" => Self::Left,
@@ -94,7 +94,7 @@ impl Notice {
             let joined = if is_listed { BTreeSet::new() } else { founders(from, Some(owner), case)? };
             return Ok(Self { joined, ..Self::default() });
         };
-        let Some(kind) = Kind::of(&number.whole_number().unwrap_or_default()) else {
+        let Some(kind) = Kind::of(number) else {
             return Ok(Self { unknown: true, ..Self::default() });
         };
         let named =
@@ -116,7 +116,7 @@ impl Notice {
         let Some(number) = named.number else {
             return Err(InvalidValue::new("must be JSON, at least as far as its number"));
         };
-        let Some(kind) = Kind::of(&number.whole_number().unwrap_or_default()) else {
+        let Some(kind) = Kind::of(number) else {
             return Ok(Self { unknown: true, ..Self::default() });
         };
         let mut notice = Self::of_kind(kind, named, case, from, is_listed)?;
