@@ -1,6 +1,5 @@
 //! Changes: a device's copy of the list that stays correct.
 
-use reqwest::Method;
 use serde_json::json;
 
 use super::paging::with_long_texts;
@@ -250,8 +249,7 @@ async fn a_pass_that_rested_is_followed_by_another(t: Test) {
     // The pass is past the newest messages already.
     own.deliver([&on_time_of(&own.user("dave"), 3)]).await;
     bob.try_delete(&alice.session_id()).await.ok();
-    let clock = json!({"advance": "11s"});
-    own.request(Method::POST, "/local-clock").json(&clock).send().await.unwrap();
+    own.advance("11s").await;
     device.sync().await;
     assert_eq!(device.sessions, device.full_list().await, "hasMore is false once the device has everything");
     assert_eq!(device.sessions.len(), 2);

@@ -240,8 +240,7 @@ impl Damaged {
         for (name, value) in self.key().as_object().into_iter().flatten() {
             item[name] = value.clone();
         }
-        let input = json!({"TableName": self.t.app.table("SessionsTable"), "Item": item});
-        self.t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
+        self.t.put_item("SessionsTable", &item).await;
     }
 }
 

@@ -41,12 +41,11 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
         serde_json::from_str(sessions["sessionList"][0]["lastMsg"].as_str().unwrap()).unwrap();
     assert_eq!((&last_msg["from"], &last_msg["body"]), (&"alice".into(), &"hello".into()));
 
-    let team =
-        ["send", "--from", "alice", "--team", "7", "--members", "alice,carol", "--text", "hi", "--url", url];
-    printed(&t, &team).await;
-    let super_team =
-        ["send", "--from", "alice", "--super-team", "7", "--members", "carol", "--text", "hi", "--url", url];
-    printed(&t, &super_team).await;
+    let to_group = |kind: &'static str, id: &'static str, members: &'static str| {
+        ["send", "--from", "alice", kind, id, "--members", members, "--text", "hi", "--url", url]
+    };
+    printed(&t, &to_group("--team", "7", "alice,carol")).await;
+    printed(&t, &to_group("--super-team", "7", "carol")).await;
     assert_eq!(test_support::test::ids(&list(&t, url, "carol").await), ["super_team|7", "team|7"]);
 
     let groups = ["--teams", "3", "--team-size", "2", "--super-teams", "2", "--super-team-size", "2"];
@@ -55,35 +54,9 @@ async fn the_service_is_ready_serves_and_stops(t: Test) {
     printed(&t, &["seed", "--users", "2", "--sessions", "30", "--url", url]).await;
     assert_eq!(list(&t, url, "user-2").await["sessionList"].as_array().unwrap().len(), 35);
 
-    let spaced = [
-        "send",
-        "--from",
-        "alice",
-        "--super-team",
-        "8",
-        "--members",
-        "alice, dave",
-        "--text",
-        "hi",
-        "--url",
-        url,
-    ];
-    printed(&t, &spaced).await;
+    printed(&t, &to_group("--super-team", "8", "alice, dave")).await;
     assert_eq!(test_support::test::ids(&list(&t, url, "dave").await), ["super_team|8"]);
-    let nameless = [
-        "send",
-        "--from",
-        "alice",
-        "--super-team",
-        "8",
-        "--members",
-        "alice,,",
-        "--text",
-        "hi",
-        "--url",
-        url,
-    ];
-    let nameless = local(&t, &nameless).output().await.unwrap();
+    let nameless = local(&t, &to_group("--super-team", "8", "alice,,")).output().await.unwrap();
     assert!(String::from_utf8_lossy(&nameless.stderr).contains("a member has no name"));
 
     let mut rejected = local(&t, &["send", "--from", "a", "--to", "b", "--text", "x", "--url", url]);

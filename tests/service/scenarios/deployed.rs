@@ -70,21 +70,20 @@ fn settings(folder: &Folder, t: &Test, changed: &[(&str, &str)], without: &str) 
         ("MessageCopyAppSecret", SECRETS[0]),
         ("Architecture", ARCHITECTURE),
     ];
+    let sets = |line: &str, name: &str| {
+        let line = line.trim().trim_start_matches(['"', '\'']);
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with('='))
+    };
     let mut lines: Vec<String> = example.lines().map(str::to_owned).collect();
     let default = lines.iter().position(|line| line.starts_with("parameter_overrides")).unwrap();
     for (name, value) in given.iter().chain(changed) {
         let line = format!("  '{name}={value}',");
-        match lines
-            .iter()
-            .position(|known| known.trim().trim_start_matches(['"', '\'']).starts_with(&format!("{name}=")))
-        {
+        match lines.iter().position(|known| sets(known, name)) {
             Some(known) => lines[known] = line,
             None => lines.insert(default + 1, line),
         }
     }
-    lines.retain(|line| {
-        without.is_empty() || !line.trim().trim_start_matches(['"', '\'']).starts_with(without)
-    });
+    lines.retain(|line| !sets(line, without));
     folder.file("samconfig.toml", &lines.join("\n"))
 }
 

@@ -137,8 +137,7 @@ async fn a_late_copy_for_a_user_with_a_damaged_marker_is_dead_lettered(t: Test) 
     let (alice, bob, group) = (t.user("alice"), t.user("bob"), super_team());
     let marker = json!({"userId": {"S": bob.account}, "sessionId": {"S": "/erased"}, "erasedAt": {"S": "no time"},
         "firstAt": {"S": "no time"}});
-    let input = json!({"TableName": t.app.table("SessionsTable"), "Item": marker});
-    t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
+    t.put_item("SessionsTable", &marker).await;
     let copy = message(&alice, &bob, 1);
     for copy in [&copy, &edit(&alice, &bob, 1, 2, "better"), &notification(&alice, &group, 3, 401, &[&bob])] {
         let response = t.post(copy).await.ok();

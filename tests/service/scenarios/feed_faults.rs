@@ -65,10 +65,7 @@ async fn a_full_partition_does_not_block_other_copies(t: Test) {
 async fn a_damaged_item_does_not_block_other_copies(t: Test) {
     let (alice, bob) = t.alice_and_bob();
     let carol = t.user("carol");
-    let put = async |table: &str, item: Value| {
-        let input = json!({"TableName": t.app.table(table), "Item": item});
-        t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
-    };
+    let put = async |table: &str, item: Value| t.put_item(table, &item).await;
     let team = team();
     let session_item = json!({"userId": {"S": bob.account}, "sessionId": {"S": team},
                      "memberAt": {"N": (T0 + 9).to_string()}, "memberRank": {"S": "left"}});

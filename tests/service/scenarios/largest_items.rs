@@ -106,10 +106,8 @@ async fn fill_groups(t: &Test, alice: &User, bob: &User) {
     for number in 0..GROUPS {
         let id = json!({"S": format!("team|{number}")});
         (group_item["groupId"], membership["sessionId"]) = (id.clone(), id);
-        for (table, item) in [("GroupsTable", &group_item), ("SessionsTable", &membership)] {
-            let input = json!({"TableName": t.app.table(table), "Item": item});
-            t.app.dynamodb().request("PutItem", &input).await.expect("the engine responds");
-        }
+        t.put_item("GroupsTable", &group_item).await;
+        t.put_item("SessionsTable", &membership).await;
     }
 }
 

@@ -1,6 +1,5 @@
 //! Erasures of several requests: of many items, interrupted, abandoned, and by clocks that differ.
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::erasure::erase;
@@ -98,18 +97,15 @@ async fn a_full_partition_is_erased(t: Test) {
 async fn an_abandoned_erasure_begins_again(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
-    let advance = async |time: &str| {
-        own.request(Method::POST, "/local-clock").json(&json!({"advance": time})).send().await.unwrap();
-    };
     let retry_after = async || own.try_erase(&json!({"account": bob.account})).await.retry_after;
     assert_eq!(retry_after().await, Some(600));
-    advance("20m").await;
+    own.advance("20m").await;
     let now = own.app.service().clock().now_ms();
     own.deliver([&with(message(&alice, &bob, 1), "msgTimestamp", now.to_string())]).await;
     assert_eq!(retry_after().await, Some(600));
-    advance("5m").await;
+    own.advance("5m").await;
     assert!(retry_after().await.is_some_and(|seconds| (295..=300).contains(&seconds)));
-    advance("5m").await;
+    own.advance("5m").await;
     assert_eq!(retry_after().await, None);
 }
 
@@ -123,8 +119,7 @@ async fn a_member_by_a_clock_that_is_ahead_is_erased_later(t: Test) {
     let response = own.try_erase(&json!({"account": bob.account})).await;
     assert_eq!((response.retry_after, response.ok()["erased"].as_u64()), (Some(1), Some(0)));
     assert!(bob.time_of(&group).await.is_some(), "a member still");
-    let clock = json!({"advance": "62s"});
-    own.request(Method::POST, "/local-clock").json(&clock).send().await.unwrap();
+    own.advance("62s").await;
     assert_eq!(erase(&own, &bob).await, (1, false));
     let group_item = own.group_item(&group).await.unwrap();
     assert_eq!(group_item["memberHashes"]["BS"].as_array().map(Vec::len), Some(1), "only Alice");
@@ -166,15 +161,13 @@ async fn a_user_in_50_groups_is_erased_and_comes_back(t: Test) {
     assert!(bob.listed().await.is_empty());
     assert_eq!(alice.list("").await["sessionList"], of_alice, "others see what they saw");
 
-    let clock = json!({"advance": "10m"});
-    own.request(Method::POST, "/local-clock").json(&clock).send().await.unwrap();
+    own.advance("10m").await;
     let text = erase().await;
     assert!(text.contains("0 sessions") && !text.contains("again"), "it has ended: {text}");
     late().await;
     assert!(own.known_user(&bob.account).listed().await.is_empty());
     // Sync tokens hold from a minute after the erasure on.
-    let clock = json!({"advance": "62s"});
-    own.request(Method::POST, "/local-clock").json(&clock).send().await.unwrap();
+    own.advance("62s").await;
     let bob = own.known_user(&bob.account);
     device = Device::new(&bob, 100).await;
     assert!(device.sessions.is_empty());

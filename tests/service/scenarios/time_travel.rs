@@ -20,13 +20,6 @@ scenarios![
     the_command_may_start_at_another_time,
 ];
 
-async fn advance(t: &Test, by: &str) -> Value {
-    let response =
-        t.request(Method::POST, "/local-clock").json(&json!({ "advance": by })).send().await.unwrap();
-    assert_eq!(response.status(), 200, "{by}");
-    response.json().await.unwrap()
-}
-
 /// A text message from one user to another, sent now by the service's clock.
 fn message_of_now(t: &Test, from: &test_support::test::User, to: &test_support::test::User) -> Value {
     let now = t.app.service().clock().now_ms();
@@ -38,9 +31,9 @@ async fn a_tombstone_expires(t: Test) {
     let (alice, bob) = own.alice_and_bob();
     own.deliver([&message_of_now(&own, &alice, &bob)]).await;
     bob.delete(&alice).await;
-    advance(&own, "30d").await;
+    own.advance("30d").await;
     assert!(own.item(&bob, &alice.session_id()).await.is_some(), "the tombstone stays for 31 days");
-    advance(&own, "1d1m").await;
+    own.advance("1d1m").await;
     assert_eq!(own.item(&bob, &alice.session_id()).await, None);
     assert!(own.item(&alice, &bob.session_id()).await.is_some(), "what lives does not expire");
 }
@@ -50,10 +43,10 @@ async fn an_old_sync_token_is_a_410(t: Test) {
     let since = own.user("bob").list("").await["syncToken"].as_str().unwrap().to_owned();
     let bob = own.known_user("bob");
     let since_of_bob = bob.list("").await["syncToken"].as_str().unwrap().to_owned();
-    advance(&own, "29d").await;
+    own.advance("29d").await;
     let bob = own.known_user(&bob.account);
     bob.try_changes(&format!("since={since_of_bob}")).await.ok();
-    advance(&own, "2d").await;
+    own.advance("2d").await;
     let bob = own.known_user(&bob.account);
     let expired = bob.try_changes(&format!("since={since_of_bob}")).await;
     expired.is_problem(410, "since");
@@ -71,7 +64,7 @@ async fn a_late_copy_gets_a_change_time(t: Test) {
     let (on_time, late) = (message_of_now(&own, &alice, &bob), message_of_now(&own, &bob, &alice));
     own.deliver([&on_time]).await;
     assert!(own.item(&bob, &alice.session_id()).await.unwrap().get("changeTime").is_none());
-    advance(&own, "1h").await;
+    own.advance("1h").await;
     own.deliver([&with(late, "msgidServer", "m2")]).await;
     assert!(own.item(&bob, &alice.session_id()).await.unwrap().get("changeTime").is_some());
 }
@@ -80,7 +73,7 @@ async fn tokens_and_functions_follow_the_clock(t: Test) {
     let own = Test::at(t.app.on_a_new_engine().await);
     let (alice, bob) = own.alice_and_bob();
     bob.set_ext(&alice, "before").await;
-    advance(&own, "13h").await;
+    own.advance("13h").await;
     assert_eq!(bob.try_list("").await.status, 401, "a token lasts 12 hours");
     let bob = own.known_user(&bob.account);
     let session = bob.patch("p2p|new", &json!({"ext": "after"})).await.ok();
@@ -101,7 +94,7 @@ async fn the_clock_only_moves_ahead(t: Test) {
         let clock: Value = response.json().await.unwrap();
         assert!(clock["message"].as_str().unwrap().starts_with(rejection), "{clock}");
     }
-    advance(&own, "3600d").await;
+    own.advance("3600d").await;
     let response =
         own.request(Method::POST, "/local-clock").json(&json!({"advance": "100d"})).send().await.unwrap();
     assert_eq!(response.status(), 400, "ten years in all");

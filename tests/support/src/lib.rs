@@ -22,6 +22,7 @@ pub mod device;
 pub mod dynamodb_local;
 pub mod fault_proxy;
 pub mod histories;
+mod items;
 pub mod pages;
 pub mod repository;
 pub mod response;
